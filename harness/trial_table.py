@@ -1,0 +1,119 @@
+"""The trial table: one row a trial, the only thing that `harness` and `reports` share.
+
+This module imports neither package. `harness` writes tables with these columns; `reports` judges any
+table that has the required ones, whoever made it.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+SCHEMA_VERSION = 1
+
+#: Statuses that are outcomes of a trial: they stay in the table and are counted. `lost` is not one: the
+#: trial's worker died, the trial runs again.
+OUTCOMES = ("ok", "diverged", "collapsed", "out_of_memory", "timed_out", "stopped", "crashed")
+
+#: How an arm's points were chosen: independent draws from one space; a design (grid, quasi-random); or a
+#: search in which later points depend on earlier results.
+SAMPLINGS = ("iid", "design", "adaptive")
+
+Kind = Literal["text", "integer", "number"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of the table: its name, the kind of its values, whether a table must have it, its meaning."""
+
+    name: str
+    kind: Kind
+    required: bool
+    meaning: str
+
+
+COLUMNS = (
+    Column("dataset", "text", True, "name of the data set"),
+    Column("architecture", "text", True, "label of the network family; with the data set it makes the cell"),
+    Column("method", "text", True, "label of the sizing method; with the cell it makes the arm"),
+    Column("val_accuracy", "number", True, "validation score at the selected epoch, 0 to 1; empty if none"),
+    Column("test_accuracy", "number", True, "test score at the selected epoch, 0 to 1; empty if none"),
+    Column("study", "text", False, "name of the study"),
+    Column("trial_id", "text", False, "hash of what defines the trial; unique in the table"),
+    Column("index", "integer", False, "position of the trial in its arm's order of drawing, from 0"),
+    Column("status", "text", False, f"one of {', '.join(OUTCOMES)}"),
+    Column("sampling", "text", False, f"one of {', '.join(SAMPLINGS)}"),
+    Column("sampler", "text", False, "the sampler with its options"),
+    Column("replicate", "integer", False, "number of the whole search this trial belongs to, from 0"),
+    Column("pair_id", "text", False, "same in two arms: the trials share draws and seeds, so they are paired"),
+    Column("attempt", "integer", False, "1, or more where earlier attempts were lost with their worker"),
+    Column("split_seed", "integer", False, "seed of the validation split"),
+    Column("epochs_planned", "integer", False, "epochs asked for"),
+    Column("epochs_run", "integer", False, "epochs really trained"),
+    Column("selected_epoch", "integer", False, "epoch of the best validation score, from 1; empty if none"),
+    Column("parameters", "integer", False, "parameters of the selected network, gates folded in"),
+    Column("nonzeros", "integer", False, "parameters of the selected network that are not zero"),
+    Column("macs", "integer", False, "multiply-accumulates of the selected network for one example"),
+    Column("start_parameters", "integer", False, "parameters of the network before its first step"),
+    Column("units", "text", False, 'JSON object: units of each sized layer of the selected network'),
+    Column("train_flops", "number", False, "floating-point operations of training, from the live widths"),
+    Column("wait_seconds", "number", False, "from the start of the bundle to the start of the trial"),
+    Column("warm_up_seconds", "number", False, "loading data and building the network"),
+    Column("train_seconds", "number", False, "training steps and edits"),
+    Column("evaluation_seconds", "number", False, "validation and test scoring"),
+    Column("device", "text", False, "device the trial ran on, with its model name"),
+    Column("device_share", "number", False, "share of the device (or CPU cores) the trial was given"),
+    Column("joules", "number", False, "energy of the trial, where measured"),
+    Column("n_val", "integer", False, "examples behind the validation score"),
+    Column("n_test", "integer", False, "examples behind the test score"),
+    Column("message", "text", False, "what went wrong, for a trial that is not ok"),
+)
+#: Further columns are allowed: `param_NAME` (a searched value) is known to the report.
+PARAMETER_PREFIX = "param_"
+
+
+@dataclass(frozen=True, slots=True)
+class ArmDesign:
+    """What one arm was asked to do.
+
+    space: parameter name -> {"type", "low", "high", "log"} or {"choice": [...]}.
+    reach: sized layer -> [smallest, largest] number of units that the arm can end with.
+    """
+
+    dataset: str
+    architecture: str
+    method: str
+    sampler: str
+    sampling: str
+    trials: int
+    epochs: int
+    space: dict[str, dict[str, Any]]
+    reach: dict[str, tuple[int, int]]
+    replicates: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The one claim fixed before running: at which n, in which unit of cost, against which baseline.
+
+    cost: "trials" or a cost column of the table ("train_flops", "train_seconds", ...).
+    margin: how much worse still counts as on par, in units of the score.
+    """
+
+    baseline: str
+    n: int
+    cost: str
+    margin: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class StudyDesign:
+    """What a study asked for, as far as a report shows or checks it. Plain data, JSON-ready."""
+
+    name: str
+    description: str
+    arms: tuple[ArmDesign, ...]
+    claim: Claim
+    paired: bool
+    settings: dict[str, str] = field(default_factory=dict)  # label -> text, for the design card
+    warnings: tuple[str, ...] = ()  # what the plan already warned of
+    lost_attempts: int = 0
+    set_aside: int = 0  # damaged records that were put aside

@@ -1,0 +1,1 @@
+"""Judges results: takes a trial table, whoever made it, and trains nothing."""
