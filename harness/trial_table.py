@@ -43,7 +43,9 @@ COLUMNS = (
     Column("sampling", "text", False, f"one of {', '.join(SAMPLINGS)}"),
     Column("sampler", "text", False, "the sampler with its options"),
     Column("replicate", "integer", False, "number of the whole search this trial belongs to, from 0"),
-    Column("pair_id", "text", False, "same in two arms: the trials share draws and seeds, so they are paired"),
+    Column(
+        "pair_id", "text", False, "same in two arms: the trials share draws and seeds, so they are paired"
+    ),
     Column("attempt", "integer", False, "1, or more where earlier attempts were lost with their worker"),
     Column("split_seed", "integer", False, "seed of the validation split"),
     Column("epochs_planned", "integer", False, "epochs asked for"),
@@ -53,7 +55,7 @@ COLUMNS = (
     Column("nonzeros", "integer", False, "parameters of the selected network that are not zero"),
     Column("macs", "integer", False, "multiply-accumulates of the selected network for one example"),
     Column("start_parameters", "integer", False, "parameters of the network before its first step"),
-    Column("units", "text", False, 'JSON object: units of each sized layer of the selected network'),
+    Column("units", "text", False, "JSON object: units of each sized layer of the selected network"),
     Column("train_flops", "number", False, "floating-point operations of training, from the live widths"),
     Column("wait_seconds", "number", False, "from the start of the bundle to the start of the trial"),
     Column("warm_up_seconds", "number", False, "loading data and building the network"),

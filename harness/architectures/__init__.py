@@ -1,0 +1,1 @@
+"""Families of networks given by the sizes of their layers."""

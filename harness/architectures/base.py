@@ -1,0 +1,42 @@
+"""The contract of an architecture: a family of networks given by the sizes of its layers."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@runtime_checkable
+class Architecture(Protocol):
+    """A family of networks, built from the number of units of each sized layer.
+
+    Implementations are frozen dataclasses whose fields are the options a study file may set. Importing a
+    module that defines one must not import torch: a study is planned without it.
+    """
+
+    @property
+    def sized_layers(self) -> tuple[str, ...]:
+        """Names of the layers whose size may be chosen, from input to output.
+
+        A name is the path, in the built network, of the module that produces the units
+        (`network.get_submodule(name)`), so it also names the layer in edits and in the size ledger. A
+        block that may be absent is a sized layer of size 0 or 1.
+        """
+        ...
+
+    def build(self, example_shape: tuple[int, ...], outputs: int, sizes: Mapping[str, int]) -> "nn.Module":
+        """Build the network, initialised from torch's global generator, which the caller has seeded.
+
+        Args:
+            example_shape: shape of one example, without the batch axis, e.g. (1, 28, 28).
+            outputs: length of the network's output, e.g. the number of classes.
+            sizes: units of every sized layer.
+
+        Returns:
+            A plain module that maps [batch, *example_shape] to [batch, outputs]: no trace of any method.
+
+        Raises:
+            ValueError: if the examples' shape does not suit the family, in one sentence.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""Data sets as tensors: loaders, one validation split, a disk cache."""

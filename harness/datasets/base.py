@@ -1,0 +1,58 @@
+"""What a data set is to the rest of the house: facts that a plan needs, and tensors that training needs."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class DataError(ValueError):
+    """A data set cannot be used; the message says which file or field, what was found and what is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetSpec:
+    """A data set as a study names it.
+
+    name: how the study and its report call it. source: a known data set ("mnist"), or the format of files
+    given by the user ("npz", "parquet"). path: file (npz) or folder (parquet), relative to the data folder
+    unless absolute; None for known data sets.
+    """
+
+    name: str
+    source: str
+    path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetFacts:
+    """What planning needs of a data set. fingerprint: SHA-256 of the decoded examples and labels."""
+
+    name: str
+    example_shape: tuple[int, ...]
+    outputs: int
+    train_examples: int
+    test_examples: int
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """x: float32 [examples, *example_shape], normalised; y: int64 [examples], class indices."""
+
+    x: "Tensor"
+    y: "Tensor"
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Split:
+    """The three parts of a data set on one device. The validation part comes out of the training set."""
+
+    facts: DatasetFacts
+    train: Part
+    validation: Part
+    test: Part

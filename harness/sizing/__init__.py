@@ -1,0 +1,1 @@
+"""Sizing methods, one file each; `base` holds their contract."""

@@ -1,0 +1,157 @@
+"""The contract of a sizing method: it proposes, the engine applies.
+
+A method says what is searched, builds the starting network, divides training into phases, may add a penalty
+to the loss and may change tensors after a step, and proposes edits at given moments. It never touches a
+module or the optimizer itself, so exactness, optimizer state, size ledgers, costs and checkpoints are written
+once, in the engine.
+
+Everything that a method computes inside a step (`penalty`, `after_step`) is a pure function of named tensors
+and of per-trial numbers that are tensors themselves. So the same code serves one trial and, under
+`torch.func.vmap`, a stack of trials trained in one computation.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from harness.space import Domain, Int, Scalar
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor, nn
+
+    from harness.architectures.base import Architecture
+    from harness.surgery.edits import Edit
+    from harness.training.probe import Probe
+
+Params = Mapping[str, Scalar]
+#: What a method carries through a trial: tensors and JSON values only, so that a checkpoint needs no pickle.
+#: What belongs to single units lives in buffers of the network instead, where surgery keeps it in step.
+State = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """Where a method is put to work: one data set and one architecture with its bounds.
+
+    bounds: sized layer -> range that searched sizes are drawn from.
+    start: sized layer -> units that a method starts with if it shrinks (the upper bound unless said).
+    """
+
+    architecture: "Architecture"
+    example_shape: tuple[int, ...]
+    outputs: int
+    bounds: Mapping[str, Int]
+    start: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """What the study asks of training, the same for every arm of a cell."""
+
+    epochs: int
+    learning_rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A stretch of training with one setting. Phases follow each other; each starts a new optimizer setting,
+    not a new optimizer: its state is kept.
+
+    epochs: number of measured intervals; after each, edits are asked for and the validation score is taken.
+    learning_rate, weight_decay: of the optimizer; weight decay never touches gates.
+    steps_per_epoch: steps in an interval; None for one pass over the training part.
+    edit_every_steps: ask for edits also after every so many steps; None for ends of epochs alone.
+    selectable: whether the epochs of this phase may be selected by their validation score.
+    """
+
+    epochs: int
+    learning_rate: float
+    weight_decay: float = 0.0
+    steps_per_epoch: int | None = None
+    edit_every_steps: int | None = None
+    selectable: bool = True
+    name: str = "train"
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When edits are asked for. Epochs and steps are counted over the whole trial, from 1; 0 before the first.
+
+    phase: index of the phase, from 0. epoch_ended, phase_ended: whether this is the end of one.
+    """
+
+    phase: int
+    epoch: int
+    step: int
+    epoch_ended: bool
+    phase_ended: bool
+
+
+class SizingMethod(Protocol):
+    """A way of choosing a network's size. Subclass it explicitly to inherit the defaults.
+
+    Implementations are frozen dataclasses whose fields are the options a study file may set.
+    """
+
+    def space(self, cell: Cell) -> dict[str, Domain]:
+        """What one trial draws: parameter name -> range. A study file may narrow or replace any entry."""
+        ...
+
+    def reach(self, cell: Cell, space: Mapping[str, Domain]) -> dict[str, tuple[int, int]]:
+        """Smallest and largest number of units each sized layer can end with, given the space in use.
+
+        The plan compares this between arms: arms that cannot reach the same sizes are not like for like.
+        """
+        ...
+
+    def start_sizes(self, cell: Cell, params: Params) -> dict[str, int]:
+        """Units of each sized layer of the network that `build` makes."""
+        ...
+
+    def build(self, cell: Cell, params: Params) -> "tuple[nn.Module, State]":
+        """The network before its first step, and the method's state.
+
+        Torch's global generator has been seeded with the trial's seed.
+        """
+        return cell.architecture.build(cell.example_shape, cell.outputs, self.start_sizes(cell, params)), {}
+
+    def phases(self, params: Params, schedule: Schedule) -> Sequence[Phase]:
+        """The phases of training, in order; one phase with the study's schedule by default."""
+        return (Phase(schedule.epochs, schedule.learning_rate),)
+
+    def penalty(self, tensors: "Mapping[str, Tensor]", numbers: "Mapping[str, Tensor]") -> "Tensor | None":
+        """What is added to the loss of a step: a scalar tensor, or None for nothing. Pure.
+
+        Args:
+            tensors: the network's named parameters.
+            numbers: the trial's numeric parameters as 0-dimensional tensors on the same device.
+        """
+        return None
+
+    def after_step(
+        self, tensors: "Mapping[str, Tensor]", numbers: "Mapping[str, Tensor]", learning_rate: float
+    ) -> "Mapping[str, Tensor]":
+        """New values of named parameters or buffers after an optimizer step (a proximal step, a running
+        mean of signs); empty for none. Pure: the engine copies the values in."""
+        return {}
+
+    def edits(
+        self,
+        moment: Moment,
+        network: "nn.Module",
+        state: State,
+        params: Params,
+        probe: "Probe",
+        generator: "Generator",
+    ) -> "tuple[State, Sequence[Edit]]":
+        """Propose edits. Must not change the network; random choices come from `generator` alone.
+
+        Args:
+            moment: when this is. Also asked once before the first step (epoch 0, step 0).
+            network: in evaluation or training mode as it stands; to be read.
+            probe: measures losses and gradients on batches of the training part.
+
+        Returns:
+            The new state and the edits, applied in their order.
+        """
+        return state, ()

@@ -1,0 +1,1 @@
+"""Edits of networks in training: units, weights and blocks, with the optimizer's state."""

@@ -1,0 +1,1 @@
+"""The conformance suite that authors of methods and architectures run."""

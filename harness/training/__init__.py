@@ -1,0 +1,1 @@
+"""The training loop and its costs; knows no Ray and no Optuna."""
