@@ -205,7 +205,7 @@ class ArmResult:
 
 @dataclass(frozen=True, slots=True)
 class WinGrid:
-    """Probability that the best of m trials of the method is on par with or better than the baseline's best of n.
+    """Probability that the method's best of m trials is on par with or better than the baseline's best of n.
 
     probability[i][j] belongs to n[i] (baseline) and m[j] (method). `headline` is the one at (n, m) =
     (headline_n, headline_m). `even_trials` is the smallest m with probability >= 1/2, None if not reached.
@@ -232,7 +232,7 @@ class Matched:
 
 @dataclass(frozen=True, slots=True)
 class Saving:
-    """Search cost of the baseline over that of the method at equal expected score; above 1 the method saves."""
+    """Search cost of the baseline over that of the method at equal expected score; above 1 is a saving."""
 
     unit: str
     ratio: Estimate  # limits at the plain level
@@ -270,7 +270,7 @@ class NonInferiority:
 
 @dataclass(frozen=True, slots=True)
 class Test:
-    """Comparison of two arms' distributions of test scores; probability is P(method > baseline) + P(tie)/2."""
+    """Comparison of two arms' distributions of test scores; A12 is P(first > second) + P(tie) / 2."""
 
     __test__ = False  # not a pytest class
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A score to be reached, fixed outside the compared data; for one data set or architecture, or for all."""
+    """A score to be reached, fixed outside the compared data; for one data set or family, or for all."""
 
     value: float
     dataset: str | None = None
