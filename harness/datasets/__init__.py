@@ -1,1 +1,21 @@
-"""Data sets as tensors: loaders, one validation split, a disk cache."""
+"""Data sets as tensors: loaders, one validation split, a disk cache. Importing it loads no torch."""
+
+from harness.datasets.base import DataError, DatasetFacts, DatasetSpec, Part, Split
+from harness.datasets.preparation import prepare
+from harness.datasets.raw import RawData, RawPart, Source
+from harness.datasets.registry import source_names
+from harness.datasets.splitting import load_split
+
+__all__ = [
+    "DataError",
+    "DatasetFacts",
+    "DatasetSpec",
+    "Part",
+    "RawData",
+    "RawPart",
+    "Source",
+    "Split",
+    "load_split",
+    "prepare",
+    "source_names",
+]
