@@ -1,0 +1,111 @@
+"""The report as plain data: all that stands on the page, and all that `results.json` holds."""
+
+import hashlib
+import importlib.metadata
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import pandas as pd
+
+from harness.trial_table import StudyDesign
+from reports.accounting import account, arms_in_order
+from reports.results import Results, Warn, to_json_able
+from reports.settings import Settings
+from reports.summary import summarise
+from reports.table import TrialTable, is_accuracy
+from reports.wording import ScoreWords
+
+DOCUMENT_VERSION = 1
+_TOOLS = ("sizing-harness", "numpy", "scipy", "pandas", "matplotlib", "seaborn")
+
+
+def score_words(settings: Settings) -> ScoreWords:
+    """How this report says its scores."""
+    return ScoreWords(settings.score, is_accuracy(settings), settings.lower_is_better)
+
+
+def build_document(
+    table: TrialTable,
+    design: StudyDesign | None,
+    settings: Settings,
+    results: Results | None,
+    warnings: Sequence[Warn],
+) -> dict[str, Any]:
+    """Everything a report says, as JSON-ready data; the page is a rendering of it and adds no number.
+
+    Args:
+        table: the checked trials.
+        design: what the study asked for, if known.
+        settings: the settings of the analysis.
+        results: what the analysis yielded; None for a description without statistics.
+        warnings: what a careful reviewer would say, most serious first.
+    """
+    baseline = baseline_of(design, settings, results)
+    accounting = account(table.trials, design, table.lost, baseline)
+    arms = arms_in_order(table.trials, design, baseline)
+    summaries = summarise(table.trials, arms, settings)
+    document = {
+        "schema_version": DOCUMENT_VERSION,
+        "study": design.name if design else "",
+        "description": design.description if design else "",
+        "baseline": baseline,
+        "score": asdict(score_words(settings)),
+        "notes": list(table.notes),
+        "warnings": [asdict(warning) for warning in warnings],
+        "design": asdict(design) if design else None,
+        "accounting": {**asdict(accounting), "is_finished": accounting.is_finished},
+        "failures": _failures(table.trials),
+        "summaries": [asdict(summary) for summary in summaries],
+        "analysis": to_json_able(results) if results else None,
+        "provenance": _provenance(table.trials),
+    }
+    plain = to_json_able(document)
+    assert isinstance(plain, dict)
+    return plain
+
+
+def baseline_of(design: StudyDesign | None, settings: Settings, results: Results | None) -> str:
+    """The method that the others are compared with, or "" where none was named."""
+    if results and results.baseline:
+        return results.baseline
+    return settings.baseline or (design.claim.baseline if design else "")
+
+
+def _failures(trials: pd.DataFrame, most: int = 8) -> list[dict[str, Any]]:
+    """What went wrong, most frequent first: status, first line of the message, how often, one trial's id."""
+    failed = trials[trials["status"] != "ok"]
+    if failed.empty:
+        return []
+    message = failed["message"] if "message" in failed else pd.Series("", index=failed.index)
+    lines = message.astype(str).str.strip().str.split("\n").str[-1].fillna("")
+    keys = pd.DataFrame({"method": failed["method"], "status": failed["status"], "message": lines})
+    keys["trial_id"] = failed["trial_id"]
+    grouped = keys.groupby(["method", "status", "message"])["trial_id"].agg(["size", "min"]).reset_index()
+    grouped = grouped.sort_values(["size", "method", "status", "message"], ascending=[False, True, True, True])
+    return [
+        {
+            "method": str(row.method),
+            "status": str(row.status),
+            "message": str(row.message),
+            "trials": int(row.size_),
+            "example": str(row.example),
+        }
+        for row in grouped.head(most).rename(columns={"size": "size_", "min": "example"}).itertuples()
+    ]
+
+
+def _provenance(trials: pd.DataFrame) -> dict[str, Any]:
+    """What this report was made of and with. No date and no path: the same input gives the same bytes."""
+    ordered = trials.sort_values("trial_id", kind="stable")
+    digest = hashlib.sha256(ordered[sorted(ordered.columns)].to_csv(index=False).encode()).hexdigest()
+    versions = {}
+    for tool in _TOOLS:
+        try:
+            versions[tool] = importlib.metadata.version(tool)
+        except importlib.metadata.PackageNotFoundError:
+            versions[tool] = "not installed as a package"
+    devices: dict[str, int] = {}
+    if "device" in trials:
+        devices = {str(k) or "not recorded": int(v) for k, v in trials["device"].value_counts().sort_index().items()}
+    return {"rows": len(trials), "table_sha256": digest, "versions": versions, "devices": devices}

@@ -1,0 +1,5 @@
+"""The one error that `reports` raises for input it cannot judge."""
+
+
+class TableError(ValueError):
+    """A table cannot be judged. The message is one sentence: file, column, what was found, what is allowed."""

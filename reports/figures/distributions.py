@@ -1,0 +1,203 @@
+"""Distributions per cell: every trial of every method, as in figure 2 of *ShrinkNets* (Leclerc et al.)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from reports.figures.style import (
+    INK,
+    MAX_VECTOR_POINTS,
+    MUTED,
+    PANEL_HEIGHT_INCHES,
+    WIDTH_INCHES,
+    MethodStyle,
+    house_style,
+    spread,
+    wrap_ticks,
+)
+
+#: A violin of fewer distinct values shows the kernel, not the trials.
+_VIOLIN_FROM = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """What one distribution figure shows.
+
+    Attributes:
+        column: column of the trial table.
+        label: the axis' label, with its unit.
+        scale: factor from the column to the axis (100 for per cent).
+        log: logarithmic axis.
+        worse_is_low: bad values are low (an accuracy), so a zoom shows the upper part; else the lower.
+    """
+
+    column: str
+    label: str
+    scale: float = 1.0
+    log: bool = False
+    worse_is_low: bool = True
+
+
+def draw_distributions(
+    trials: pd.DataFrame, methods: Sequence[str], styles: dict[str, MethodStyle], panel: Panel
+) -> Figure:
+    """Violins with every point; trials without a value stand apart below, in a strip "failed (k)".
+
+    Where a few low values squeeze the rest (the whole range is over four times the range above the lowest
+    quartile), a second axis beside shows the upper part alone.
+
+    Args:
+        trials: the trials of one cell, checked.
+        methods: methods from left to right.
+        styles: how each looks.
+        panel: which column, on which axis.
+    """
+    finished = trials[(trials["status"] == "ok") & trials[panel.column].notna()]
+    failed = trials[trials["status"] != "ok"]
+    values = {
+        m: finished.loc[finished["method"] == m, panel.column].to_numpy() * panel.scale for m in methods
+    }
+    failures = [int((failed["method"] == m).sum()) for m in methods]
+    low = None if panel.log else _zoom_from(values, worse_is_low=panel.worse_is_low)
+    with house_style():
+        figure = Figure(figsize=(WIDTH_INCHES, PANEL_HEIGHT_INCHES), layout=ConstrainedLayoutEngine(w_pad=0.05, h_pad=0.03, hspace=0.0))
+        strip = 0.13 if any(failures) else 0.0
+        columns = 1 if low is None else 2
+        rows = 2 if strip else 1
+        ratios = [1 - strip, strip] if strip else [1.0]
+        axes = figure.subplots(rows, columns, squeeze=False, height_ratios=ratios)
+        for position in range(columns):
+            main = axes[0, position]
+            _draw_violins(main, methods, styles, values, panel)
+            if position == 1 and low is not None:
+                main.set_ylim(*low)
+                main.set_ylabel("")
+                main.set_title("upper part" if panel.worse_is_low else "lower part")
+            elif columns == 2:
+                main.set_title("all")
+            below = axes[1, position] if strip else main
+            if strip:
+                main.tick_params(axis="x", length=0, labelbottom=False)
+                _draw_failures(below, methods, styles, failures)
+            wrap_ticks(below, methods, room=44 // columns)
+    return figure
+
+
+def _zoom_from(values: dict[str, np.ndarray], *, worse_is_low: bool) -> tuple[float, float] | None:
+    """Limits of the better part, where a tail of bad values hides the differences; None where it does not."""
+    kept = [v for v in values.values() if len(v) >= 2]
+    if not kept:
+        return None
+    everything = np.concatenate(kept)
+    if worse_is_low:
+        inner, outer, tail = min(np.quantile(v, 0.25) for v in kept), everything.max(), everything.min()
+    else:
+        inner, outer, tail = max(np.quantile(v, 0.75) for v in kept), everything.min(), everything.max()
+    width = abs(outer - inner)
+    if width == 0 or abs(outer - tail) < 4 * width:
+        return None
+    edges = sorted((inner, outer))
+    return edges[0] - 0.06 * width, edges[1] + 0.06 * width
+
+
+def _draw_violins(
+    ax: Axes,
+    methods: Sequence[str],
+    styles: dict[str, MethodStyle],
+    values: dict[str, np.ndarray],
+    panel: Panel,
+) -> None:
+    import seaborn  # a second and a half to import
+
+    violins = [m for m in methods if len(np.unique(values[m])) >= _VIOLIN_FROM]
+    if panel.log:
+        ax.set_yscale("log")
+    if violins:
+        seaborn.violinplot(
+            x=np.concatenate([np.full(len(values[m]), m, dtype=object) for m in violins]),
+            y=np.concatenate([values[m] for m in violins]),
+            order=list(methods),
+            hue=np.concatenate([np.full(len(values[m]), m, dtype=object) for m in violins]),
+            hue_order=list(methods),
+            palette=[styles[m].colour for m in methods],
+            legend=False,
+            cut=0,
+            inner="quart",
+            density_norm="width",
+            width=0.86,
+            linewidth=1.1,
+            log_scale=(None, True) if panel.log else None,
+            ax=ax,
+        )
+        for body in ax.collections:
+            body.set(alpha=0.3, edgecolor=INK)
+    many = sum(len(v) for v in values.values()) > MAX_VECTOR_POINTS
+    for position, method in enumerate(methods):
+        here, style = values[method], styles[method]
+        ax.scatter(
+            position + spread(here, 0.16),
+            here,
+            s=5 if many else 13,
+            marker=style.marker,
+            facecolor=style.colour,
+            edgecolor="white",
+            linewidth=0.3,
+            alpha=0.85,
+            zorder=3,
+            rasterized=many,
+        )
+        if len(here) and method not in violins:
+            ax.hlines(np.median(here), position - 0.25, position + 0.25, color=INK, linewidth=1.2, zorder=4)
+        if not len(here):
+            ax.text(
+                position, 0.5, "none\nfinished", transform=ax.get_xaxis_transform(), ha="center", color=MUTED
+            )
+    ax.set_xlim(-0.6, len(methods) - 0.4)
+    ax.set(xlabel="", ylabel=panel.label)
+    ax.xaxis.grid(visible=False)
+    if panel.log:
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: short_number(value)))
+    elif any(len(v) for v in values.values()):
+        ax.yaxis.set_major_locator(MaxNLocator(nbins=7))
+    else:
+        ax.set_yticks([])
+
+
+def _draw_failures(
+    ax: Axes, methods: Sequence[str], styles: dict[str, MethodStyle], failures: Sequence[int]
+) -> None:
+    """Failed trials, one point each, apart from the density: they have no score, and a violin would hide them."""
+    for position, (method, count) in enumerate(zip(methods, failures, strict=True)):
+        style = styles[method]
+        if count:
+            ax.scatter(
+                position + spread(np.zeros(count), 0.3),
+                np.full(count, 0.3),
+                s=13,
+                marker=style.marker,
+                facecolor="white",
+                edgecolor=style.colour,
+                linewidth=0.9,
+                rasterized=count > MAX_VECTOR_POINTS,
+            )
+        ax.text(position, 0.93, f"failed ({count})", ha="center", va="top", fontsize=8, color=MUTED)
+    ax.set(ylim=(0, 1), xlim=(-0.6, len(methods) - 0.4), yticks=[])
+    ax.grid(visible=False)
+    ax.set_facecolor("#f5f5f5")
+    for side in ("left", "bottom"):
+        ax.spines[side].set_visible(False)
+
+
+def short_number(value: float) -> str:
+    """A count on an axis: 950, 12k, 3.4M."""
+    for limit, unit in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= limit:
+            return f"{value / limit:.3g}{unit}"
+    return f"{value:.3g}"

@@ -1,0 +1,184 @@
+"""One look for all figures, and how a figure becomes the same bytes every time."""
+
+import io
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+#: Beyond this many points a panel, they are drawn as one image: a browser chokes on 100,000 circles.
+MAX_VECTOR_POINTS = 2000
+#: One column of the page. Natural width 4.7 in (451 CSS px), so that 9 pt text stays legible on a phone.
+WIDTH_INCHES = 4.7
+PANEL_HEIGHT_INCHES = 3.1
+#: The first four of petroff8 keep a contrast of 3 to 1 on white and stay apart to the colour-blind; the next do
+#: not, so beyond four methods a figure is split, not given more colours.
+COLOURS = ("#1845fb", "#ff5e02", "#c91f16", "#c849a9")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+LINES: tuple[str | tuple[int, tuple[int, ...]], ...] = ("-", (0, (5, 2)), (0, (6, 2, 1, 2)), (0, (1, 1.5)))  # type: ignore[assignment]
+INK = "#1a1a1a"
+MUTED = "#595959"
+MAX_SERIES = len(COLOURS)
+
+_STYLE: dict[str, Any] = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": "#8a8a8a",
+    "axes.grid": True,
+    "axes.labelcolor": INK,
+    "axes.labelsize": 9,
+    "axes.linewidth": 0.8,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 9.5,
+    "axes.titleweight": "bold",
+    "figure.dpi": 100,
+    "font.family": "DejaVu Sans",  # ships with matplotlib, so every machine draws the same
+    "font.size": 9,
+    "grid.color": "#e4e4e4",
+    "grid.linewidth": 0.7,
+    "legend.fontsize": 9,
+    "legend.frameon": False,
+    "lines.linewidth": 1.6,
+    "patch.linewidth": 0.8,
+    "pdf.fonttype": 42,
+    "savefig.dpi": 150,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "sizing-harness",
+    "text.color": INK,
+    "text.parse_math": False,  # a method may be called "$1"
+    "xtick.color": INK,
+    "xtick.labelsize": 9,
+    "ytick.color": INK,
+    "ytick.labelsize": 9,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class MethodStyle:
+    """How one method looks in every figure of a report."""
+
+    colour: str
+    marker: str
+    line: str | tuple[int, tuple[int, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """A finished figure with its words.
+
+    Attributes:
+        name: file name without ending, unique in the report; letters, digits and hyphens.
+        title: one line above the figure.
+        caption: what is drawn and how to read it.
+        alt: what a reader who cannot see the figure should know; numbers from the results.
+        figure: the matplotlib figure.
+    """
+
+    name: str
+    title: str
+    caption: str
+    alt: str
+    figure: Figure
+
+
+@contextmanager
+def house_style() -> Iterator[None]:
+    """The project's settings, for drawing and for saving, without touching the caller's."""
+    with mpl.rc_context():
+        mpl.rcParams.update({k: v for k, v in mpl.rcParamsDefault.items() if k != "backend"})
+        mpl.rcParams.update(_STYLE)
+        yield
+
+
+def method_styles(methods: Sequence[str]) -> dict[str, MethodStyle]:
+    """Styles by method, in the order given (the baseline first)."""
+    return {
+        method: MethodStyle(
+            COLOURS[position % MAX_SERIES], MARKERS[position % len(MARKERS)], LINES[position % MAX_SERIES]
+        )
+        for position, method in enumerate(methods)
+    }
+
+
+def grouped(methods: Sequence[str]) -> list[list[str]]:
+    """Methods in groups of at most four, the first (the baseline) in each."""
+    first, rest = list(methods[:1]), list(methods[1:])
+    step = MAX_SERIES - 1
+    return [first + rest[start : start + step] for start in range(0, max(len(rest), 1), step)]
+
+
+def file_name(*parts: str) -> str:
+    """A file name made of any text: lower case, hyphens for everything that is not a letter or digit."""
+    slug = "-".join(re.sub(r"[^a-z0-9]+", "-", part.lower()).strip("-") or "x" for part in parts)
+    return slug[:120]
+
+
+def spread(values: NDArray[np.float64], half_width: float) -> NDArray[np.float64]:
+    """Sideways offsets for a strip of points: even, the same every time, whatever the order of the rows.
+
+    Multiples of the golden ratio, dealt out in the order of the values, keep near points apart; a random
+    generator would need a seed and still clump.
+    """
+    rank = np.empty(len(values))
+    rank[np.argsort(values, kind="stable")] = np.arange(len(values))
+    offsets: NDArray[np.float64] = (rank * 0.6180339887498949 % 1.0 - 0.5) * 2 * half_width
+    return offsets
+
+
+def wrap_ticks(ax: Axes, names: Sequence[str], room: int = 44) -> None:
+    """Names under the x axis at 0, 1, ...; turned where they would run into each other.
+
+    room: characters that fit side by side over the whole axis.
+    """
+    longest = max((len(name) for name in names), default=0)
+    turned = longest * len(names) > room
+    shown = [name if len(name) <= 28 else name[:27] + "…" for name in names]
+    ax.set_xticks(range(len(names)), shown)
+    for label in ax.get_xticklabels():
+        label.set(rotation=25 if turned else 0, ha="right" if turned else "center", rotation_mode="anchor")
+
+
+def svg_text(drawing: Drawing) -> str:
+    """The figure as an SVG file's text: no date, no links, ids that depend on the drawing alone."""
+    with house_style(), mpl.rc_context({"svg.hashsalt": drawing.name}):
+        buffer = io.StringIO()
+        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        drawing.figure.savefig(buffer, format="svg", metadata=nothing)
+    return re.sub(r"<!--.*?-->\n?", "", buffer.getvalue(), flags=re.DOTALL)
+
+
+def inline_svg(svg: str, name: str) -> str:
+    """The SVG as part of an HTML page: no prologue, no namespaces' addresses, and ids of its own.
+
+    Two figures of a page may hold the same ids (glyphs, clip paths), and a browser takes the first, which may be
+    in a closed part of the page.
+    """
+    body = svg[svg.index("<svg") :]
+    body = re.sub(r' xmlns(:\w+)?="[^"]*"', "", body)
+    body = re.sub(r"<style[^>]*>.*?</style>", "", body, flags=re.DOTALL)
+    body = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', body)
+    body = re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", body)
+    body = re.sub(r'xlink:href="#([^"]+)"', rf'href="#{name}-\1"', body)
+    body = body.replace("xlink:href=", "href=")
+    # Path data is most of the bytes, and a line break inside it says no more than a blank.
+    body = re.sub(r"\s*\n\s*", " ", body)
+    return re.sub(
+        r'<svg width="[^"]+" height="[^"]+"', '<svg aria-hidden="true" focusable="false"', body, count=1
+    )
+
+
+def write_pdf(drawing: Drawing, path: Path) -> None:
+    """The figure as a PDF with its text as text (font type 42)."""
+    with house_style():
+        drawing.figure.savefig(
+            path, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None}
+        )

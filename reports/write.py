@@ -1,0 +1,114 @@
+"""Writes a report: one page, its numbers, tables and figures."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from harness.trial_table import COLUMNS, StudyDesign
+from reports.document import baseline_of, build_document
+from reports.draw import draw_figures
+from reports.errors import TableError
+from reports.figures.style import inline_svg, svg_text, write_pdf
+from reports.page import PageFigure, render
+from reports.settings import Settings
+from reports.summary import ArmSummary, summarise
+from reports.accounting import arms_in_order
+from reports.table import TrialTable, check_table
+from reports.tables import write_tables
+
+
+def write_report(
+    table: pd.DataFrame,
+    out: Path,
+    *,
+    design: StudyDesign | None = None,
+    settings: Settings | None = None,
+    histories: pd.DataFrame | None = None,
+    source: str = "the table",
+) -> Path:
+    """Judges a trial table and writes the report.
+
+    Args:
+        table: one row a trial, with the columns of `harness.trial_table`; may be empty if there is a design (a
+            study of which nothing has run yet).
+        out: folder of the report; made if absent. An earlier report in it is replaced.
+        design: what the study asked for; None for a table without a study file.
+        settings: settings of the analysis; None for the defaults.
+        histories: one row an epoch of a trial, with the columns trial_id, dataset, architecture, method, epoch,
+            train_loss, val_score, units_total, parameters and, as in the table, param_*; None where not recorded.
+        source: what the table is called in messages.
+
+    Returns:
+        Path of `report.html`.
+
+    Raises:
+        TableError: the table cannot be judged, or the folder cannot be written: one sentence.
+    """
+    settings = settings or Settings()
+    checked = _checked(table, design, settings, source)
+    document = build_document(checked, design, settings, None, ())
+    try:
+        return _write(checked, document, settings, out)
+    except OSError as error:
+        raise TableError(f"{out}: the report cannot be written there ({error.strerror or error})") from error
+
+
+def short_table(
+    table: pd.DataFrame, *, design: StudyDesign | None = None, settings: Settings | None = None
+) -> tuple[ArmSummary, ...]:
+    """The short result table for a terminal: one row an arm, in the order of the report.
+
+    Raises:
+        TableError: the table cannot be judged.
+    """
+    settings = settings or Settings()
+    checked = _checked(table, design, settings, "the table")
+    arms = arms_in_order(checked.trials, design, baseline_of(design, settings, None))
+    return summarise(checked.trials, arms, settings)
+
+
+def _checked(table: pd.DataFrame, design: StudyDesign | None, settings: Settings, source: str) -> TrialTable:
+    if len(table) or design is None:
+        return check_table(table, settings=settings, source=source)
+    names = [column.name for column in COLUMNS if column.required] + ["trial_id", "status", "sampling"]
+    empty = pd.DataFrame({name: pd.Series(dtype=str) for name in names})
+    for name in (settings.validation_column, settings.test_column):
+        empty[name] = pd.Series(dtype=float)
+    return TrialTable(empty, 0, (), True)
+
+
+def _write(checked: TrialTable, document: dict[str, Any], settings: Settings, out: Path) -> Path:
+    figures_folder, tables_folder = out / "figures", out / "tables"
+    for folder in (out, figures_folder, tables_folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    _clear(figures_folder, ("*.svg", "*.pdf"))
+    _clear(tables_folder, ("*.csv", "*.tex"))
+    shown = []
+    listed: list[Mapping[str, str]] = []
+    for placed in draw_figures(checked.trials, document, settings):
+        drawing = placed.drawing
+        svg = svg_text(drawing)
+        (figures_folder / f"{drawing.name}.svg").write_text(svg, encoding="utf-8")
+        write_pdf(drawing, figures_folder / f"{drawing.name}.pdf")
+        words = {"name": drawing.name, "title": drawing.title, "caption": drawing.caption, "alt": drawing.alt}
+        where = {"cell": placed.cell, "family": placed.family}
+        shown.append(PageFigure(**words, **where, svg=inline_svg(svg, drawing.name)))
+        listed.append({**words, **where})
+    document = {**document, "figures": listed}
+    text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
+    (out / "results.json").write_text(text + "\n", encoding="utf-8")
+    write_tables(document, tables_folder)
+    (out / "report.md").write_text(render("report.md.j2", document, shown), encoding="utf-8")
+    page = out / "report.html"
+    page.write_text(render("report.html.j2", document, shown), encoding="utf-8")
+    return page
+
+
+def _clear(folder: Path, patterns: tuple[str, ...]) -> None:
+    """Removes an earlier report's files, so that a figure of an arm that is gone does not stay behind."""
+    for pattern in patterns:
+        for path in folder.glob(pattern):
+            path.unlink()
