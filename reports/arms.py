@@ -96,7 +96,7 @@ class Arm:
 
 
 def read_arms(trials: pd.DataFrame, settings: Settings) -> list[Arm]:
-    """All arms of a checked table (`reports.table.TrialTable.trials`), sorted by data set, family and method."""
+    """All arms of a checked table (`reports.table.TrialTable.trials`), sorted by their names."""
     sign = -1.0 if settings.lower_is_better else 1.0
     rows = trials.assign(
         _validation=sign * trials[settings.validation_column], _test=sign * trials[settings.test_column]
