@@ -14,14 +14,17 @@ from scipy import special, stats
 
 from reports.arms import Floats
 
-#: Above this many trials of both arms together, Student's t replaces permutations (they agree from 20 each).
+#: Above this many trials together, and with `LARGE_ARM` in each arm, Student's t replaces permutations.
 PERMUTATION_LIMIT = 1_000
+LARGE_ARM = 20
 #: Above this many pairs the Hodges-Lehmann shift is bracketed by counting instead of sorting all differences.
 PAIRS_LIMIT = 1_000_000
 #: Up to this many ways to split the searches, all are enumerated.
 EXACT_SPLITS = 20_000
 #: Permutations are judged in blocks of at most this many labels, to bound memory.
 _BLOCK = 4_000_000
+#: A small arm beside a huge one gets fewer permutations, 999 at least: no test takes more than seconds.
+_MOST_LABELS = 20_000_000
 
 
 def _placements(pooled: Floats) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.intp]]:
@@ -48,7 +51,8 @@ def _studentised(
     """
     b = int(labels[0].sum())
     a = labels.shape[1] - b
-    counts = np.concatenate((np.zeros((labels.shape[0], 1)), np.cumsum(labels, axis=1)), axis=1)
+    counts = np.zeros((labels.shape[0], labels.shape[1] + 1))
+    np.cumsum(labels, axis=1, out=counts[:, 1:])
     below = (counts[:, first] + counts[:, last]) / 2  # trials of B below a place, ties half
     above_in_a = ((first + last) / 2 - below) / a  # share of A below a place of B
     in_b = labels.astype(np.float64)
@@ -72,7 +76,8 @@ def brunner_munzel_p(
     """Two-sided p-value of P(second > first) + P(tie) / 2 = 1/2.
 
     Studentised permutation test; above `PERMUTATION_LIMIT` trials Student's t with Satterthwaite's degrees of
-    freedom. Never undefined: complete separation gives the permutation p-value, a sample of ties only gives 1.
+    freedom. Never undefined: complete separation gives the exact permutation p-value, 2 / C(N_A + N_B, N_A),
+    a sample of ties only gives 1.
 
     Args:
         second: scores of arm B, minus infinity for failed trials (they rank worst).
@@ -83,11 +88,15 @@ def brunner_munzel_p(
     a, b = first.size, second.size
     order, low, high = _placements(np.concatenate((first, second)))
     observed = _studentised((order >= a)[None, :], low, high)[0]
-    if a + b > PERMUTATION_LIMIT:
-        _, _, df = a12_moments(second, first)
-        return float(2 * special.stdtr(df, -abs(observed)))
     if observed == 0.0:
         return 1.0
+    if np.isinf(observed):
+        splits = special.gammaln(a + b + 1) - special.gammaln(a + 1) - special.gammaln(b + 1)
+        return float(min(1.0, 2 * np.exp(-splits)))
+    if a + b > PERMUTATION_LIMIT and min(a, b) >= LARGE_ARM:
+        _, _, df = a12_moments(second, first)
+        return float(2 * special.stdtr(df, -abs(observed)))
+    permutations = min(permutations, max(999, _MOST_LABELS // (a + b)))
     extreme = 0
     rows = max(1, _BLOCK // (a + b))
     for start in range(0, permutations, rows):
@@ -154,7 +163,7 @@ def hodges_lehmann(second: Floats, first: Floats, level: float) -> tuple[float, 
 
 
 def _kth_difference(second: Floats, first: Floats, place: int) -> float:
-    """The difference of given place (from 0), by bisection on counts: O(N log N) a step, to 1 part in 2^52."""
+    """The difference of given place (from 0), by bisection on counts: O(N log N) a step."""
     low, high = float(second[0] - first[-1]), float(second[-1] - first[0])
     for _ in range(60):
         middle = (low + high) / 2
@@ -178,7 +187,7 @@ def paired_p(second: Floats, first: Floats, permutations: int, generator: np.ran
         error = signed.std(axis=-1, ddof=1) / np.sqrt(size)
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = np.abs(mean) / np.where(error > 1e-12, error, 0.0)
-        return np.where(np.abs(mean) < 1e-12, 0.0, ratio)
+        return np.asarray(np.where(np.abs(mean) < 1e-12, 0.0, ratio))
 
     observed = float(statistic(differences))
     if observed == 0.0:
@@ -221,5 +230,6 @@ def search_p(second: Floats, first: Floats, permutations: int, generator: np.ran
 
 def benjamini_hochberg(p_values: Floats) -> Floats:
     """Adjusted p-values that control the false discovery rate; shape [F]."""
-    adjusted: Floats = np.asarray(stats.false_discovery_control(p_values)) if p_values.size else p_values
-    return adjusted
+    if p_values.size == 0:
+        return p_values
+    return np.asarray(stats.false_discovery_control(p_values), dtype=np.float64)
