@@ -232,4 +232,5 @@ def benjamini_hochberg(p_values: Floats) -> Floats:
     """Adjusted p-values that control the false discovery rate; shape [F]."""
     if p_values.size == 0:
         return p_values
-    return np.asarray(stats.false_discovery_control(p_values), dtype=np.float64)
+    adjusted: Floats = stats.false_discovery_control(p_values)
+    return adjusted
