@@ -217,7 +217,8 @@ def search_p(second: Floats, first: Floats, permutations: int, generator: np.ran
     total = pooled.sum()
 
     def shift(sums: Floats) -> Floats:
-        return np.abs(sums / b - (total - sums) / (size - b))
+        distance: Floats = np.abs(sums / b - (total - sums) / (size - b))
+        return distance
 
     observed = float(shift(np.asarray(second.sum())))
     slack = 1e-12 * max(1.0, float(np.abs(pooled).max()))

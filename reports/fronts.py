@@ -58,7 +58,7 @@ def plane(
 
 
 def field(x: Floats, y: Floats) -> Field:
-    """Counts dominating trials on the grid that the trials span, by a two-dimensional running sum: O(N + G^2)."""
+    """Counts dominating trials on the grid that the trials span, by running sums: O(N + G^2)."""
     edges_x, edges_y = _edges(x), _edges(y)
     column = np.searchsorted(edges_x, x, side="right") - 2
     row = np.searchsorted(edges_y, y, side="right") - 2
@@ -96,7 +96,7 @@ def expected_hypervolume(field_: Field, trials: int, n: int) -> tuple[float, flo
     value = float((areas * (1 - miss_table(trials, n)[field_.counts])).sum())
     if trials < 2 or n > trials - 1:
         return value, 0.0
-    # Leaving trial j out lowers k by one where j dominates and leaves it elsewhere: one running sum serves all j.
+    # Leaving trial j out lowers k by one where j dominates, nowhere else: one running sum serves all j.
     fewer = miss_table(trials - 1, n)
     kept = 1 - fewer[np.minimum(field_.counts, trials - 1)]
     lowered = 1 - fewer[np.maximum(field_.counts - 1, 0)]
@@ -133,14 +133,7 @@ def hypervolume(x: Floats, y: Floats) -> float:
 
 def pessimistic(sizes: Floats, scores: Floats) -> npt.NDArray[np.intp]:
     """Indices of trials that dominate no other one: what is left if every good surprise is taken away."""
-    order = np.lexsort(
-        (scores, -sizes)
-    )  # largest first; a trial is kept if its score exceeds all larger ones'...
-    keep = []
-    lowest = np.inf
-    for index in order:
-        # Larger trials with a lower or equal score would be dominated by this one.
-        if scores[index] < lowest or not keep:
-            keep.append(int(index))
-            lowest = min(lowest, float(scores[index]))
-    return np.array(keep, dtype=np.intp)
+    order = np.lexsort((scores, -sizes))  # largest first
+    lowest = np.minimum.accumulate(np.concatenate(([np.inf], scores[order][:-1])))
+    # A larger trial with a lower or equal score would be dominated by this one.
+    return order[scores[order] < lowest]
