@@ -11,7 +11,7 @@ from harness.datasets.raw import RawData, RawPart
 
 
 class Digits:
-    """Every fifth example of each class, in the order of the file, is the test set: the same 20 % for ever."""
+    """Every fifth example of each class, in the order of the file, is the test set: always the same 20 %."""
 
     def source_identity(self, spec: DatasetSpec, data_root: Path) -> Sequence[Path | str]:
         return (f"scikit-learn {version('scikit-learn')}",)

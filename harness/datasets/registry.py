@@ -4,8 +4,11 @@ from difflib import get_close_matches
 from importlib.metadata import entry_points
 
 from harness.datasets.base import DataError, DatasetSpec
+from harness.datasets.cifar import CIFAR10, CIFAR100
 from harness.datasets.digits import Digits
 from harness.datasets.mnist import MnistLayout
+from harness.datasets.npz import Npz
+from harness.datasets.parquet import Parquet
 from harness.datasets.raw import Source
 
 #: Entry points of this group name an object that follows the protocol `Source`, or a class of such objects
@@ -17,10 +20,12 @@ KNOWN_SETS: dict[str, Source] = {
     "digits": Digits(),
     "mnist": MnistLayout("MNIST"),
     "fashion-mnist": MnistLayout("FashionMNIST"),
+    "cifar10": CIFAR10,
+    "cifar100": CIFAR100,
 }
 
 #: Formats of files that the user gives.
-FORMATS: dict[str, Source] = {}
+FORMATS: dict[str, Source] = {"parquet": Parquet(), "npz": Npz()}
 
 
 def source_names() -> tuple[str, ...]:
