@@ -62,8 +62,8 @@ class Accounting:
 def arms_in_order(trials: pd.DataFrame, design: StudyDesign | None, baseline: str) -> list[Arm]:
     """Every arm of the design and the table, cell by cell, the baseline first in its cell."""
     planned: list[Arm] = [(a.dataset, a.architecture, a.method) for a in design.arms] if design else []
-    groups = trials.groupby(["dataset", "architecture", "method"], sort=True).groups
-    found: list[Arm] = [(str(d), str(a), str(m)) for d, a, m in groups]
+    names = trials[["dataset", "architecture", "method"]].drop_duplicates()
+    found: list[Arm] = sorted((str(d), str(a), str(m)) for d, a, m in names.to_numpy())
     arms = list(dict.fromkeys(planned + found))
     cells = list(dict.fromkeys(arm[:2] for arm in arms))
     methods = list(dict.fromkeys(arm[2] for arm in arms))

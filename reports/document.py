@@ -81,18 +81,12 @@ def _failures(trials: pd.DataFrame, most: int = 8) -> list[dict[str, Any]]:
     lines = message.astype(str).str.strip().str.split("\n").str[-1].fillna("")
     keys = pd.DataFrame({"method": failed["method"], "status": failed["status"], "message": lines})
     keys["trial_id"] = failed["trial_id"]
-    grouped = keys.groupby(["method", "status", "message"])["trial_id"].agg(["size", "min"]).reset_index()
-    grouped = grouped.sort_values(["size", "method", "status", "message"], ascending=[False, True, True, True])
-    return [
-        {
-            "method": str(row.method),
-            "status": str(row.status),
-            "message": str(row.message),
-            "trials": int(row.size_),
-            "example": str(row.example),
-        }
-        for row in grouped.head(most).rename(columns={"size": "size_", "min": "example"}).itertuples()
+    groups = keys.groupby(["method", "status", "message"])["trial_id"]
+    rows = [
+        {"method": m, "status": s, "message": text, "trials": len(ids), "example": str(ids.min())}
+        for (m, s, text), ids in groups
     ]
+    return sorted(rows, key=lambda row: (-row["trials"], row["method"], row["status"], row["message"]))[:most]
 
 
 def _provenance(trials: pd.DataFrame) -> dict[str, Any]:
@@ -107,5 +101,5 @@ def _provenance(trials: pd.DataFrame) -> dict[str, Any]:
             versions[tool] = "not installed as a package"
     devices: dict[str, int] = {}
     if "device" in trials:
-        devices = {str(k) or "not recorded": int(v) for k, v in trials["device"].value_counts().sort_index().items()}
+        devices = Counter(sorted(str(name) or "not recorded" for name in trials["device"]))
     return {"rows": len(trials), "table_sha256": digest, "versions": versions, "devices": devices}

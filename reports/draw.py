@@ -49,10 +49,13 @@ def _distributions(
 ) -> Iterator[Placed]:
     methods = [summary["method"] for summary in summaries]
     reading = (
-        "One point a finished trial; lines in the violins are the quartiles, a violin's width is scaled to its own "
+        "One point a finished trial; lines in the violins are the quartiles, a violin's width is scaled to "
+        "its own "
         "largest. Failed trials have no score and stand below, in no violin."
     )
-    panel = Panel(settings.test_column, f"test {score.axis}", score.scale, worse_is_low=not score.lower_is_better)
+    panel = Panel(
+        settings.test_column, f"test {score.axis}", score.scale, worse_is_low=not score.lower_is_better
+    )
     yield Placed(
         Drawing(
             file_name("scores", cell),

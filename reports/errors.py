@@ -2,4 +2,4 @@
 
 
 class TableError(ValueError):
-    """A table cannot be judged. The message is one sentence: file, column, what was found, what is allowed."""
+    """A table cannot be judged; the message is a sentence: file, column, what was found, what is allowed."""

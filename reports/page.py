@@ -87,7 +87,8 @@ def _sayers(score: ScoreWords) -> dict[str, Any]:
 def _cells(document: Mapping[str, Any]) -> list[dict[str, Any]]:
     """One entry a cell, in order: its name, its arms' summaries, its part of the analysis if there is one."""
     analysed = {
-        (cell["dataset"], cell["architecture"]): cell for cell in (document["analysis"] or {"cells": []})["cells"]
+        (cell["dataset"], cell["architecture"]): cell
+        for cell in (document["analysis"] or {"cells": []})["cells"]
     }
     cells: dict[tuple[str, str], dict[str, Any]] = {}
     for summary in document["summaries"]:
@@ -113,5 +114,7 @@ def _space_text(space: Mapping[str, Any]) -> str:
     if "choice" in space:
         return "one of " + ", ".join(str(value) for value in space["choice"])
     words = [word for word in (str(space.get("type", "")), "log" if space.get("log") else "") if word]
-    low, high = (f"{space[end]:g}" if isinstance(space.get(end), int | float) else "?" for end in ("low", "high"))
+    low, high = (
+        f"{space[end]:g}" if isinstance(space.get(end), int | float) else "?" for end in ("low", "high")
+    )
     return f"{low} to {high}" + (f" ({', '.join(words)})" if words else "")

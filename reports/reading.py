@@ -99,7 +99,8 @@ def _csv_blocks(
             continue
         if len(row) != len(header):
             raise TableError(
-                f"{path}: line {number} has {len(row)} fields where the first line names {len(header)} columns; "
+                f"{path}: line {number} has {len(row)} fields where the first line names {len(header)} "
+                "columns; "
                 "the file may have been cut short"
             )
         count += 1

@@ -24,10 +24,11 @@ class ArmSummary:
         trials: outcomes of any status.
         finished: outcomes of status ok, the only ones with a score.
         failed: all others.
-        val_median, test_median, test_low_quartile, test_high_quartile, test_min, test_max: over finished trials;
-            None where there is none.
+        val_median, test_median, test_low_quartile, test_high_quartile, test_min, test_max: over finished
+            trials; None where there is none.
         best_val: best validation score.
-        best_test: test score of the trial with the best validation score (mean over ties), never the best test score.
+        best_test: test score of the trial with the best validation score (mean over ties), never the best
+            test score.
         best_parameters: parameters of that trial's network (mean over ties).
         best_ties: number of trials that share the best validation score.
         parameters_median, parameters_low_quartile, parameters_high_quartile: over finished trials.
@@ -60,7 +61,8 @@ class ArmSummary:
 
 def summarise(trials: pd.DataFrame, arms: list[Arm], settings: Settings) -> tuple[ArmSummary, ...]:
     """Describes every arm, those without a trial too."""
-    groups = {key: part for key, part in trials.groupby(["dataset", "architecture", "method"])}
+    by_arm = trials.groupby(["dataset", "architecture", "method"])
+    groups = {(str(d), str(a), str(m)): part for (d, a, m), part in by_arm}
     nothing = trials.iloc[:0]
     return tuple(_summarise_arm(arm, groups.get(arm, nothing), settings) for arm in arms)
 

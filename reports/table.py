@@ -1,7 +1,7 @@
 """Checks a trial table, whoever made it, and brings it into the one form that the report judges.
 
-Nothing is dropped silently: what cannot be judged raises a `TableError`; what can be read in only one sensible
-way (accuracies in per cent, a table without statuses) is read that way, and a note on the report says so.
+Nothing is dropped silently: what cannot be judged raises a `TableError`; what has only one sensible reading
+(accuracies in per cent, a table without statuses) is read that way, and a note on the report says so.
 """
 
 import difflib
@@ -30,9 +30,9 @@ class TrialTable:
     """A table that passed every check.
 
     Attributes:
-        trials: one row an outcome. Always there: dataset, architecture, method, trial_id, status, sampling (text)
-            and the two score columns (float64, NaN for no score, accuracies from 0 to 1). Other columns of the
-            schema are there only if they hold a value: text as str, numbers as float64.
+        trials: one row an outcome. Always there: dataset, architecture, method, trial_id, status, sampling
+            (text) and the two score columns (float64, NaN for no score, accuracies from 0 to 1). Other
+            columns of the schema are there only if they hold a value: text as str, numbers as float64.
         lost: rows of status `lost`: no outcome, counted apart.
         notes: sentences on how the table was read, for the top of the report.
         has_sampling: the table says how its trials were sampled.
@@ -161,7 +161,7 @@ def _as_numbers(values: pd.Series, column: Column, scores: tuple[str, str], sour
     _refuse(numeric.isna() & (text != ""), text, name, source, "a number, or nothing where there is none")
     if name not in scores:
         _refuse(numeric < 0, text, name, source, "a number from 0 up")
-        _refuse(np.isinf(numeric), text, name, source, "a finite number")
+        _refuse(numeric.abs() == np.inf, text, name, source, "a finite number")
     if column.kind == "integer":
         _refuse(numeric.notna() & (numeric % 1 != 0), text, name, source, "a whole number")
     return numeric
@@ -187,7 +187,8 @@ def _fill_sampling(trials: pd.DataFrame, notes: list[str], source: str) -> bool:
     unsaid = int((sampling == "").sum())
     if unsaid:
         notes.append(
-            f"The table does not say how {'its' if unsaid == len(trials) else f'{unsaid:,} of its'} trials were "
+            f"The table does not say how {'its' if unsaid == len(trials) else f'{unsaid:,} of its'} trials "
+            "were "
             "sampled. They are taken as independent random draws (sampling = iid); if a sampler learned from "
             "earlier trials, or a grid was searched, the intervals and tests below do not hold."
         )
@@ -213,7 +214,8 @@ def _fill_status(trials: pd.DataFrame, scores: tuple[str, str], notes: list[str]
     scoreless = int((unsaid & ~has_scores).sum())
     if scoreless:
         notes.append(
-            f"{scoreless:,} {'trial has' if scoreless == 1 else 'trials have'} no status and no complete score; "
+            f"{scoreless:,} {'trial has' if scoreless == 1 else 'trials have'} no status and no complete "
+            "score; "
             "they are counted as failed (crashed)."
         )
     if unsaid.all():
@@ -247,7 +249,7 @@ def _check_scores(trials: pd.DataFrame, settings: Settings, source: str, notes: 
 
 
 def _is_per_cent(trials: pd.DataFrame) -> bool:
-    """Every arm's typical accuracy is above 1, and none above 100: one wild value does not make a per cent table."""
+    """Every arm's typical accuracy is above 1, none above 100: one wild value makes no per cent table."""
     values = trials[list(ACCURACY_COLUMNS)]
     if not values.max().max() > 1 or values.max().max() > 100 or values.min().min() < 0:
         return False

@@ -44,7 +44,7 @@ def write_csv(rows: Sequence[Row], path: Path) -> None:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         for row in rows:
-            writer.writerow({guard_formula(key): guard_formula(value) for key, value in row.items()})
+            writer.writerow({str(guard_formula(key)): guard_formula(value) for key, value in row.items()})
 
 
 def guard_formula(value: object) -> object:
@@ -96,7 +96,7 @@ def _accounting(document: Mapping[str, Any]) -> list[Row]:
 
 def _arms(document: Mapping[str, Any]) -> list[Row]:
     units = list(dict.fromkeys(unit for arm in document["summaries"] for unit in arm["cost_medians"]))
-    rows = []
+    rows: list[Row] = []
     for arm in document["summaries"]:
         row = {key: value for key, value in arm.items() if key not in ("cost_medians", "cost_totals")}
         row |= {f"{unit}_median": arm["cost_medians"].get(unit) for unit in units}

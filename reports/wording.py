@@ -31,10 +31,10 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def count(value: float | None) -> str:
-    """A number of things: 1,234; a mean of ties may be broken: 1,234.5."""
+    """A number of things: 1,234. A median or mean of them may be broken: 2.5, but 1,234 for 1,234.5."""
     if value is None:
         return NOTHING
-    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.1f}"
+    return f"{value:.1f}" if abs(value) < 100 and not float(value).is_integer() else f"{value:,.0f}"
 
 
 def amount(value: float | None, unit: str) -> str:
@@ -125,7 +125,11 @@ class ScoreWords:
         """A difference of scores with its sign: +0.42 points."""
         if value is None:
             return NOTHING
-        return f"{value * 100:+.2f} points" if self.is_accuracy else f"{'+' if value > 0 else ''}{number(value, 4)}"
+        return (
+            f"{value * 100:+.2f} points"
+            if self.is_accuracy
+            else f"{'+' if value > 0 else ''}{number(value, 4)}"
+        )
 
 
 def interval(estimate: Mapping[str, Any] | None, say: Any) -> str:

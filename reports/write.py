@@ -8,6 +8,8 @@ from typing import Any
 import pandas as pd
 
 from harness.trial_table import COLUMNS, StudyDesign
+from reports.accounting import arms_in_order
+from reports.cautions import find_warnings
 from reports.document import baseline_of, build_document
 from reports.draw import draw_figures
 from reports.errors import TableError
@@ -15,7 +17,6 @@ from reports.figures.style import inline_svg, svg_text, write_pdf
 from reports.page import PageFigure, render
 from reports.settings import Settings
 from reports.summary import ArmSummary, summarise
-from reports.accounting import arms_in_order
 from reports.table import TrialTable, check_table
 from reports.tables import write_tables
 
@@ -32,13 +33,14 @@ def write_report(
     """Judges a trial table and writes the report.
 
     Args:
-        table: one row a trial, with the columns of `harness.trial_table`; may be empty if there is a design (a
-            study of which nothing has run yet).
+        table: one row a trial, with the columns of `harness.trial_table`; may be empty if there is a design
+            (a study of which nothing has run yet).
         out: folder of the report; made if absent. An earlier report in it is replaced.
         design: what the study asked for; None for a table without a study file.
         settings: settings of the analysis; None for the defaults.
-        histories: one row an epoch of a trial, with the columns trial_id, dataset, architecture, method, epoch,
-            train_loss, val_score, units_total, parameters and, as in the table, param_*; None where not recorded.
+        histories: one row an epoch of a trial, with the columns trial_id, dataset, architecture, method,
+            epoch, train_loss, val_score, units_total, parameters and, as in the table, param_*; None where
+            not recorded.
         source: what the table is called in messages.
 
     Returns:
@@ -49,7 +51,8 @@ def write_report(
     """
     settings = settings or Settings()
     checked = _checked(table, design, settings, source)
-    document = build_document(checked, design, settings, None, ())
+    warnings = find_warnings(checked, design, settings, None)
+    document = build_document(checked, design, settings, None, warnings)
     try:
         return _write(checked, document, settings, out)
     except OSError as error:

@@ -14,16 +14,17 @@ from reports.figures.style import (
     INK,
     MAX_VECTOR_POINTS,
     MUTED,
-    PANEL_HEIGHT_INCHES,
     WIDTH_INCHES,
     MethodStyle,
     house_style,
+    label_methods,
     spread,
-    wrap_ticks,
 )
 
 #: A violin of fewer distinct values shows the kernel, not the trials.
 _VIOLIN_FROM = 5
+#: More methods than this leave no room for the word "failed" at each.
+_WORDS_UP_TO = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +51,8 @@ def draw_distributions(
 ) -> Figure:
     """Violins with every point; trials without a value stand apart below, in a strip "failed (k)".
 
-    Where a few low values squeeze the rest (the whole range is over four times the range above the lowest
-    quartile), a second axis beside shows the upper part alone.
+    Where a few bad values squeeze the rest (the whole range is over four times the range of the better three
+    quarters), a second axis below shows the better part alone.
 
     Args:
         trials: the trials of one cell, checked.
@@ -65,28 +66,28 @@ def draw_distributions(
         m: finished.loc[finished["method"] == m, panel.column].to_numpy() * panel.scale for m in methods
     }
     failures = [int((failed["method"] == m).sum()) for m in methods]
-    low = None if panel.log else _zoom_from(values, worse_is_low=panel.worse_is_low)
+    zoom = None if panel.log else _zoom_from(values, worse_is_low=panel.worse_is_low)
+    heights = [2.7] if zoom is None else [1.7, 2.2]
+    if any(failures):
+        heights.append(0.4)
     with house_style():
-        figure = Figure(figsize=(WIDTH_INCHES, PANEL_HEIGHT_INCHES), layout=ConstrainedLayoutEngine(w_pad=0.05, h_pad=0.03, hspace=0.0))
-        strip = 0.13 if any(failures) else 0.0
-        columns = 1 if low is None else 2
-        rows = 2 if strip else 1
-        ratios = [1 - strip, strip] if strip else [1.0]
-        axes = figure.subplots(rows, columns, squeeze=False, height_ratios=ratios)
-        for position in range(columns):
-            main = axes[0, position]
-            _draw_violins(main, methods, styles, values, panel)
-            if position == 1 and low is not None:
-                main.set_ylim(*low)
-                main.set_ylabel("")
-                main.set_title("upper part" if panel.worse_is_low else "lower part")
-            elif columns == 2:
-                main.set_title("all")
-            below = axes[1, position] if strip else main
-            if strip:
-                main.tick_params(axis="x", length=0, labelbottom=False)
-                _draw_failures(below, methods, styles, failures)
-            wrap_ticks(below, methods, room=44 // columns)
+        figure = Figure(
+            figsize=(WIDTH_INCHES, sum(heights) + 0.4),
+            layout=ConstrainedLayoutEngine(w_pad=0.05, h_pad=0.03, hspace=0.0),
+        )
+        axes = list(figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0])
+        _draw_violins(axes[0], methods, styles, values, panel)
+        if zoom is not None:
+            _draw_violins(axes[1], methods, styles, values, panel)
+            axes[1].set_ylim(*zoom)
+            axes[0].set_title("all")
+            axes[1].set_title("the better part, larger")
+        if any(failures):
+            _draw_failures(axes[-1], methods, styles, failures)
+        for ax in axes[:-1]:
+            ax.set_xticks(range(len(methods)), [])
+            ax.tick_params(axis="x", length=0)
+        label_methods(axes[-1], methods)
     return figure
 
 
@@ -173,13 +174,13 @@ def _draw_violins(
 def _draw_failures(
     ax: Axes, methods: Sequence[str], styles: dict[str, MethodStyle], failures: Sequence[int]
 ) -> None:
-    """Failed trials, one point each, apart from the density: they have no score, and a violin would hide them."""
+    """Failed trials, one point each, apart from the density: they have no score, and would vanish in it."""
     for position, (method, count) in enumerate(zip(methods, failures, strict=True)):
         style = styles[method]
         if count:
             ax.scatter(
                 position + spread(np.zeros(count), 0.3),
-                np.full(count, 0.3),
+                np.full(count, 0.25),
                 s=13,
                 marker=style.marker,
                 facecolor="white",
@@ -187,7 +188,10 @@ def _draw_failures(
                 linewidth=0.9,
                 rasterized=count > MAX_VECTOR_POINTS,
             )
-        ax.text(position, 0.93, f"failed ({count})", ha="center", va="top", fontsize=8, color=MUTED)
+        words = f"failed ({count})" if len(methods) <= _WORDS_UP_TO else f"({count})"
+        ax.text(position, 0.95, words, ha="center", va="top", fontsize=8.5, color=MUTED)
+    if len(methods) > _WORDS_UP_TO:
+        ax.set_ylabel("failed", rotation=0, ha="right", va="center")
     ax.set(ylim=(0, 1), xlim=(-0.6, len(methods) - 0.4), yticks=[])
     ax.grid(visible=False)
     ax.set_facecolor("#f5f5f5")

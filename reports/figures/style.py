@@ -14,16 +14,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+Line = str | tuple[int, tuple[float, ...]]
+
 #: Beyond this many points a panel, they are drawn as one image: a browser chokes on 100,000 circles.
 MAX_VECTOR_POINTS = 2000
 #: One column of the page. Natural width 4.7 in (451 CSS px), so that 9 pt text stays legible on a phone.
 WIDTH_INCHES = 4.7
 PANEL_HEIGHT_INCHES = 3.1
-#: The first four of petroff8 keep a contrast of 3 to 1 on white and stay apart to the colour-blind; the next do
-#: not, so beyond four methods a figure is split, not given more colours.
+#: The first four of petroff8 keep a contrast of 3 to 1 on white and stay apart to the colour-blind; the next
+#: do not, so beyond four methods a figure is split, not given more colours.
 COLOURS = ("#1845fb", "#ff5e02", "#c91f16", "#c849a9")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-LINES: tuple[str | tuple[int, tuple[int, ...]], ...] = ("-", (0, (5, 2)), (0, (6, 2, 1, 2)), (0, (1, 1.5)))  # type: ignore[assignment]
+LINES: tuple[Line, ...] = ("-", (0, (5, 2)), (0, (6, 2, 1, 2)), (0, (1, 1.5)))
 INK = "#1a1a1a"
 MUTED = "#595959"
 MAX_SERIES = len(COLOURS)
@@ -68,7 +70,7 @@ class MethodStyle:
 
     colour: str
     marker: str
-    line: str | tuple[int, tuple[int, ...]]
+    line: Line
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +96,9 @@ class Drawing:
 def house_style() -> Iterator[None]:
     """The project's settings, for drawing and for saving, without touching the caller's."""
     with mpl.rc_context():
-        mpl.rcParams.update({k: v for k, v in mpl.rcParamsDefault.items() if k != "backend"})
-        mpl.rcParams.update(_STYLE)
+        mpl.rcdefaults()
+        for name, value in _STYLE.items():
+            mpl.rcParams[name] = value
         yield
 
 
@@ -134,15 +137,22 @@ def spread(values: NDArray[np.float64], half_width: float) -> NDArray[np.float64
     return offsets
 
 
-def wrap_ticks(ax: Axes, names: Sequence[str], room: int = 44) -> None:
+def short_names(names: Sequence[str], most: int = 18) -> list[str]:
+    """Names for axes and legends: cut to so many characters, and numbered where the cut makes them equal."""
+    cut = [name if len(name) <= most else name[: most - 1] + "…" for name in names]
+    return [
+        f"{name} ({cut[: i + 1].count(name)})" if cut.count(name) > 1 else name for i, name in enumerate(cut)
+    ]
+
+
+def label_methods(ax: Axes, names: Sequence[str], room: int = 44) -> None:
     """Names under the x axis at 0, 1, ...; turned where they would run into each other.
 
     room: characters that fit side by side over the whole axis.
     """
-    longest = max((len(name) for name in names), default=0)
-    turned = longest * len(names) > room
-    shown = [name if len(name) <= 28 else name[:27] + "…" for name in names]
-    ax.set_xticks(range(len(names)), shown)
+    shown = short_names(names)
+    turned = max((len(name) for name in shown), default=0) * len(shown) > room
+    ax.set_xticks(range(len(shown)), shown)
     for label in ax.get_xticklabels():
         label.set(rotation=25 if turned else 0, ha="right" if turned else "center", rotation_mode="anchor")
 
@@ -159,8 +169,8 @@ def svg_text(drawing: Drawing) -> str:
 def inline_svg(svg: str, name: str) -> str:
     """The SVG as part of an HTML page: no prologue, no namespaces' addresses, and ids of its own.
 
-    Two figures of a page may hold the same ids (glyphs, clip paths), and a browser takes the first, which may be
-    in a closed part of the page.
+    Two figures of a page may hold the same ids (glyphs, clip paths), and a browser takes the first, which may
+    be in a closed part of the page.
     """
     body = svg[svg.index("<svg") :]
     body = re.sub(r' xmlns(:\w+)?="[^"]*"', "", body)
