@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.metadata
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -82,7 +83,7 @@ def _failures(trials: pd.DataFrame, most: int = 8) -> list[dict[str, Any]]:
     keys = pd.DataFrame({"method": failed["method"], "status": failed["status"], "message": lines})
     keys["trial_id"] = failed["trial_id"]
     groups = keys.groupby(["method", "status", "message"])["trial_id"]
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"method": m, "status": s, "message": text, "trials": len(ids), "example": str(ids.min())}
         for (m, s, text), ids in groups
     ]

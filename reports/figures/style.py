@@ -30,7 +30,7 @@ INK = "#1a1a1a"
 MUTED = "#595959"
 MAX_SERIES = len(COLOURS)
 
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {
     "axes.axisbelow": True,
     "axes.edgecolor": "#8a8a8a",
     "axes.grid": True,
@@ -97,8 +97,7 @@ def house_style() -> Iterator[None]:
     """The project's settings, for drawing and for saving, without touching the caller's."""
     with mpl.rc_context():
         mpl.rcdefaults()
-        for name, value in _STYLE.items():
-            mpl.rcParams[name] = value
+        mpl.rcParams.update(_STYLE)
         yield
 
 
