@@ -19,8 +19,14 @@ _UNSETTLED_NS = 2_000_000_000
 _Stamp = list[int]
 
 
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def hash_files(paths: Sequence[Path], memory: Path) -> dict[Path, str]:
-    """SHA-256 of each file's bytes, in hexadecimal.
+    """SHA-256 of each file's bytes; files that did not change since it was worked out are not read again.
 
     Args:
         paths: files that are there.
@@ -31,16 +37,16 @@ def hash_files(paths: Sequence[Path], memory: Path) -> dict[Path, str]:
     settled: dict[Path, tuple[_Stamp, str]] = {}
     for path in paths:
         before = _stamp(path)
-        stamp, digest = remembered.get(str(path), (None, ""))
-        if stamp != before:
-            now = time.time_ns()
-            with path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-            if _stamp(path) != before or max(before[1], before[2]) > now - _UNSETTLED_NS:
-                hashes[path] = digest
-                continue
+        known = remembered.get(str(path))
+        if known is not None and known[0] == before:
+            digest, steady = known[1], True
+        else:
+            newest_that_is_settled = time.time_ns() - _UNSETTLED_NS
+            digest = hash_file(path)
+            steady = _stamp(path) == before and max(before[1:3]) <= newest_that_is_settled
         hashes[path] = digest
-        settled[path] = (before, digest)
+        if steady:
+            settled[path] = (before, digest)
     if {str(path): value for path, value in settled.items()} != remembered:
         _write(paths, settled, memory)
     return hashes

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from harness.datasets.base import DataError
-from harness.datasets.hashes import hash_files, remember
+from harness.datasets.hashes import hash_file, hash_files, remember
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -90,7 +90,7 @@ def get_or_build(
             (cache / name).mkdir(parents=True, exist_ok=True)
         with FileLock(cache / "locks" / f"{kind}-{key}"):
             entry = _open(cache, folder, needed)  # another process may have built it meanwhile
-            return entry if entry is not None else _build(cache, folder, build)
+            return entry if entry is not None else _build(cache, folder, build, needed)
     except OSError as error:
         raise DataError(
             f"{cache}: the data cache cannot be written ({error.strerror or error}); "
@@ -98,27 +98,42 @@ def get_or_build(
         ) from error
 
 
-def _build(cache: Path, folder: Path, build: Callable[[Path], Mapping[str, Any]]) -> Entry:
+def _build(
+    cache: Path, folder: Path, build: Callable[[Path], Mapping[str, Any]], needed: tuple[str, ...]
+) -> Entry:
     _remove_abandoned(folder.parent)
-    temporary = folder.parent / f".tmp-{folder.name}-{uuid4().hex}"
+    if folder.exists():
+        damaged = _temporary(folder)
+        folder.rename(damaged)  # processes that have mapped its files keep what they see
+        shutil.rmtree(damaged)
+    temporary = _temporary(folder)
     temporary.mkdir()
     try:
         about = build(temporary)
-        hashes = hash_files(sorted(temporary.iterdir()), cache / "hashes")
-        files = {path.name: {"bytes": path.stat().st_size, "sha256": sha} for path, sha in hashes.items()}
+        hashes = {path.name: hash_file(path) for path in sorted(temporary.iterdir())}
+        files = {
+            name: {"bytes": (temporary / name).stat().st_size, "sha256": hashes[name]} for name in hashes
+        }
         body = {"about": dict(about), "files": files}
         (temporary / "meta.json").write_text(json.dumps({"body": body, "sha256": _digest(body)}, indent=1))
         for path in (*temporary.iterdir(), temporary):
             _flush(path)
-        if folder.exists():  # damaged, or finished meanwhile where locks do not hold: same bytes either way
-            folder.rename(folder.parent / f".tmp-{folder.name}-{uuid4().hex}-replaced")
-        temporary.rename(folder)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+        try:
+            temporary.rename(folder)
+        except OSError:
+            first = _open(cache, folder, needed)  # of another process, where locks do not hold
+            if first is None:
+                raise
+            return first
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)  # there only if it did not become the entry
     _flush(folder.parent)
-    remember({folder / path.name: sha for path, sha in hashes.items()}, cache / "hashes")
+    remember({folder / name: sha for name, sha in hashes.items()}, cache / "hashes")
     return Entry(folder, body["about"])
+
+
+def _temporary(folder: Path) -> Path:
+    return folder.parent / f".tmp-{folder.name}-{uuid4().hex}"
 
 
 def _open(cache: Path, folder: Path, needed: tuple[str, ...]) -> Entry | None:
@@ -152,7 +167,7 @@ def _remove_abandoned(parent: Path) -> None:
             newest = max(path.stat().st_mtime for path in (temporary, *temporary.iterdir()))
         except FileNotFoundError:
             continue  # its writer has just finished
-        if newest < time.time() - _ABANDONED_SECONDS or temporary.name.endswith("-replaced"):
+        if newest < time.time() - _ABANDONED_SECONDS:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
