@@ -22,7 +22,7 @@ Kind = Literal["text", "integer", "number"]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of the table: its name, the kind of its values, whether a table must have it, its meaning."""
+    """One column: its name, the kind of its values, whether a table must have it, its meaning."""
 
     name: str
     kind: Kind

@@ -75,7 +75,7 @@ class Phase:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """When edits are asked for. Epochs and steps are counted over the whole trial, from 1; 0 before the first.
+    """When edits are asked for. Epochs and steps are counted over the trial from 1; 0 before the first.
 
     phase: index of the phase, from 0. epoch_ended, phase_ended: whether this is the end of one.
     """

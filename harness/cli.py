@@ -1,0 +1,193 @@
+"""The command `harness`. Every error a user can mend is one sentence on stderr and exit code 2."""
+
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from harness.run_directory import RunDirectory
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Compare ways of choosing a neural network's size: does a method save search cost?",
+)
+
+StudyArgument = Annotated[str, typer.Argument(help="A study file, or the name of a shipped study.")]
+RunArgument = Annotated[Path, typer.Argument(help="The directory of a run.")]
+DataOption = Annotated[
+    Path | None,
+    typer.Option("--data", help="Folder of the data sets; unless given, $HARNESS_DATA, else downloads."),
+]
+
+
+class ExecutorName(StrEnum):
+    """Where trials run."""
+
+    ray = "ray"
+    inline = "inline"
+
+
+class TableFormat(StrEnum):
+    """Form of an exported table."""
+
+    csv = "csv"
+    parquet = "parquet"
+
+
+def main() -> None:
+    """Entry point: runs the command, turns what a user can mend into one sentence and exit code 2."""
+    from harness.datasets.base import DataError
+    from harness.executors.base import ExecutorError
+    from harness.run_directory import DirectoryError
+    from harness.study import StudyError
+    from reports.errors import TableError
+
+    try:
+        app(standalone_mode=True)
+    except (StudyError, DataError, DirectoryError, ExecutorError, TableError) as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+
+
+@app.command()
+def run(
+    study: StudyArgument,
+    out: Annotated[Path | None, typer.Option(help="Directory of the run; runs/NAME unless given.")] = None,
+    executor: Annotated[ExecutorName, typer.Option(help="Where trials run.")] = ExecutorName.ray,
+    address: Annotated[
+        str | None, typer.Option(help="Address of a running Ray cluster; unless given, one starts here.")
+    ] = None,
+    data: DataOption = None,
+    max_hours: Annotated[float | None, typer.Option(min=0, help="Begin no trial after this time.")] = None,
+) -> None:
+    """Run a study, or go on with it: what the plan has and the directory's records lack. Then report."""
+    from harness.run import RunRequest, run_study
+
+    console = Console()
+    request = RunRequest(study, out, executor.value, address, _data_root(data), max_hours)
+    try:
+        result = run_study(request, console)
+    except KeyboardInterrupt:
+        print("Stopped; every finished trial is kept. The same command goes on.", file=sys.stderr)
+        # At once: there is nothing left to save, and Ray's exit handlers take seconds.
+        os._exit(130)
+    if not result.complete:
+        console.print(
+            f"{result.done} of {result.plan.planned_trials} trials are done. The same command goes on.",
+            markup=False,
+        )
+    page = _write_report(result.directory)
+    _print_result_table(result.directory, console)
+    console.print(f"Report: {page}", markup=False, soft_wrap=True)
+
+
+@app.command()
+def plan(study: StudyArgument, data: DataOption = None) -> None:
+    """Show what a study would run, without running it."""
+    from harness.plan_view import show_plan
+    from harness.run import plan_study
+
+    show_plan(plan_study(study, _data_root(data)), Console())
+
+
+@app.command()
+def status(directory: RunArgument) -> None:
+    """Show how far a run is."""
+    from harness.status import show_status
+
+    show_status(directory, Console())
+
+
+@app.command()
+def report(directory: RunArgument) -> None:
+    """Write the report of a run, finished or not."""
+    from harness.run_directory import RunDirectory
+
+    run_directory = RunDirectory(directory)
+    page = _write_report(run_directory)
+    console = Console()
+    _print_result_table(run_directory, console)
+    console.print(f"Report: {page}", markup=False, soft_wrap=True)
+
+
+@app.command()
+def export(
+    directory: RunArgument,
+    format: Annotated[TableFormat, typer.Option(help="Form of the table.")] = TableFormat.csv,
+    out: Annotated[Path | None, typer.Option(help="File to write; DIRECTORY/trials.* unless given.")] = None,
+) -> None:
+    """Write the trial table of a run to a file: one row a trial."""
+    from harness.tabulate import read_run
+
+    table, _, _ = read_run(directory)
+    path = out or directory / f"trials.{format.value}"
+    try:
+        table.to_csv(path, index=False) if format is TableFormat.csv else table.to_parquet(path, index=False)
+    except OSError as error:
+        raise typer.BadParameter(f"{path} cannot be written: {error.strerror}") from error
+    print(path)
+
+
+@app.command()
+def methods() -> None:
+    """List the sizing methods, architectures, data sets, samplers and shipped studies."""
+    from harness.parts_view import show_parts
+
+    show_parts(Console())
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of study files, for editors."""
+    from harness.study import json_schema
+
+    print(json_schema())
+
+
+def _data_root(given: Path | None) -> Path | None:
+    if given is not None and not given.is_dir():
+        raise typer.BadParameter(f"--data: {given} is not a folder")
+    if given is None and "HARNESS_DATA" in os.environ:
+        return Path(os.environ["HARNESS_DATA"]).resolve()
+    return given and given.resolve()
+
+
+def _write_report(directory: "RunDirectory") -> Path:
+    from harness.tabulate import read_run
+    from reports.write import write_report
+
+    table, histories, design = read_run(directory.path)
+    return write_report(table, directory.report, design=design, histories=histories)
+
+
+def _print_result_table(directory: "RunDirectory", console: Console) -> None:
+    from harness.tabulate import read_run
+    from reports.write import short_table
+
+    table, _, design = read_run(directory.path)
+    shown = Table(box=None, pad_edge=False)
+    shown.add_column("arm")
+    for heading in ("trials", "failed", "median val", "median test", "best by val: test", "its parameters"):
+        shown.add_column(heading, justify="right")
+    for arm in short_table(table, design=design):
+        shown.add_row(
+            Text(f"{arm.dataset}/{arm.architecture}/{arm.method}"),
+            str(arm.trials),
+            str(arm.failed),
+            *(_score(value) for value in (arm.val_median, arm.test_median, arm.best_test)),
+            "" if arm.best_parameters is None else f"{arm.best_parameters:,.0f}",
+        )
+    console.print(shown)
+
+
+def _score(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"

@@ -1,0 +1,56 @@
+"""The execution log: which process started, finished or lost which trial, and when.
+
+One file a process, so that no two processes write to one file, on a shared disk either.
+"""
+
+import functools
+import json
+import os
+import socket
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+_FOLDER = "executions"
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionLog:
+    """The log of a run; `run` is the run's directory."""
+
+    run: Path
+
+    def write(self, event: Literal["started", "finished", "lost"], trial_id: str, attempt: int) -> None:
+        """Append a line to this process's file."""
+        folder = self.run / _FOLDER
+        folder.mkdir(exist_ok=True)
+        line = {"time": time.time(), "event": event, "trial_id": trial_id, "attempt": attempt}
+        with open(folder / f"{_process_name()}.jsonl", "a", encoding="utf-8") as log:
+            log.write(json.dumps(line) + "\n")
+
+    def read(self) -> list[dict[str, Any]]:
+        """The lines of all processes, in order of time. What a kill cut short, a last line, is left out."""
+        lines = []
+        for path in (self.run / _FOLDER).glob("*.jsonl"):
+            for text in path.read_text(encoding="utf-8").split("\n")[:-1]:
+                lines.append(json.loads(text) | {"process": path.stem})
+        return sorted(lines, key=lambda line: line["time"])
+
+    def lost_attempts(self) -> int:
+        """Attempts that left no record: their worker died, or the run was stopped. Each was started again."""
+        return sum(count - 1 for count in self.starts().values())
+
+    def starts(self) -> dict[str, int]:
+        """Trial id -> how often it was started."""
+        count: dict[str, int] = {}
+        for line in self.read():
+            if line["event"] == "started":
+                count[line["trial_id"]] = count.get(line["trial_id"], 0) + 1
+        return count
+
+
+@functools.cache
+def _process_name() -> str:
+    # With the time, because process numbers are used again.
+    return f"{socket.gethostname()}-{os.getpid()}-{time.time_ns()}"

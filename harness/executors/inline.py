@@ -1,0 +1,45 @@
+"""Runs everything in this process, one trial after the other: for debugging, tests, machines without Ray."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from harness.dealing import Dealer
+from harness.executors.base import ExecutorError
+from harness.plan import Plan
+from harness.records import Record
+from harness.run_directory import RunDirectory
+from harness.tasks import run_task
+from harness.trial_runner import TrialRunner
+
+
+@dataclass(frozen=True, slots=True)
+class InlineExecutor:
+    """One worker: this process."""
+
+    plan: Plan
+    data_root: Path | None
+    directory: RunDirectory
+    workers: int = 1
+
+    def run(self, dealer: Dealer, on_record: Callable[[Record], None], deadline: float | None) -> None:
+        """See `Executor.run`. An interrupted trial leaves no record and runs again."""
+        gpus = self.plan.study.resources.gpus
+        if gpus and not torch.cuda.is_available():
+            raise ExecutorError(
+                f"resources.gpus: {gpus:g} GPU is asked for each trial, and this machine has none that torch "
+                "can use; write 0 to run on the CPU"
+            )
+        runner = TrialRunner(self.plan, self.data_root)
+        runner.prepare_worker()
+        while (bundle := dealer.deal(self.workers)) is not None:
+            taken_at = time.monotonic()
+            for task in bundle.tasks:
+                if deadline is not None and time.monotonic() > deadline:
+                    return
+                record = run_task(runner, self.directory, task, time.monotonic() - taken_at)
+                dealer.take(record)
+                on_record(record)

@@ -1,0 +1,246 @@
+"""Runs a study on Ray: one Tuner for all arms, long-lived workers that take bundles.
+
+Every Tune "trial" is a bundle. Ray Tune places workers, reuses them, and notices when one dies; the searcher
+deals. Records are written by the workers, so that nothing finished is lost with the driver; the run
+directory must therefore be visible to all nodes. Only this file imports ray.
+"""
+
+import json
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # our records are the log
+os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # Ctrl-C stops at once: there is nothing to save
+
+import ray
+from ray import tune
+from ray.tune.search import Searcher
+
+from harness.dealing import Bundle, Dealer, Task
+from harness.executors.base import ExecutorError
+from harness.giving_up import give_up
+from harness.plan import Plan, Trial
+from harness.records import Record
+from harness.run_directory import RunDirectory
+
+CONNECT_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class RayTuneExecutor:
+    """Workers of a Ray cluster that is connected; made by `connected`."""
+
+    plan: Plan
+    data_root: Path | None
+    directory: RunDirectory
+    workers: int
+
+    def run(self, dealer: Dealer, on_record: Callable[[Record], None], deadline: float | None) -> None:
+        """See `Executor.run`."""
+        os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(self.workers)
+        scratch = self.directory.path / ".tune"
+        shutil.rmtree(scratch, ignore_errors=True)
+        searcher = _DealingSearcher(dealer, self.directory, self.workers, on_record, deadline)
+        resources = self.plan.study.resources
+        trainable = tune.with_resources(
+            tune.with_parameters(_Worker, plan=self.plan, data_root=self.data_root, directory=self.directory),
+            {"cpu": resources.cpus, "gpu": resources.gpus},
+        )
+        tuner = tune.Tuner(
+            trainable,
+            tune_config=tune.TuneConfig(search_alg=searcher, num_samples=-1, reuse_actors=True),
+            run_config=tune.RunConfig(
+                name="bundles",
+                storage_path=str(scratch.resolve()),
+                verbose=0,
+                failure_config=tune.FailureConfig(max_failures=0),
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+            ),
+        )
+        try:
+            tuner.fit()
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+        if searcher.fault:
+            raise ExecutorError(f"a worker could not go on:\n{searcher.fault}")
+
+
+@contextmanager
+def connected(
+    plan: Plan, data_root: Path | None, directory: RunDirectory, address: str | None
+) -> Iterator[RayTuneExecutor]:
+    """Connect to a cluster, or start one on this machine; leave it, or stop it, at the end.
+
+    Raises:
+        ExecutorError: if the address does not answer, or the cluster lacks what a trial is given.
+    """
+    if address is not None:
+        _check_answers(address)
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    ray.init(
+        address=address,
+        include_dashboard=None if address else False,
+        log_to_driver=False,
+        configure_logging=False,
+        logging_level=logging.ERROR,
+    )
+    try:
+        yield RayTuneExecutor(plan, data_root, directory, _count_workers(plan))
+    finally:
+        ray.shutdown()
+
+
+def _check_answers(address: str) -> None:
+    """Ray waits for minutes for a cluster that is not there, so another process tries first."""
+    attempt = f"import ray; ray.init(address={address!r}, logging_level='ERROR'); ray.shutdown()"
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", attempt], capture_output=True, text=True, timeout=CONNECT_SECONDS
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ExecutorError(
+            f"--address {address}: no Ray cluster answered within {CONNECT_SECONDS} s; "
+            "start one with `ray start --head`, or leave --address out to run on this machine"
+        ) from error
+    if done.returncode != 0:
+        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise ExecutorError(f"--address {address}: cannot connect to a Ray cluster there: {reason}")
+
+
+def _count_workers(plan: Plan) -> int:
+    """How many trials the cluster can run at once. Raises ExecutorError if not even one."""
+    resources, cluster = plan.study.resources, ray.cluster_resources()
+    counts = []
+    for name, kind, asked in (("cpus", "CPU", resources.cpus), ("gpus", "GPU", resources.gpus)):
+        if asked:
+            has = cluster.get(kind, 0)
+            if has < asked:
+                raise ExecutorError(
+                    f"resources.{name}: {asked:g} {kind} is asked for each trial, and the cluster has {has:g}"
+                )
+            counts.append(int(has / asked + 1e-9))
+    return max(1, min(counts))
+
+
+class _Worker(tune.Trainable):  # type: ignore[misc]
+    """One worker: runs a bundle's trials one a step, and is then given the next bundle."""
+
+    def setup(
+        self, config: dict[str, Any], plan: Plan, data_root: Path | None, directory: RunDirectory
+    ) -> None:
+        from harness.trial_runner import TrialRunner  # brings torch, which the driver does without
+
+        self.runner, self.directory = TrialRunner(plan, data_root), directory
+        self.runner.prepare_worker()
+        self.reset_config(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        bundle = json.loads(new_config["bundle"])
+        self.tasks = [Task(Trial(**task["trial"]), task["attempt"]) for task in bundle["tasks"]]
+        self.deadline = bundle["deadline"]
+        self.taken_at = time.time()
+        return True
+
+    def step(self) -> dict[str, Any]:
+        if self.deadline is not None and time.time() > self.deadline:
+            return {"done": True}
+
+        from harness.tasks import run_task
+
+        task = self.tasks.pop(0)
+        try:
+            run_task(self.runner, self.directory, task, time.time() - self.taken_at)
+        except Exception:  # noqa: BLE001 - not the method's doing: told to the driver, which ends the run
+            return {"fault": traceback.format_exc(), "done": True}
+        return {"trial_id_done": task.trial.id, "done": not self.tasks}
+
+
+class _DealingSearcher(Searcher):  # type: ignore[misc]
+    """Answers Tune's wish for the next configuration with the next bundle, and takes what comes back."""
+
+    def __init__(
+        self,
+        dealer: Dealer,
+        directory: RunDirectory,
+        workers: int,
+        on_record: Callable[[Record], None],
+        deadline: float | None,
+    ):
+        super().__init__(metric="training_iteration", mode="max")
+        self.dealer, self.directory, self.workers = dealer, directory, workers
+        self.on_record, self.deadline = on_record, deadline
+        self.out: dict[str, list[Task]] = {}
+        self.fault = ""
+
+    def suggest(self, trial_id: str) -> Any:
+        if self.fault or (self.deadline is not None and time.monotonic() > self.deadline):
+            return Searcher.FINISHED
+        bundle = self.dealer.deal(self.workers)
+        if bundle is None:
+            return Searcher.FINISHED if self.dealer.finished else None
+        self.out[trial_id] = list(bundle.tasks)
+        return {"bundle": self._packed(bundle)}
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        self._take(trial_id, result)
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        if result:
+            self._take(trial_id, result)
+        left = self.out.pop(trial_id)
+        if not left:
+            return
+        # What has its record is done, whatever became of the worker after it.
+        started = {(line["trial_id"], line["attempt"]) for line in self.directory.log.read()}
+        for task in reversed(left):
+            record = self.directory.store.read(task.trial.id)
+            if record is not None:
+                self._enter(record)
+            elif (task.trial.id, task.attempt) not in started or self.fault:
+                self.dealer.return_unstarted(task)
+            else:
+                self.directory.log.write("lost", task.trial.id, task.attempt)
+                if not self.dealer.lose(task):
+                    self._enter(give_up(self.dealer.plan, self.directory, task))
+
+    # Tune wants to keep a copy of its searcher. There is nothing to keep: the records tell all.
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+    def save(self, checkpoint_path: str) -> None:
+        """Keep nothing."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Take up nothing."""
+
+    def _packed(self, bundle: Bundle) -> str:
+        deadline = None if self.deadline is None else time.time() + self.deadline - time.monotonic()
+        return json.dumps({"tasks": [asdict(task) for task in bundle.tasks], "deadline": deadline})
+
+    def _take(self, trial_id: str, result: dict[str, Any]) -> None:
+        self.fault = self.fault or result.get("fault", "")
+        done, left = result.get("trial_id_done"), self.out[trial_id]
+        if left and left[0].trial.id == done:
+            record = self.directory.store.read(done)
+            assert record is not None, f"the worker says that {done} is recorded, and the store has no record"
+            left.pop(0)
+            self._enter(record)
+
+    def _enter(self, record: Record) -> None:
+        self.dealer.take(record)
+        self.on_record(record)

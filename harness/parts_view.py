@@ -1,0 +1,27 @@
+"""Prints what a study file may name."""
+
+import inspect
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness import registry
+from harness.datasets import source_names
+from harness.sampling import sampler_names, sampling_of
+from harness.study import shipped_studies
+
+
+def show_parts(console: Console) -> None:
+    """Sizing methods, architectures, data sets, samplers, shipped studies."""
+    for kind in ("methods", "architectures"):
+        table = Table(box=None, pad_edge=False)
+        for heading in (kind, "from", "what it is"):
+            table.add_column(heading)
+        for name, origin in registry.names(kind).items():
+            about = (inspect.getdoc(registry.load(kind, name)) or "").split("\n\n")[0].replace("\n", " ")
+            table.add_row(Text(name), Text(origin), Text(about))
+        console.print(table, "")
+    console.print(Text(f"data sets: {', '.join(source_names())}"))
+    console.print(Text("samplers: " + ", ".join(f"{name} ({sampling_of(name)})" for name in sampler_names())))
+    console.print(Text(f"shipped studies: {', '.join(shipped_studies())}"))

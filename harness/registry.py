@@ -1,0 +1,140 @@
+"""Names to things: what ships, what installed packages offer, and what a study's own files define.
+
+Three kinds of part can be plugged in: sizing methods, architectures and data-set loaders. A part is a frozen
+dataclass; its fields are the options that a study file may set.
+"""
+
+import dataclasses
+import difflib
+import hashlib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Iterable, Mapping
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+if TYPE_CHECKING:
+    from harness.architectures.base import Architecture
+    from harness.sizing.base import SizingMethod
+
+METHODS = {
+    "fixed": "harness.sizing.fixed:Fixed",
+    "l2": "harness.sizing.l2:L2",
+    "shrinknets": "harness.sizing.shrinknets:ShrinkNets",
+}
+ARCHITECTURES = {
+    "mlp": "harness.architectures.mlp:MLP",
+    "lenet5": "harness.architectures.lenet5:LeNet5",
+}
+_SHIPPED = {"methods": METHODS, "architectures": ARCHITECTURES}
+_from_files: dict[str, dict[str, type]] = {"methods": {}, "architectures": {}}
+
+
+class UnknownNameError(ValueError):
+    """A name that nothing is registered under; the message gives the nearest one and all allowed."""
+
+
+def nearest(found: str, allowed: Iterable[str]) -> str:
+    """A sentence's end that helps after a misspelling: ' (did you mean ...?); allowed: ...'."""
+    names = sorted(allowed)
+    close = difflib.get_close_matches(found, names, n=1, cutoff=0.5)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    return (
+        f"{hint} Allowed: {', '.join(names) or 'none'}"
+        if hint
+        else f"; allowed: {', '.join(names) or 'none'}"
+    )
+
+
+def names(kind: str) -> dict[str, str]:
+    """Every registered name of a kind ("methods", "architectures") and where it comes from."""
+    found = dict.fromkeys(_SHIPPED[kind], "shipped")
+    found |= {
+        point.name: f"package {point.dist.name if point.dist else '?'}" for point in _entry_points(kind)
+    }
+    found |= {name: f"file {part.__module__}" for name, part in _from_files[kind].items()}
+    return found
+
+
+def load(kind: str, name: str) -> type:
+    """The class registered under a name. Raises UnknownNameError."""
+    if name in _from_files[kind]:
+        return _from_files[kind][name]
+    for point in _entry_points(kind):
+        if point.name == name:
+            part = point.load()
+            assert isinstance(part, type), f"{point.value} is not a class"
+            return part
+    if name in _SHIPPED[kind]:
+        module, _, attribute = _SHIPPED[kind][name].partition(":")
+        part = getattr(importlib.import_module(module), attribute)
+        assert isinstance(part, type)
+        return part
+    raise UnknownNameError(f"there is no {kind[:-1]} {name!r}{nearest(name, names(kind))}")
+
+
+def make_method(name: str, options: Mapping[str, Any]) -> "SizingMethod":
+    """The method of that name with these options. Raises UnknownNameError, ValueError for a bad option."""
+    made: SizingMethod = _make("methods", name, options)
+    return made
+
+
+def make_architecture(name: str, options: Mapping[str, Any]) -> "Architecture":
+    """The architecture of that name with these options. Raises UnknownNameError, ValueError."""
+    made: Architecture = _make("architectures", name, options)
+    return made
+
+
+def load_file(path: Path) -> None:
+    """Register what a Python file offers in its `METHODS` and `ARCHITECTURES` dictionaries (name -> class).
+
+    Raises:
+        ValueError: if the file is not there, does not run, or offers neither.
+    """
+    if not path.is_file():
+        raise ValueError(f"plug-in file {path} is not there")
+    module_name = f"harness_plugin_{path.stem}_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]}"
+    if module_name in sys.modules:
+        return
+    spec = importlib.util.spec_from_file_location(module_name, path)
+    if spec is None or spec.loader is None:
+        raise ValueError(f"plug-in file {path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[module_name]
+        raise ValueError(f"plug-in file {path} does not run: {type(error).__name__}: {error}") from error
+    offered = {kind: getattr(module, kind.upper(), {}) for kind in _from_files}
+    if not any(offered.values()):
+        raise ValueError(f"plug-in file {path} defines neither METHODS nor ARCHITECTURES")
+    for kind, parts in offered.items():
+        _from_files[kind].update(parts)
+
+
+def _make(kind: str, name: str, options: Mapping[str, Any]) -> Any:
+    part = load(kind, name)
+    fields = {field.name for field in dataclasses.fields(part)} if dataclasses.is_dataclass(part) else set()
+    for option in options:
+        if option not in fields:
+            raise ValueError(f"{name} has no option {option!r}{nearest(option, fields)}")
+    try:
+        return TypeAdapter(part, config=_config_for(part)).validate_python(dict(options))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(step) for step in first["loc"]) or name
+        raise ValueError(f"{name}: option {where}: {first['msg']}, found {first['input']!r}") from error
+
+
+def _config_for(part: type) -> ConfigDict | None:
+    # Pydantic refuses a config for dataclasses, which carry their own.
+    return None if dataclasses.is_dataclass(part) else ConfigDict(arbitrary_types_allowed=True)
+
+
+def _entry_points(kind: str) -> Any:
+    return entry_points(group=f"sizing_harness.{kind}")

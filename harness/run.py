@@ -1,0 +1,105 @@
+"""Runs a study into a directory: Plan + executor + record store, with progress and resumption."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+
+from harness.datasets import prepare
+from harness.dealing import Dealer
+from harness.executors.base import Executor
+from harness.plan import Plan
+from harness.planning import make_plan
+from harness.progress import Progress
+from harness.run_directory import DirectoryError, RunDirectory
+from harness.study import find_study, load_study
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What `harness run` was asked for. data_root: folder of the data sets, None for the cache's own."""
+
+    source: str
+    out: Path | None = None
+    executor: Literal["ray", "inline"] = "ray"
+    address: str | None = None
+    data_root: Path | None = None
+    max_hours: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """How a run ended. complete: every trial of the plan has its record."""
+
+    directory: RunDirectory
+    plan: Plan
+    done: int
+
+    @property
+    def complete(self) -> bool:
+        return self.done == self.plan.planned_trials
+
+
+def plan_study(source: str, data_root: Path | None) -> Plan:
+    """Read a study and plan it. Raises StudyError, DataError."""
+    study = load_study(source)
+    return make_plan(study, str(find_study(source)), lambda spec: prepare(spec, data_root))
+
+
+def run_study(request: RunRequest, console: Console) -> RunResult:
+    """Run what the plan has and the directory's records lack.
+
+    Raises:
+        StudyError, DataError, DirectoryError, ExecutorError: one sentence each, for the user.
+        KeyboardInterrupt: with all workers stopped and every finished trial recorded.
+    """
+    deadline = None if request.max_hours is None else time.monotonic() + request.max_hours * 3600
+    plan = plan_study(request.source, request.data_root)
+    directory = RunDirectory(request.out or Path("runs") / plan.study.name)
+    directory.open_for(plan)
+    with directory.locked():
+        for warning in plan.warnings:
+            console.print(f"Note: {warning}", markup=False)
+        records, damaged = directory.store.read_all()
+        for trial_id, wrong in damaged.items():
+            aside = directory.store.set_aside(trial_id)
+            console.print(
+                f"Record {trial_id} {wrong}; it was set aside as {aside}, its trial runs again", markup=False
+            )
+        dealer = Dealer(plan, records, directory.log.starts())
+        _refuse_strangers(dealer, directory)
+        if not dealer.finished:
+            with _executor(request, plan, directory) as executor:
+                progress = Progress(dealer, executor.workers, console)
+                with progress.shown():
+                    executor.run(dealer, progress.on_record, deadline)
+        return RunResult(directory, plan, len(dealer.records))
+
+
+@contextmanager
+def _executor(request: RunRequest, plan: Plan, directory: RunDirectory) -> Iterator[Executor]:
+    # Imported here, so that each executor's libraries are needed only where it is used.
+    if request.executor == "inline":
+        from harness.executors.inline import InlineExecutor
+
+        yield InlineExecutor(plan, request.data_root, directory)
+    else:
+        from harness.executors.ray_tune import connected
+
+        with connected(plan, request.data_root, directory, request.address) as executor:
+            yield executor
+
+
+def _refuse_strangers(dealer: Dealer, directory: RunDirectory) -> None:
+    """Records that the plan cannot explain: an adaptive sampler no longer asks for what it asked for."""
+    strangers = dealer.strangers()
+    if strangers:
+        raise DirectoryError(
+            f"{directory.path} holds {len(strangers)} record(s) of no trial of this plan, such as "
+            f"{strangers[0]}: another version of Optuna drew them; install that one, or choose another "
+            "directory with --out"
+        )

@@ -1,0 +1,141 @@
+"""What lies in a run's directory, and whether it belongs to the plan at hand.
+
+plan.json     the study, its data and its frozen trials; written first, never changed
+records/      one file a trial
+set-aside/    damaged records, kept for whoever wants to know why
+executions/   one log a process: which trials it started and finished
+report/       written at the end of every run
+"""
+
+import fcntl
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.execution_log import ExecutionLog
+from harness.plan import Plan
+from harness.records import RecordStore
+
+
+class DirectoryError(ValueError):
+    """A run directory cannot be used; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunDirectory:
+    """The paths of a run."""
+
+    path: Path
+
+    @property
+    def plan_file(self) -> Path:
+        return self.path / "plan.json"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report"
+
+    @property
+    def store(self) -> RecordStore:
+        return RecordStore(self.path)
+
+    @property
+    def log(self) -> ExecutionLog:
+        return ExecutionLog(self.path)
+
+    def open_for(self, plan: Plan) -> None:
+        """Make the directory ready for a plan: new, or one that holds the same plan.
+
+        Raises:
+            DirectoryError: if it cannot be written, or holds another study or a changed plan.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            probe = self.path / ".writable"
+            probe.write_text("")
+            probe.unlink()
+        except OSError as error:
+            raise DirectoryError(
+                f"{self.path} cannot be written ({error.strerror}); choose another with --out"
+            ) from error
+        if self.plan_file.exists():
+            self._check_same(plan)
+        elif any(self.path.iterdir()):
+            raise DirectoryError(f"{self.path} holds files but no plan.json; choose another with --out")
+        else:
+            partial = self.plan_file.with_suffix(".partial")
+            partial.write_text(json.dumps(plan.to_json(), indent=1), encoding="utf-8")
+            partial.replace(self.plan_file)
+
+    def read_plan(self) -> dict[str, Any]:
+        """The plan as it was written. Raises DirectoryError if there is none or it is damaged."""
+        try:
+            plan = json.loads(self.plan_file.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise DirectoryError(f"{self.path} is not a run directory: it holds no plan.json") from error
+        except (OSError, ValueError) as error:
+            raise DirectoryError(f"{self.plan_file} cannot be read: {error}") from error
+        if not isinstance(plan, dict) or "study" not in plan:
+            raise DirectoryError(f"{self.plan_file} is not a plan")
+        return plan
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the directory for one driver; the lock goes with the process, however it ends.
+
+        Raises:
+            DirectoryError: if another process holds it.
+        """
+        with open(self.path / ".lock", "a+", encoding="utf-8") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise DirectoryError(
+                    f"{self.path} is in use by another `harness run`; choose another with --out"
+                ) from error
+            yield
+
+    def in_use(self) -> bool:
+        """Whether a driver holds the directory now."""
+        try:
+            with self.locked():
+                return False
+        except DirectoryError:
+            return True
+
+    def _check_same(self, plan: Plan) -> None:
+        before, now = self.read_plan(), json.loads(json.dumps(plan.to_json()))
+        if before["study"].get("name") != plan.study.name:
+            raise DirectoryError(
+                f"{self.path} holds another study: {before['study'].get('name')!r}, not {plan.study.name!r}; "
+                "choose another with --out"
+            )
+        differences = changes(before, now)
+        if differences:
+            shown = "; ".join(differences[:5]) + ("; ..." if len(differences) > 5 else "")
+            raise DirectoryError(
+                f"{self.path} holds this study with another plan: {shown}. Run the changed study into a new "
+                "directory with --out"
+            )
+
+
+def changes(before: Any, after: Any, where: str = "") -> list[str]:
+    """What differs between two JSON values, one line a difference, named by its place."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        lines = []
+        for key in [*before, *(key for key in after if key not in before)]:
+            step = f"{where}.{key}" if where else str(key)
+            if key not in before:
+                lines.append(f"{step} is new: {after[key]!r:.80}")
+            elif key not in after:
+                lines.append(f"{step} is gone, was {before[key]!r:.80}")
+            else:
+                lines += changes(before[key], after[key], step)
+        return lines
+    if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        pairs = enumerate(zip(before, after, strict=True))
+        return [line for i, (b, a) in pairs for line in changes(b, a, f"{where}.{i}")]
+    return [] if before == after else [f"{where} was {before!r:.80}, is now {after!r:.80}"]

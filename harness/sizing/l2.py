@@ -1,0 +1,22 @@
+"""Sizes and weight decay searched: the classic network with an L2 penalty."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.sizing.base import Cell, Params, Phase, Schedule
+from harness.sizing.fixed import Fixed
+from harness.space import Domain, Float
+
+
+@dataclass(frozen=True)
+class L2(Fixed):
+    """As `Fixed`, with the optimizer's weight decay searched too (10^-U(2,5) unless the study says other).
+
+    With Adam this is the L2 penalty in the gradient, not decoupled decay; name AdamW in the study for that.
+    """
+
+    def space(self, cell: Cell) -> dict[str, Domain]:
+        return super().space(cell) | {"weight_decay": Float(1e-5, 1e-2, log=True)}
+
+    def phases(self, params: Params, schedule: Schedule) -> Sequence[Phase]:
+        return (Phase(schedule.epochs, schedule.learning_rate, weight_decay=float(params["weight_decay"])),)

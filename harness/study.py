@@ -1,0 +1,329 @@
+"""What the user wrote: the study file's schema, and checks whose errors name the file and the field."""
+
+import inspect
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    model_validator,
+)
+
+from harness import registry
+from harness.optimizers import OPTIMIZERS
+from harness.registry import nearest
+from harness.space import Scalar
+
+
+class StudyError(ValueError):
+    """A study cannot be used as written; the message names file, field, what was found, what is allowed."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Range(_Model):
+    """A range to draw from; `log` for uniform in the logarithm."""
+
+    low: float
+    high: float
+    log: bool = False
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "Range":
+        if self.low > self.high:
+            raise ValueError(f"low {self.low:g} is above high {self.high:g}")
+        if self.log and self.low <= 0:
+            raise ValueError(f"a logarithmic range needs a low above 0, found {self.low:g}")
+        return self
+
+
+class SizeRange(_Model):
+    """A range of layer sizes."""
+
+    low: int = Field(ge=1)
+    high: int
+    log: bool = False
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "SizeRange":
+        if self.low > self.high:
+            raise ValueError(f"low {self.low} is above high {self.high}")
+        return self
+
+
+Label = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[^/\\\x00-\x1f]+$")]
+Size = Annotated[int, Field(ge=1)]
+
+# A field that may be written in several forms is told apart by a look at it, so that an error speaks of the
+# form that was meant and not of all. Tags stand in angle brackets to be told from field names in locations.
+SpaceEntry = Annotated[
+    Annotated[Range, Tag("<range>")]
+    | Annotated[list[Scalar], Field(min_length=1), Tag("<choice>")]
+    | Annotated[Scalar, Tag("<value>")],
+    Discriminator(lambda v: {dict: "<range>", Range: "<range>", list: "<choice>"}.get(type(v), "<value>")),
+]
+Widths = Annotated[
+    Annotated[SizeRange, Tag("<all>")] | Annotated[dict[str, SizeRange], Tag("<each>")],
+    Discriminator(
+        lambda v: "<all>" if isinstance(v, SizeRange) or {"low", "high", "log"} & set(v) else "<each>"
+    ),
+]
+Start = Annotated[
+    Annotated[Size, Tag("<all>")] | Annotated[dict[str, Size], Tag("<each>")],
+    Discriminator(lambda v: "<each>" if isinstance(v, dict) else "<all>"),
+]
+
+
+def _named(value: Any) -> Any:
+    return {"name": value} if isinstance(value, str) else value
+
+
+class Dataset(_Model):
+    """A data set: a known one by its name, or the user's own files."""
+
+    name: Label
+    source: str | None = Field(
+        default=None, description="a known data set or a file format; the name unless said"
+    )
+    path: str | None = Field(default=None, description="file or folder, relative to the data folder")
+
+
+class ArchitectureEntry(_Model):
+    """A family of networks and the bounds of its sized layers."""
+
+    name: Label
+    family: str | None = Field(default=None, description="a registered architecture; the name unless said")
+    options: dict[str, Any] = {}
+    widths: Widths = Field(description="searched sizes, for all layers or per layer")
+    start: Start | None = Field(
+        default=None,
+        description="units that shrinking methods start with; the upper bound of widths unless said",
+    )
+    epochs: int | None = Field(default=None, ge=1, description="instead of training.epochs")
+
+
+class Sampler(_Model):
+    """An Optuna sampler by the name of its class, with its options."""
+
+    name: str
+    options: dict[str, Any] = {}
+    round_size: int | None = Field(
+        default=None, ge=1, description="adaptive samplers: trials asked for at once, before any is told"
+    )
+    replicates: int = Field(default=1, ge=1, description="whole searches, each with its own seed")
+
+
+class Method(_Model):
+    """A sizing method: its options and its search space, where they differ from its own."""
+
+    name: Label
+    method: str | None = Field(default=None, description="a registered method; the name unless said")
+    options: dict[str, Any] = {}
+    space: dict[str, SpaceEntry] = {}
+    sampler: Sampler | None = Field(default=None, description="instead of the study's")
+    trials: int | None = Field(default=None, ge=1, description="instead of the study's")
+
+
+class Optimizer(_Model):
+    """An optimizer of torch.optim by name, with its options; weight decay belongs to methods."""
+
+    name: str = "Adam"
+    learning_rate: float = Field(default=1e-3, gt=0, allow_inf_nan=False)
+    options: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _known(self) -> "Optimizer":
+        if self.name not in OPTIMIZERS:
+            raise ValueError(f"there is no optimizer {self.name!r}{nearest(self.name, OPTIMIZERS)}")
+        for option in self.options:
+            if option not in OPTIMIZERS[self.name]:
+                raise ValueError(
+                    f"{self.name} has no option {option!r}{nearest(option, OPTIMIZERS[self.name])}"
+                )
+        return self
+
+
+class Training(_Model):
+    """How every trial is trained."""
+
+    epochs: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
+    optimizer: Optimizer = Optimizer()
+    validation_fraction: float = Field(default=0.2, gt=0, lt=1)
+    time_limit_seconds: float = Field(default=3600.0, gt=0, description="of one trial")
+
+
+class Seeds(_Model):
+    """Roots of all randomness: `study` for draws and training, `split` for the validation split."""
+
+    study: int = Field(default=0, ge=0)
+    split: int = Field(default=0, ge=0)
+
+
+class Resources(_Model):
+    """What one trial is given; fractions let trials share a device."""
+
+    cpus: float = Field(default=1, gt=0)
+    gpus: float = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _whole_above_one(self) -> "Resources":
+        for name, amount in (("cpus", self.cpus), ("gpus", self.gpus)):
+            if amount > 1 and amount != int(amount):
+                raise ValueError(f"{name} {amount:g}: a fraction must be below 1, above 1 only whole numbers")
+        if self.gpus > 1:
+            raise ValueError(f"gpus {self.gpus:g}: a trial uses one GPU at most")
+        return self
+
+
+class Claim(_Model):
+    """The claim, fixed before running."""
+
+    baseline: str = Field(description="the method the others are compared with")
+    n: int = Field(default=5, ge=1, description="primary number of trials of a search")
+    cost: Literal["trials", "train_flops", "train_seconds"] = "train_flops"
+    margin: float = Field(default=0.0, ge=0, description="how much worse still counts as on par")
+
+
+class Study(_Model):
+    """One comparison, asked for in one file."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
+    description: str = ""
+    datasets: list[Annotated[Dataset, BeforeValidator(_named)]] = Field(min_length=1)
+    architectures: list[ArchitectureEntry] = Field(min_length=1)
+    methods: list[Annotated[Method, BeforeValidator(_named)]] = Field(min_length=1)
+    sampler: Sampler = Sampler(name="RandomSampler")
+    trials: int = Field(ge=1, description="of each arm (of each replicate)")
+    training: Training
+    seeds: Seeds = Seeds()
+    resources: Resources = Resources()
+    paired: bool = Field(default=False, description="arms of a cell share draws and seeds, trial by trial")
+    claim: Claim
+    plugins: list[str] = Field(default=[], description="Python files that define METHODS or ARCHITECTURES")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Study":
+        for field in ("datasets", "architectures", "methods"):
+            labels = [entry.name for entry in getattr(self, field)]
+            twice = sorted({label for label in labels if labels.count(label) > 1})
+            if twice:
+                raise ValueError(f"{field}: {twice[0]!r} is named twice; give one of them another name")
+        methods = [method.name for method in self.methods]
+        if self.claim.baseline not in methods:
+            raise ValueError(
+                f"claim.baseline: {self.claim.baseline!r} is no method of this study"
+                f"{nearest(self.claim.baseline, methods)}"
+            )
+        return self
+
+
+def load_study(source: str) -> Study:
+    """Read a study from a file, or a shipped one by its name.
+
+    Raises:
+        StudyError: with one sentence a problem, each naming file and field.
+    """
+    path = find_study(source)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise StudyError(f"{path}: cannot be read: {error}") from error
+    try:
+        written = yaml.load(text, Loader=_UniqueKeyLoader)
+    except yaml.YAMLError as error:
+        raise StudyError(f"{path}: is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(written, dict):
+        raise StudyError(f"{path}: a study file holds fields (name: ..., trials: ...), found {written!r:.80}")
+    try:
+        study = Study.model_validate(written)
+        for plugin in study.plugins:
+            registry.load_file(plugin_path(plugin, path))
+    except ValidationError as error:
+        raise StudyError("\n".join(_sentence(path, problem) for problem in error.errors())) from error
+    except ValueError as error:
+        raise StudyError(f"{path}: plugins: {error}") from error
+    # Workers load the same files, wherever they were started.
+    return study.model_copy(update={"plugins": [str(plugin_path(plugin, path)) for plugin in study.plugins]})
+
+
+def find_study(source: str) -> Path:
+    """The path of a study file, or of the shipped study of that name. Raises StudyError."""
+    path = Path(source)
+    if path.is_file():
+        return path
+    shipped = shipped_studies()
+    if source in shipped:
+        return shipped[source]
+    raise StudyError(f"{source}: neither a file nor the name of a shipped study{nearest(source, shipped)}")
+
+
+def shipped_studies() -> dict[str, Path]:
+    """Name -> file of every study that ships with the package."""
+    import studies
+
+    folder = Path(inspect.getfile(studies)).parent
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def plugin_path(plugin: str, study_path: Path) -> Path:
+    """A plug-in file's absolute path: as written, relative to the study file."""
+    return (study_path.parent / plugin).resolve()
+
+
+def json_schema() -> str:
+    """The study file's JSON Schema, for editors."""
+    return json.dumps(Study.model_json_schema(), indent=2)
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """YAML keeps the last of two equal keys without a word; a study must not lose a line that way."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the field {key!r} is written twice", node.start_mark
+                )
+        return super().construct_mapping(node, deep)
+
+
+def _sentence(path: Path, problem: Any) -> str:
+    steps = [str(step) for step in problem["loc"] if not str(step).startswith("<")]
+    where = ".".join(steps) or "study"
+    if problem["type"] == "extra_forbidden":
+        return f"{path}: {where}: unknown field{nearest(steps[-1], _fields_beside(problem['loc']))}"
+    if problem["type"] == "missing":
+        return f"{path}: {where}: this field is needed and not there"
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "value_error":
+        return f"{path}: {message}" if where == "study" else f"{path}: {where}: {message}"
+    return f"{path}: {where}: {message[0].lower()}{message[1:]}, found {problem['input']!r:.120}"
+
+
+def _fields_beside(location: tuple[int | str, ...]) -> list[str]:
+    """Names of the fields allowed where an unknown one was found."""
+    model: Any = Study
+    for step in location[:-1]:
+        if isinstance(step, str) and step in getattr(model, "model_fields", {}):
+            annotation = model.model_fields[step].annotation
+            model = next((m for m in _models_in(annotation)), model)
+    return list(model.model_fields)
+
+
+def _models_in(annotation: Any) -> list[Any]:
+    found = [annotation] if inspect.isclass(annotation) and issubclass(annotation, BaseModel) else []
+    for argument in getattr(annotation, "__args__", ()):
+        found += _models_in(argument)
+    return found

@@ -1,0 +1,245 @@
+"""The training loop: phases, steps, edits, validation, selection. Knows no Ray and no Optuna."""
+
+import copy
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from harness import surgery
+from harness.datasets.base import Split
+from harness.records import Epoch, Event
+from harness.sizing.base import Moment, Params, Phase, SizingMethod, State
+from harness.sizing.gates import gates
+from harness.surgery.edits import Edit, NextPhase, Stop
+from harness.training.journal import Journal, Selected, TrialEndedError
+from harness.training.ledger import measure, multiply_accumulates
+from harness.training.probe import Probe
+from harness.training.scoring import evaluate
+
+#: Two per multiply-accumulate forward, twice that backward; the first layer's unneeded input gradient is
+#: counted too, as is usual.
+FLOPS_PER_MAC = 6
+
+#: Optimizers with a fused step on CPU and GPU: the same arithmetic in one call instead of one a tensor.
+_FUSED = {"SGD", "Adam", "AdamW"}
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One training to be done: everything is decided, nothing is searched.
+
+    optimizer: a class name of torch.optim with its options. limit_seconds: for the whole training.
+    seeds: "order" for the order of examples, "method" for the method's choices; "init" was used in building.
+    """
+
+    method: SizingMethod
+    params: Params
+    phases: Sequence[Phase]
+    sized_layers: Sequence[str]
+    split: Split
+    batch_size: int
+    optimizer: str
+    optimizer_options: Mapping[str, Any]
+    seeds: Mapping[str, int]
+    limit_seconds: float
+
+
+def train(
+    job: Job, network: nn.Module, state: State, journal: Journal, on_epoch: Callable[[Epoch], None]
+) -> None:
+    """Train a network to the end of its phases, writing all that is measured into the journal.
+
+    Raises:
+        TrialEndedError: diverged, collapsed, timed_out. Whatever a method or `on_epoch` raises goes through.
+    """
+    _Training(job, network, state, journal, on_epoch).run()
+
+
+class _Training:
+    """The state of one training; `run` is the whole of its use."""
+
+    def __init__(
+        self,
+        job: Job,
+        network: nn.Module,
+        state: State,
+        journal: Journal,
+        on_epoch: Callable[[Epoch], None],
+    ) -> None:
+        self.job, self.network, self.state, self.journal, self.on_epoch = (
+            job,
+            network,
+            state,
+            journal,
+            on_epoch,
+        )
+        device = job.split.train.x.device
+        self.example = job.split.train.x[:1]
+        self.numbers = {
+            name: torch.tensor(float(value), device=device)
+            for name, value in job.params.items()
+            if isinstance(value, int | float) and not isinstance(value, bool)
+        }
+        self.order = torch.Generator().manual_seed(job.seeds["order"])
+        self.choices = torch.Generator().manual_seed(job.seeds["method"])
+        self.probe = Probe(job.split.train, job.batch_size)
+        self.acts_after_steps = type(job.method).after_step is not SizingMethod.after_step
+        self.step = self.epoch = 0
+        self.deadline = time.perf_counter() + job.limit_seconds
+        self.optimizer = self._make_optimizer()
+        self._structure_changed()
+        journal.start_size = measure(network, job.sized_layers, self.macs)
+
+    def run(self) -> None:
+        with self.journal.timed("train"):
+            self._edit(Moment(0, 0, 0, epoch_ended=False, phase_ended=False), self.job.phases[0])
+        for index, phase in enumerate(self.job.phases):
+            if self._run_phase(index, phase) is Stop:
+                break
+        if self.journal.selected is not None:
+            with self.journal.timed("evaluation"):
+                _, self.journal.test_score = evaluate(self.journal.selected.network, self.job.split.test)
+
+    def _run_phase(self, index: int, phase: Phase) -> type | None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = phase.learning_rate
+            group["weight_decay"] = phase.weight_decay * group["decays"]
+        for interval in range(phase.epochs):
+            self.epoch += 1
+            with self.journal.timed("train"):
+                train_loss, ended = self._run_interval(index, phase)
+                last = interval == phase.epochs - 1
+                moment = Moment(index, self.epoch, self.step, epoch_ended=True, phase_ended=last)
+                ended = ended or self._edit(moment, phase)
+            self._close_epoch(phase, train_loss)
+            if ended is not None:
+                return ended
+        return None
+
+    def _run_interval(self, index: int, phase: Phase) -> tuple[float, type | None]:
+        """Train one measured interval; mean loss, and what ended it early if anything did."""
+        part, size = self.job.split.train, self.job.batch_size
+        self.network.train()
+        total = torch.zeros((), device=part.x.device)
+        seen, steps, ended = 0, 0, None
+        wanted = phase.steps_per_epoch or math.ceil(len(part) / size)
+        while steps < wanted and ended is None:
+            order = torch.randperm(len(part), generator=self.order).to(part.x.device)
+            for start in range(0, len(part), size):
+                chosen = order[start : start + size]
+                total += self._step(part.x[chosen], part.y[chosen], phase) * len(chosen)
+                self.journal.train_flops += FLOPS_PER_MAC * self.macs * len(chosen)
+                seen, steps = seen + len(chosen), steps + 1
+                if time.perf_counter() > self.deadline:
+                    raise TrialEndedError(
+                        "timed_out", f"over its {self.job.limit_seconds:g} s in epoch {self.epoch}"
+                    )
+                if phase.edit_every_steps and self.step % phase.edit_every_steps == 0:
+                    moment = Moment(index, self.epoch, self.step, epoch_ended=False, phase_ended=False)
+                    ended = self._edit(moment, phase)
+                if steps == wanted or ended is not None:
+                    break
+        mean = float(total) / seen
+        if not math.isfinite(mean):
+            self._diverge(phase, f"the training loss was {mean}")
+        return mean, ended
+
+    def _step(self, x: Tensor, y: Tensor, phase: Phase) -> Tensor:
+        """One optimizer step; returns the mean loss of the batch, without the penalty."""
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = functional.cross_entropy(self.network(x), y)
+        penalty = self.job.method.penalty(self.tensors, self.numbers)
+        (loss if penalty is None else loss + penalty).backward()
+        self.optimizer.step()
+        self.step += 1
+        if self.acts_after_steps:
+            with torch.no_grad():
+                tensors = self.tensors | dict(self.network.named_buffers())
+                changed = self.job.method.after_step(tensors, self.numbers, phase.learning_rate)
+                for name, value in changed.items():
+                    tensors[name].copy_(value)
+        surgery.hold_masks(self.network)
+        return loss.detach()
+
+    def _edit(self, moment: Moment, phase: Phase) -> type | None:
+        """Ask the method for edits and apply them; what ends the phase (NextPhase) or the trial (Stop)."""
+        self.state, edits = self.job.method.edits(
+            moment, self.network, self.state, self.job.params, self.probe, self.choices
+        )
+        ended: type | None = None
+        on_network: list[Edit] = []
+        for edit in edits:
+            if isinstance(edit, NextPhase | Stop):
+                ended = type(edit)
+            else:
+                on_network.append(edit)
+        if on_network:
+            receipt = surgery.apply(self.structure, self.network, self.optimizer, on_network)
+            self.journal.events.append(Event(self.epoch, self.step, receipt.account()))
+            self._check_alive()
+            self._structure_changed()
+        return ended
+
+    def _check_alive(self) -> None:
+        for layer in self.job.sized_layers:
+            weight = self.network.get_submodule(layer).weight
+            assert isinstance(weight, Tensor)
+            if len(weight) == 0:
+                raise TrialEndedError("collapsed", f"{layer} lost its last unit in epoch {self.epoch}")
+
+    def _structure_changed(self) -> None:
+        """Look again at what depends on the structure."""
+        self.tensors = dict(self.network.named_parameters())
+        self.structure = surgery.trace(self.network, self.example)
+        self.macs = multiply_accumulates(self.network, self.example)
+        self.copy_is_stale = True
+
+    def _close_epoch(self, phase: Phase, train_loss: float) -> None:
+        """Validate, enter the epoch into the journal, keep the network if it is the best so far."""
+        with self.journal.timed("evaluation"):
+            val_loss, val_score = evaluate(self.network, self.job.split.validation)
+        if not math.isfinite(val_loss):
+            self._diverge(phase, f"the validation loss was {val_loss}")
+        size = measure(self.network, self.job.sized_layers, self.macs)
+        entry = Epoch(self.epoch, phase.name, train_loss, val_loss, val_score, size)
+        self.journal.epochs.append(entry)
+        kept = self.journal.selected
+        if phase.selectable and (kept is None or val_score > kept.val_score):
+            self.journal.selected = Selected(self.epoch, val_score, self._copy_of_network(kept))
+        self.on_epoch(entry)
+
+    def _copy_of_network(self, kept: Selected | None) -> nn.Module:
+        if kept is None or self.copy_is_stale:
+            self.copy_is_stale = False
+            return copy.deepcopy(self.network)
+        # Same structure: writing into the old copy is several times cheaper than making a new one.
+        source = self.network.state_dict()
+        for name, tensor in kept.network.state_dict().items():
+            tensor.copy_(source[name])
+        return kept.network
+
+    def _diverge(self, phase: Phase, what: str) -> NoReturn:
+        size = measure(self.network, self.job.sized_layers, self.macs)
+        self.journal.epochs.append(Epoch(self.epoch, phase.name, None, None, None, size))
+        raise TrialEndedError("diverged", f"{what} in epoch {self.epoch}")
+
+    def _make_optimizer(self) -> torch.optim.Optimizer:
+        """Gates in a group of their own, which weight decay does not touch."""
+        gate_names = {f"{layer}.gate" for layer in gates(self.network)}
+        groups: list[dict[str, Any]] = [
+            {"params": [], "decays": 1.0},
+            {"params": [], "decays": 0.0},
+        ]
+        for name, parameter in self.network.named_parameters():
+            groups[name in gate_names]["params"].append(parameter)
+        options = dict(self.job.optimizer_options)
+        if self.job.optimizer in _FUSED:
+            options["fused"] = True
+        kind: type[torch.optim.Optimizer] = getattr(torch.optim, self.job.optimizer)
+        return kind([group for group in groups if group["params"]], **options)
