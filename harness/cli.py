@@ -29,6 +29,10 @@ DataOption = Annotated[
 ]
 
 
+#: Columns of plain output, to a file or a pipe.
+_PLAIN_WIDTH = 160
+
+
 class ExecutorName(StrEnum):
     """Where trials run."""
 
@@ -72,7 +76,7 @@ def run(
     """Run a study, or go on with it: what the plan has and the directory's records lack. Then report."""
     from harness.run import RunRequest, run_study
 
-    console = Console()
+    console = _console()
     request = RunRequest(study, out, executor.value, address, _data_root(data), max_hours)
     try:
         result = run_study(request, console)
@@ -96,7 +100,7 @@ def plan(study: StudyArgument, data: DataOption = None) -> None:
     from harness.plan_view import show_plan
     from harness.run import plan_study
 
-    show_plan(plan_study(study, _data_root(data)), Console())
+    show_plan(plan_study(study, _data_root(data)), _console())
 
 
 @app.command()
@@ -104,7 +108,7 @@ def status(directory: RunArgument) -> None:
     """Show how far a run is."""
     from harness.status import show_status
 
-    show_status(directory, Console())
+    show_status(directory, _console())
 
 
 @app.command()
@@ -114,7 +118,7 @@ def report(directory: RunArgument) -> None:
 
     run_directory = RunDirectory(directory)
     page = _write_report(run_directory)
-    console = Console()
+    console = _console()
     _print_result_table(run_directory, console)
     console.print(f"Report: {page}", markup=False, soft_wrap=True)
 
@@ -142,7 +146,7 @@ def methods() -> None:
     """List the sizing methods, architectures, data sets, samplers and shipped studies."""
     from harness.parts_view import show_parts
 
-    show_parts(Console())
+    show_parts(_console())
 
 
 @app.command()
@@ -151,6 +155,12 @@ def schema() -> None:
     from harness.study import json_schema
 
     print(json_schema())
+
+
+def _console() -> Console:
+    """The terminal; where there is none, lines long enough that no table is cut."""
+    console = Console()
+    return console if console.is_terminal else Console(width=_PLAIN_WIDTH)
 
 
 def _data_root(given: Path | None) -> Path | None:

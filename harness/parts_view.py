@@ -1,5 +1,6 @@
 """Prints what a study file may name."""
 
+import dataclasses
 import inspect
 
 from rich.console import Console
@@ -16,11 +17,16 @@ def show_parts(console: Console) -> None:
     """Sizing methods, architectures, data sets, samplers, shipped studies."""
     for kind in ("methods", "architectures"):
         table = Table(box=None, pad_edge=False)
-        for heading in (kind, "from", "what it is"):
+        for heading in (kind, "from", "what it is", "options and defaults"):
             table.add_column(heading)
         for name, origin in registry.names(kind).items():
-            about = (inspect.getdoc(registry.load(kind, name)) or "").split("\n\n")[0].replace("\n", " ")
-            table.add_row(Text(name), Text(origin), Text(about))
+            part = registry.load(kind, name)
+            about = (inspect.getdoc(part) or "").split("\n\n")[0].replace("\n", " ")
+            options = ", ".join(
+                field.name if field.default is dataclasses.MISSING else f"{field.name}: {field.default}"
+                for field in dataclasses.fields(part)
+            )
+            table.add_row(Text(name), Text(origin), Text(about), Text(options))
         console.print(table, "")
     console.print(Text(f"data sets: {', '.join(source_names())}"))
     console.print(Text("samplers: " + ", ".join(f"{name} ({sampling_of(name)})" for name in sampler_names())))

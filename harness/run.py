@@ -59,7 +59,8 @@ def run_study(request: RunRequest, console: Console) -> RunResult:
     """
     deadline = None if request.max_hours is None else time.monotonic() + request.max_hours * 3600
     plan = plan_study(request.source, request.data_root)
-    directory = RunDirectory(request.out or Path("runs") / plan.study.name)
+    # Absolute, because workers run in folders of their own.
+    directory = RunDirectory((request.out or Path("runs") / plan.study.name).resolve())
     directory.open_for(plan)
     with directory.locked():
         for warning in plan.warnings:

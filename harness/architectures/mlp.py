@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MLP(Architecture):
-    """Linear layers with a nonlinearity between them.
+    """Fully connected layers with a nonlinearity between them.
 
     hidden_layers: number of hidden layers, at least 1; they are called hidden1, hidden2, ...
     activation: the nonlinearity after each.

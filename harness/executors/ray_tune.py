@@ -134,10 +134,10 @@ def _count_workers(plan: Plan) -> int:
     return max(1, min(counts))
 
 
-class _Worker(tune.Trainable):  # type: ignore[misc]
+class _Worker(tune.Trainable):
     """One worker: runs a bundle's trials one a step, and is then given the next bundle."""
 
-    def setup(
+    def setup(  # type: ignore[override]
         self, config: dict[str, Any], plan: Plan, data_root: Path | None, directory: RunDirectory
     ) -> None:
         from harness.trial_runner import TrialRunner  # brings torch, which the driver does without
@@ -167,7 +167,7 @@ class _Worker(tune.Trainable):  # type: ignore[misc]
         return {"trial_id_done": task.trial.id, "done": not self.tasks}
 
 
-class _DealingSearcher(Searcher):  # type: ignore[misc]
+class _DealingSearcher(Searcher):
     """Answers Tune's wish for the next configuration with the next bundle, and takes what comes back."""
 
     def __init__(

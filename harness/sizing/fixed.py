@@ -22,7 +22,7 @@ def reach_of_searched_sizes(cell: Cell, space: Mapping[str, Domain]) -> dict[str
 
 @dataclass(frozen=True)
 class Fixed(SizingMethod):
-    """Classic networks without a penalty; what is searched is the size of each layer."""
+    """Classic networks without a penalty; searched is the size of each layer."""
 
     def space(self, cell: Cell) -> dict[str, Domain]:
         return {layer: cell.bounds[layer] for layer in cell.architecture.sized_layers}

@@ -10,9 +10,10 @@ from harness.space import Domain, Float
 
 @dataclass(frozen=True)
 class L2(Fixed):
-    """As `Fixed`, with the optimizer's weight decay searched too (10^-U(2,5) unless the study says other).
+    """Classic networks with weight decay; searched are the size of each layer and the decay.
 
-    With Adam this is the L2 penalty in the gradient, not decoupled decay; name AdamW in the study for that.
+    The decay is drawn from 10^-U(2,5), the paper's range, unless the study says other. With Adam it is the L2
+    penalty in the gradient, not decoupled decay; a study may name AdamW for that.
     """
 
     def space(self, cell: Cell) -> dict[str, Domain]:

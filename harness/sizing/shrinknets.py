@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ShrinkNets(SizingMethod):
-    """Starts at the upper bound of every layer; searches lambda alone.
+    """Oversized networks that shed units while they train; searched is one penalty, lambda.
+
+    Starts at `start` of every layer, its upper bound unless the study says other.
 
     min_units: a layer keeps at least this many units, those with the largest gates. With 0 a layer may die,
     and the trial ends as `collapsed`.
