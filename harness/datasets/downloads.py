@@ -4,7 +4,6 @@ import shutil
 import socket
 from collections.abc import Sequence
 from pathlib import Path
-from uuid import uuid4
 
 from harness.datasets.base import DataError
 
@@ -31,24 +30,25 @@ def fetch(source: str, class_name: str, data_root: Path, files: Sequence[Path]) 
         return
     from filelock import FileLock
 
-    temporary = data_root / f".download-{class_name}-{uuid4().hex}"
+    temporary = data_root / f".download-{class_name}"
     try:
         data_root.mkdir(parents=True, exist_ok=True)
         with FileLock(data_root / f".{class_name}.lock"):
             missing = [file for file in files if not (data_root / file).is_file()]
             if missing:  # else another process has fetched it meanwhile
+                shutil.rmtree(temporary, ignore_errors=True)  # of a process that was killed
                 _download(class_name, temporary)
             for file in missing:
                 (data_root / file).parent.mkdir(parents=True, exist_ok=True)
                 (temporary / file).replace(data_root / file)
+            shutil.rmtree(temporary, ignore_errors=True)
     except (OSError, RuntimeError) as error:
+        shutil.rmtree(temporary, ignore_errors=True)
         reason = " ".join(str(error).split())
         raise DataError(
             f"{data_root}: the data set {source!r} ({files[0]} and so on) is not in this folder and could "
             f"not be downloaded ({reason}); name the folder that holds it"
         ) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _download(class_name: str, root: Path) -> None:

@@ -39,9 +39,7 @@ _KINDS = ("images-idx3", "labels-idx1")
 
 def _read_part(folder: Path, part: str) -> RawPart:
     images, labels = (folder / f"{part}-{kind}-ubyte" for kind in _KINDS)
-    return RawPart(
-        _read_idx(images, 3)[:, None], _read_idx(labels, 1), f"{images}: images", f"{labels}: labels"
-    )
+    return RawPart(_read_idx(images, 3)[:, None], _read_idx(labels, 1), str(images), str(labels))
 
 
 def _read_idx(path: Path, axes: int) -> NDArray[Any]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from harness.datasets import DatasetSpec
+from harness.datasets import DataError, DatasetSpec, prepare
 from harness.datasets.splitting import _kept
 
 Arrays = dict[str, NDArray[Any]]
@@ -67,3 +67,18 @@ def mnist_folder(tmp_path: Path) -> Path:
         labels = bytes(index % 10 for index in range(count))
         (raw / f"{part}-labels-idx1-ubyte").write_bytes(struct.pack(">2i", 0x801, count) + labels)
     return tmp_path
+
+
+@pytest.fixture
+def refusal(cache: Path) -> Callable[[DatasetSpec, Path | None], str]:
+    """The one sentence that `prepare` refuses a data set with; the data folder's name is taken out."""
+
+    def refuse(spec: DatasetSpec, root: Path | None) -> str:
+        with pytest.raises(DataError) as raised:
+            prepare(spec, root, cache)
+        message = str(raised.value)
+        assert "\n" not in message
+        assert not list(cache.glob("decoded/*"))
+        return message.replace(f"{root}/", "")
+
+    return refuse

@@ -1,0 +1,140 @@
+"""Wrong values in a readable file: one sentence on file and field, what was found, what is allowed."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from harness.datasets import prepare
+
+
+def _set(name: str, index: Any, value: Any, dtype: Any = None) -> Callable:
+    def change(arrays: dict) -> dict:
+        changed = arrays[name].astype(dtype or arrays[name].dtype)
+        changed[index] = value
+        return arrays | {name: changed}
+
+    return change
+
+
+def _put(**new: Any) -> Callable:
+    return lambda arrays: (
+        arrays | {name: make(arrays[name]) if callable(make) else make for name, make in new.items()}
+    )
+
+
+def _floats(x: np.ndarray) -> np.ndarray:
+    return x.astype(np.float32)
+
+
+def _drop(name: str) -> Callable:
+    return lambda arrays: {key: array for key, array in arrays.items() if key != name}
+
+
+def _no_training(arrays: dict) -> dict:
+    return arrays | {"x_train": arrays["x_train"][:0], "y_train": arrays["y_train"][:0]}
+
+
+def _nan_in_test(arrays: dict) -> dict:
+    return _set("x_test", (9, 2, 0, 1), np.nan, np.float32)(arrays)
+
+
+BAD = {
+    "negative label": (
+        _set("y_train", 3, -1),
+        "array 'y_train': label -1 found at position 3, labels from 0 to 39 are allowed "
+        "(fewer classes than training examples)",
+    ),
+    "label beyond the number of examples": (
+        _set("y_train", 4, 40),
+        "array 'y_train': label 40 found at position 4, labels from 0 to 39 are allowed "
+        "(fewer classes than training examples)",
+    ),
+    "test label that training lacks": (
+        _set("y_test", 0, 3),
+        "array 'y_test': label 3 found at position 0, labels from 0 to 2 are allowed "
+        "(the labels of the training set)",
+    ),
+    "fractional label": (
+        _set("y_train", 0, 0.5, np.float64),
+        "array 'y_train': labels of type float64 found, whole numbers are allowed",
+    ),
+    "huge unsigned label": (
+        _set("y_train", 0, 2**64 - 1, np.uint64),
+        f"array 'y_train': label {2**64 - 1} found at position 0, labels from 0 to 39 are allowed "
+        f"(fewer classes than training examples)",
+    ),
+    "text labels": (
+        _put(y_test=np.array(list("abcdefghij"))),
+        "array 'y_test': labels of type <U1 found, whole numbers are allowed",
+    ),
+    "one class": (
+        _put(y_train=np.zeros(40, dtype=int)),
+        "array 'y_train': only the label 0 found in the training set, at least two classes are needed",
+    ),
+    "NaN": (_nan_in_test, "array 'x_test': nan found at (9, 2, 0, 1), finite numbers of 32 bits are allowed"),
+    "infinity": (
+        _set("x_train", (0, 0, 0, 0), -np.inf, np.float32),
+        "array 'x_train': -inf found at (0, 0, 0, 0), finite numbers of 32 bits are allowed",
+    ),
+    "beyond 32 bits": (
+        _set("x_train", (1, 0, 0, 0), 1e300, np.float64),
+        "array 'x_train': 1e+300 found at (1, 0, 0, 0), finite numbers of 32 bits are allowed",
+    ),
+    "fewer labels than examples": (
+        _put(y_train=lambda y: y[:-1]),
+        "array 'y_train': 39 labels found for 40 examples, one each is needed",
+    ),
+    "labels with two axes": (
+        _put(y_train=lambda y: y[:, None]),
+        "array 'y_train': labels of shape (40, 1) found, one axis is allowed",
+    ),
+    "examples without values": (
+        _put(x_train=np.arange(40.0)),
+        "array 'x_train': an array of shape (40,) found, "
+        "examples first and at least one axis of values is needed",
+    ),
+    "other shapes in the test set": (
+        _put(x_test=lambda x: x[:, :, :4]),
+        "array 'x_test': examples of shape (3, 4, 6) found, those of the training set have (3, 5, 6)",
+    ),
+    "empty training set": (
+        _no_training,
+        "array 'x_train': no values found (shape (0, 3, 5, 6)), at least one example is needed",
+    ),
+    "examples of no size": (
+        _put(x_train=lambda x: x[:, :0]),
+        "array 'x_train': no values found (shape (40, 0, 5, 6)), at least one example is needed",
+    ),
+    "whole numbers that are no bytes": (
+        _put(x_train=lambda x: x.astype(np.int64)),
+        "array 'x_train': values of type int64 found, uint8 or floating point is allowed",
+    ),
+    "channels last": (
+        _put(x_train=np.zeros((40, 32, 32, 3), dtype=np.uint8)),
+        "array 'x_train': images of shape (32, 32, 3) found, with the channels last; "
+        "channels first is allowed: (3, 32, 32)",
+    ),
+    "missing array": (
+        _drop("y_test"),
+        "no array 'y_test' found, only x_train, y_train, x_test; x_train, y_train, x_test, y_test are needed",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "sentence"), BAD.values(), ids=BAD.keys())
+@pytest.mark.filterwarnings("error")
+def test_bad_arrays(
+    change: Callable, sentence: str, arrays: dict, write_npz: Callable, refusal: Callable, tmp_path: Path
+) -> None:
+    assert refusal(write_npz(change(arrays)), tmp_path) == f"small.npz: {sentence}"
+
+
+def test_the_largest_training_label_decides_and_gaps_are_allowed(
+    arrays: dict, write_npz: Callable, cache: Path, tmp_path: Path
+) -> None:
+    labels = np.where(arrays["y_train"] == 2, 6, 0)
+    spec = write_npz(arrays | {"y_train": labels, "y_test": np.arange(10) % 7})
+    assert prepare(spec, tmp_path, cache).outputs == 7

@@ -1,0 +1,169 @@
+"""Images in parquet files: read as they are, refused in one sentence."""
+
+import io
+import json
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from harness.datasets import DatasetSpec, prepare
+from harness.datasets.preparation import decoded
+
+
+def _encoded(pixels: np.ndarray, kind: str = "PNG") -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, kind)
+    return buffer.getvalue()
+
+
+def _write(file: Path, images: list[Any], labels: list[Any], metadata: dict | None = None) -> None:
+    struct = pa.array(
+        [{"bytes": data, "path": None} for data in images],
+        pa.struct({"bytes": pa.binary(), "path": pa.string()}),
+    )
+    table = pa.table({"image": struct, "label": pa.array(labels)})
+    pq.write_table(table.replace_schema_metadata(metadata), file)
+
+
+RNG = np.random.default_rng(0)
+COLOUR = [RNG.integers(0, 256, (5, 6, 3), dtype=np.uint8) for _ in range(6)]
+IMAGES = [_encoded(pixels) for pixels in COLOUR]
+LABELS = [0, 1, 2, 0, 1, 2]
+PARQUET = DatasetSpec("pictures", "parquet", "pictures")
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    _write(folder / "train.parquet", IMAGES, LABELS)
+    _write(folder / "test.parquet", IMAGES, LABELS)
+    return folder
+
+
+def test_pictures_keep_their_pixels(pictures: Path, cache: Path, tmp_path: Path) -> None:
+    x = decoded(PARQUET, tmp_path, cache).array("x_train")
+    np.testing.assert_array_equal(x, np.stack(COLOUR).transpose(0, 3, 1, 2))
+
+
+def test_shards_are_joined_in_their_order(pictures: Path, cache: Path, tmp_path: Path) -> None:
+    whole = prepare(PARQUET, tmp_path, cache)
+    (pictures / "train.parquet").unlink()
+    _write(pictures / "train-00001-of-00002.parquet", IMAGES[4:], LABELS[4:])
+    _write(pictures / "train-00000-of-00002.parquet", IMAGES[:4], LABELS[:4])
+    assert prepare(PARQUET, tmp_path, cache) == whole
+
+
+def test_grey_pictures_have_one_channel_and_join_coloured_ones(
+    pictures: Path, cache: Path, tmp_path: Path
+) -> None:
+    grey = [_encoded(pixels[..., 0]) for pixels in COLOUR]
+    _write(pictures / "train.parquet", grey, LABELS)
+    _write(pictures / "test.parquet", grey, LABELS)
+    assert prepare(PARQUET, tmp_path, cache).example_shape == (1, 5, 6)
+    _write(pictures / "train.parquet", [*grey[:5], IMAGES[5]], LABELS)
+    _write(pictures / "test.parquet", IMAGES, LABELS)
+    assert prepare(PARQUET, tmp_path, cache).example_shape == (3, 5, 6)
+
+
+def _bad(**changes: Any) -> Callable[[Path], None]:
+    arguments = {"images": IMAGES, "labels": LABELS} | changes
+    return lambda folder: _write(folder / "train.parquet", **arguments)
+
+
+def _without(column: str) -> Callable[[Path], None]:
+    def write(folder: Path) -> None:
+        table = pq.read_table(folder / "train.parquet").drop_columns([column])
+        pq.write_table(table, folder / "train.parquet")
+
+    return write
+
+
+NAMES = {b"huggingface": json.dumps({"info": {"features": {"label": {"names": ["a", "b"]}}}}).encode()}
+
+BAD_PICTURES: dict[str, tuple[Callable[[Path], None], str]] = {
+    "truncated file": (
+        lambda folder: os.truncate(folder / "train.parquet", 700),
+        r"FILE: not readable as parquet \(.+\): truncated or damaged",
+    ),
+    "truncated image": (
+        _bad(images=[*IMAGES[:3], IMAGES[3][:60], *IMAGES[4:]]),
+        r"FILE: column 'image', row 3: not readable as an image \(.+\): truncated or damaged",
+    ),
+    "no image": (
+        _bad(images=[b"text", *IMAGES[1:]]),
+        r"FILE: column 'image', row 0: not readable as an image \(.+\): truncated or damaged",
+    ),
+    "image without bytes": (
+        _bad(images=[*IMAGES[:5], None]),
+        r"FILE: column 'image', row 5: no bytes found; .+",
+    ),
+    "two sizes": (
+        _bad(images=[*IMAGES[:5], _encoded(COLOUR[0][:4])]),
+        r"FILE: column 'image', row 5: an image of 6×4 found, 6×5 like the others is needed",
+    ),
+    "16 bits": (
+        _bad(images=[_encoded(np.zeros((5, 6), dtype=np.uint16)), *IMAGES[1:]]),
+        r"FILE: column 'image', row 0: an image of mode I;16 found, 8 bits a channel are allowed",
+    ),
+    "fractional label": (
+        _bad(labels=[0.5, *LABELS[1:]]),
+        r"FILE: column 'label' of type double found, whole numbers are allowed",
+    ),
+    "absent label": (
+        _bad(labels=[*LABELS[:4], None, 1]),
+        r"FILE: column 'label', row 4: nothing found, whole numbers are allowed",
+    ),
+    "label without a class name": (
+        _bad(metadata=NAMES),
+        r"FILE: column 'label': label 2 found at position 2, labels from 0 to 1 are allowed",
+    ),
+    "no label column": (
+        _without("label"),
+        r"FILE: no column 'label' found, only image",
+    ),
+    "no image column": (
+        _without("image"),
+        r"FILE: no column 'image' found, only label",
+    ),
+    "no rows": (
+        _bad(images=[], labels=pa.array([], pa.int64())),
+        r"FILE: column 'image': no rows found, at least one is needed",
+    ),
+    "no training file": (
+        lambda folder: (folder / "train.parquet").unlink(),
+        r".*pictures: neither train\.parquet nor train-00000-of-00001\.parquet and so on found",
+    ),
+    "a missing shard": (
+        lambda folder: (folder / "test.parquet").rename(folder / "test-00001-of-00002.parquet"),
+        r".*pictures: 1 of 2 files test-\*-of-\*\.parquet found, number 0 is missing",
+    ),
+}
+
+
+@pytest.mark.parametrize(("spoil", "pattern"), BAD_PICTURES.values(), ids=BAD_PICTURES.keys())
+def test_bad_pictures(
+    spoil: Callable, pattern: str, pictures: Path, refusal: Callable, tmp_path: Path
+) -> None:
+    spoil(pictures)
+    assert re.fullmatch(pattern.replace("FILE", r"pictures/train\.parquet"), refusal(PARQUET, tmp_path))
+
+
+def test_a_column_of_another_type(pictures: Path, refusal: Callable, tmp_path: Path) -> None:
+    pq.write_table(pa.table({"image": IMAGES, "label": LABELS}), pictures / "train.parquet")
+    assert refusal(PARQUET, tmp_path) == (
+        "pictures/train.parquet: column 'image' of type binary found, a struct with 'bytes' is needed"
+    )
+
+
+def test_no_such_folder(refusal: Callable, tmp_path: Path) -> None:
+    message = refusal(PARQUET, tmp_path)
+    assert message == "pictures: no such folder (data set 'pictures', field 'path': 'pictures' found)"

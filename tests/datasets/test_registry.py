@@ -1,0 +1,60 @@
+"""Which sources there are, and what is said of a name or path that means nothing."""
+
+from collections.abc import Callable
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+
+from harness.datasets import DatasetSpec, prepare, registry, source_names
+from harness.datasets.digits import Digits
+
+
+def test_a_misspelt_source_gets_the_nearest_name(refusal: Callable, tmp_path: Path) -> None:
+    assert refusal(DatasetSpec("mine", "fashion_mnist"), tmp_path) == (
+        "data set 'mine', field 'source': 'fashion_mnist' found (did you mean 'fashion-mnist'?), "
+        "allowed are digits, mnist, fashion-mnist, cifar10, cifar100, parquet, npz"
+    )
+    assert "did you mean" not in refusal(DatasetSpec("mine", "weather"), tmp_path)
+
+
+def test_a_path_too_many_or_too_few(refusal: Callable, tmp_path: Path) -> None:
+    assert refusal(DatasetSpec("mine", "mnist", "here"), tmp_path).startswith(
+        "data set 'mine', field 'path': 'here' found, but 'mnist' is a known data set and takes none"
+    )
+    assert refusal(DatasetSpec("mine", "npz"), tmp_path) == (
+        "data set 'mine', field 'path': nothing found, but the source 'npz' needs a path, "
+        "relative to the data folder or absolute"
+    )
+
+
+def _plug_in(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    point = EntryPoint("numbers", value, registry.GROUP)
+    monkeypatch.setattr(
+        registry, "entry_points", lambda group, name="numbers": [point] if name == "numbers" else []
+    )
+
+
+def test_a_source_of_another_package(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
+    _plug_in(monkeypatch, f"{Digits.__module__}:Digits")
+    assert prepare(DatasetSpec("mine", "numbers"), None, cache).train_examples == 1438
+    assert source_names()[-1] == "numbers"
+
+
+def test_a_source_that_cannot_be_imported(
+    monkeypatch: pytest.MonkeyPatch, refusal: Callable, tmp_path: Path
+) -> None:
+    _plug_in(monkeypatch, "no_such_package:Source")
+    assert refusal(DatasetSpec("mine", "numbers"), tmp_path) == (
+        "data set 'mine', field 'source': 'numbers' is no_such_package:Source of another package, "
+        "which cannot be imported (No module named 'no_such_package')"
+    )
+
+
+def test_a_file_that_a_plug_in_cannot_open(
+    monkeypatch: pytest.MonkeyPatch, refusal: Callable, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(Digits, "source_identity", lambda *_: [tmp_path / "gone"])
+    assert refusal(DatasetSpec("digits", "digits"), tmp_path) == (
+        "data set 'digits' cannot be read: [Errno 2] No such file or directory: 'gone'"
+    )
