@@ -7,7 +7,7 @@ on their contents only, so that nothing downstream can depend on the order of th
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -76,6 +76,22 @@ class Arm:
     def searches(self) -> int:
         """Number of replicated whole searches of an adaptive arm, 0 for others."""
         return 0 if self.search is None else int(np.unique(self.search).size)
+
+    def taken(self, which: Integers | npt.NDArray[np.bool_]) -> "Arm":
+        """The arm with some of its trials, or with its trials in another order."""
+        return replace(
+            self,
+            validation=self.validation[which],
+            test=self.test[which],
+            failed=self.failed[which],
+            costs={unit: cost[which] for unit, cost in self.costs.items()},
+            size=None if self.size is None else self.size[which],
+            search=None if self.search is None else self.search[which],
+            pair=None if self.pair is None else self.pair[which],
+            position=None if self.position is None else self.position[which],
+            parameters={name: values[which] for name, values in self.parameters.items()},
+            facts=self.facts.iloc[np.arange(self.trials)[which]],
+        )
 
     def generator(self, seed: int, purpose: str) -> np.random.Generator:
         """A generator of its own for this arm and purpose: results do not depend on what else is analysed."""

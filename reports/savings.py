@@ -87,7 +87,9 @@ def log_saving(gap: Gap, ratio: CostRatio, level: float | Floats) -> tuple[Float
         down = np.where(has_point & np.isfinite(high), np.hypot(half, logs[2] - logs[0]), np.inf)
         # Without a point there is nothing to take distances from: the limits add up, which is conservative.
         up = np.where(has_point, base - logs[0] + np.hypot(half, logs[0] - logs[1]), base - logs[1] + half)
-        upper = np.where(low <= gap.m[0], np.inf, np.where(np.isfinite(low), up, -np.inf))
+        # Never reached, even by the upper curve: more than the whole track is needed.
+        beyond = base - np.log(gap.m[-1]) + half
+        upper = np.where(low <= gap.m[0], np.inf, np.where(np.isfinite(low), up, beyond))
         return base - logs[0], base - logs[0] - down, upper
 
 

@@ -1,0 +1,241 @@
+"""From a checked trial table to all results: `analyse`."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
+
+from harness.trial_table import ArmDesign, StudyDesign
+from reports.arm_results import describe_arm
+from reports.arms import Arm, read_arms
+from reports.comparisons import benjamini_hochberg
+from reports.contrasts import Adjusted, Family, conclude, family
+from reports.distribution_tests import distribution_test
+from reports.estimators import median_best
+from reports.evidence import Evidence, Prepared, prepare, weigh
+from reports.pooling import pool, profiles
+from reports.results import RESULTS_VERSION, Cell, Contrast, Results, Test
+from reports.review import review
+from reports.scope import Scope, fill
+from reports.settings import Settings
+from reports.table import TrialTable
+from reports.wording import ScoreWords
+
+CellName = tuple[str, str]
+
+
+def analyse(table: TrialTable, design: StudyDesign | None, settings: Settings) -> Results:
+    """Everything the report says about a table.
+
+    Args:
+        table: a table that passed `reports.table.check_table`; it may be empty if there is a design.
+        design: what the study asked for; None for a table without one.
+        settings: of this report; they take precedence over the design's claim.
+
+    Returns:
+        Plain results without NaN or infinity; the same input gives the same results, whatever the row order.
+
+    Raises:
+        TableError: an arm mixes ways of sampling.
+    """
+    arms = read_arms(table.trials, settings) if len(table.trials) else []
+    scope = fill(settings, design, arms)
+    score = ScoreWords(settings.score, scope.bounded, settings.lower_is_better)
+    paired = design.paired if design else False
+    keep = paired or any(arm.pair is not None for arm in arms)
+    cells: dict[CellName, list[Prepared]] = {}
+    for arm in arms:
+        cells.setdefault((arm.dataset, arm.architecture), []).append(prepare(arm, keep))
+    for name in cells:
+        cells[name].sort(key=lambda side: (side.arm.method != scope.baseline, side.arm.method))
+    targets = {name: _targets(name, sides, scope) for name, sides in cells.items()}
+    contrasts = _contrasts(cells, targets, scope, score, paired)
+    designs = {(a.dataset, a.architecture, a.method): a for a in (design.arms if design else ())}
+    exploratory = _exploratory(cells, scope, contrasts)
+    built = tuple(
+        _cell(name, sides, targets[name], contrasts, exploratory[name], designs, scope)
+        for name, sides in cells.items()
+    )
+    described = [arm for cell in built for arm in cell.arms]
+    units = sorted({unit for arm in arms for unit in arm.costs}, key=lambda unit: (unit != scope.cost, unit))
+    methods = [name for name in scope.methods if any(c.method == name for c in contrasts)]
+    pooled = tuple(
+        pool(name, unit, [c for c in contrasts if c.method == name], scope)
+        for name in methods
+        for unit in units
+    )
+    return Results(
+        version=RESULTS_VERSION,
+        baseline=scope.baseline,
+        n=scope.n,
+        n_set=scope.n_set,
+        cost_unit=scope.cost,
+        cost_units=tuple(units),
+        confidence=scope.level,
+        margin_rule=scope.margin_rule,
+        failed_score_rule=scope.failed_score_rule,
+        score_name=settings.score,
+        lower_is_better=settings.lower_is_better,
+        seed=settings.seed,
+        family_size=len(contrasts),
+        headline=_headline(contrasts, [part.sentence for part in pooled if part.unit == scope.cost], scope),
+        cells=built,
+        pooled=pooled,
+        profiles=tuple(line for unit in units for line in profiles(described, contrasts, unit, scope)),
+        warnings=review(table, design, arms, described, contrasts, scope, score),
+    )
+
+
+def _targets(name: CellName, sides: Sequence[Prepared], scope: Scope) -> list[tuple[float, str]]:
+    """Turned target scores of a cell with their source."""
+    given = [
+        (scope.sign * target.value, "given")
+        for target in scope.targets
+        if target.dataset in (None, name[0]) and target.architecture in (None, name[1])
+    ]
+    if given or scope.targets:
+        return given
+    base = next((side.arm for side in sides if side.arm.method == scope.baseline), None)
+    if base is None or base.trials < 2 * scope.n or base.sampling != "iid":
+        return []
+    value = median_best(base.validation, scope.n, scope.level)[0]
+    if not np.isfinite(value):
+        return []
+    return [(value, f"median best validation score of {scope.n} trials of {base.method} (descriptive)")]
+
+
+def _contrasts(
+    cells: dict[CellName, list[Prepared]],
+    targets: dict[CellName, list[tuple[float, str]]],
+    scope: Scope,
+    score: ScoreWords,
+    paired: bool,
+) -> list[Contrast]:
+    """The primary family: every method of the claim against the baseline, in every cell."""
+    if scope.baseline is None:
+        return []
+    pairs: list[tuple[Evidence, Test | None]] = []
+    for sides in cells.values():
+        base = next((side for side in sides if side.arm.method == scope.baseline), None)
+        for side in sides:
+            if side.arm.method not in scope.methods:
+                continue
+            evidence = weigh(side, base, scope, paired)
+            test = None
+            if base is not None and not (evidence.paired and evidence.refusal):
+                other = evidence.baseline or base
+                test, _ = distribution_test(evidence.method, other, scope, evidence.paired)
+            pairs.append((evidence, test))
+    adjusted = _adjust(pairs, scope)
+    return [
+        conclude(
+            evidence,
+            levels,
+            test,
+            targets[evidence.method.arm.dataset, evidence.method.arm.architecture],
+            scope,
+            score,
+        )
+        for (evidence, _), (levels, test) in zip(pairs, adjusted, strict=True)
+    ]
+
+
+def _adjust(
+    pairs: Sequence[tuple[Evidence, Test | None]], scope: Scope
+) -> list[tuple[Adjusted, Test | None]]:
+    """Holm within each family: the saving in each unit, "worse", "on par", and the distribution tests."""
+    judged = [i for i, (evidence, _) in enumerate(pairs) if not evidence.refusal]
+    units = sorted({unit for i in judged for unit in pairs[i][0].ratios})
+    savings: dict[str, dict[int, tuple[float, float]]] = {}
+    for unit in units:
+        members = [i for i in judged if unit in pairs[i][0].ratios]
+        savings[unit] = _placed(members, family([pairs[i][0].p_saving[unit] for i in members], scope.alpha))
+    worse = _placed(judged, family([pairs[i][0].p_worse for i in judged], scope.alpha))
+    par = _placed(judged, family([pairs[i][0].p_par for i in judged], scope.alpha))
+    tested = [(i, test.p_value) for i, (_, test) in enumerate(pairs) if test and test.p_value is not None]
+    tests = _placed([i for i, _ in tested], family([p for _, p in tested], scope.alpha))
+    found: list[tuple[Adjusted, Test | None]] = []
+    for i, (_, test) in enumerate(pairs):
+        adjusted = Adjusted(
+            size=len(judged),
+            saving_level={unit: places[i][1] for unit, places in savings.items() if i in places},
+            saving_p={unit: places[i][0] for unit, places in savings.items() if i in places},
+            worse_level=worse[i][1] if i in worse else scope.level,
+            par_level=par[i][1] if i in par else scope.level,
+            par_p=par[i][0] if i in par else 1.0,
+        )
+        if test is not None and i in tests:
+            test = replace(test, p_adjusted=tests[i][0], adjustment="Holm")
+        found.append((adjusted, test))
+    return found
+
+
+def _placed(members: Sequence[int], outcome: Family) -> dict[int, tuple[float, float]]:
+    return {i: (p, level) for i, p, level in zip(members, outcome.p, outcome.level, strict=True)}
+
+
+def _exploratory(
+    cells: dict[CellName, list[Prepared]], scope: Scope, contrasts: Sequence[Contrast]
+) -> dict[CellName, tuple[Test, ...]]:
+    """All pairs of arms in all cells, Benjamini-Hochberg over all of them. Primary tests are taken over."""
+    known = {(c.dataset, c.architecture, c.method): c.test for c in contrasts if c.test is not None}
+    found: list[tuple[CellName, Test]] = []
+    for name, sides in cells.items():
+        for second, first in combinations(sides, 2):
+            test = known.get((*name, first.arm.method)) if second.arm.method == scope.baseline else None
+            if test is None and not _share_draws(first.arm, second.arm):
+                test, _ = distribution_test(first, second, scope, False)
+            if test is not None:
+                found.append((name, test))
+    adjusted = benjamini_hochberg(np.array([test.p_value for _, test in found], dtype=np.float64))
+    placed: dict[CellName, list[Test]] = {name: [] for name in cells}
+    for (name, test), p in zip(found, adjusted, strict=True):
+        placed[name].append(replace(test, p_adjusted=float(p), adjustment="Benjamini-Hochberg"))
+    return {name: tuple(tests) for name, tests in placed.items()}
+
+
+def _share_draws(first: Arm, second: Arm) -> bool:
+    if first.pair is None or second.pair is None:
+        return False
+    return bool(np.intersect1d(first.pair, second.pair).size)
+
+
+def _cell(
+    name: CellName,
+    sides: Sequence[Prepared],
+    targets: list[tuple[float, str]],
+    contrasts: Sequence[Contrast],
+    exploratory: tuple[Test, ...],
+    designs: dict[tuple[str, str, str], ArmDesign],
+    scope: Scope,
+) -> Cell:
+    corner = _corner([side.arm for side in sides])
+    return Cell(
+        dataset=name[0],
+        architecture=name[1],
+        arms=tuple(
+            describe_arm(side.arm, scope, designs.get((*name, side.arm.method)), targets, corner)
+            for side in sides
+        ),
+        contrasts=tuple(c for c in contrasts if (c.dataset, c.architecture) == name),
+        exploratory=exploratory,
+    )
+
+
+def _corner(arms: Sequence[Arm]) -> tuple[float, float, float, float] | None:
+    """Largest size, failed score, smallest size and best score over the arms of a cell with sizes."""
+    sized = [(arm, arm.size[~arm.failed]) for arm in arms if arm.size is not None and not arm.failed.all()]
+    if not sized:
+        return None
+    sizes = np.concatenate([size for _, size in sized])
+    best = max(float(max(arm.test[~arm.failed].max(), arm.validation[~arm.failed].max())) for arm, _ in sized)
+    return float(sizes.max()), arms[0].failed_score, float(sizes.min()), best
+
+
+def _headline(contrasts: Sequence[Contrast], pooled: Sequence[str], scope: Scope) -> tuple[str, ...]:
+    if scope.baseline is None:
+        return ("No baseline was named: the report describes and compares, and gives no verdict.",)
+    if not contrasts:
+        return (f"Nothing to compare with {scope.baseline}: the table has no other method.",)
+    return (*pooled, *(contrast.verdict.sentence for contrast in contrasts))

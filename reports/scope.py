@@ -1,0 +1,106 @@
+"""Fills in what neither the reader nor the study's design has set, by stated rules."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.trial_table import StudyDesign
+from reports.arms import Arm
+from reports.settings import Settings, Target
+
+#: Numbers of trials that are reported beside the primary one.
+N_SET = (1, 3, 5, 10)
+#: Fewest trials of an arm that any interval is computed from.
+FEWEST_TRIALS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Settings with every gap filled. `margin` None: per cell, from the size of the test set."""
+
+    baseline: str | None
+    methods: tuple[str, ...]
+    n: int
+    n_set: tuple[int, ...]
+    cost: str
+    margin: float | None
+    margin_rule: str
+    failed_score_rule: str
+    targets: tuple[Target, ...]
+    level: float
+    sign: float  # -1 where lower is better: arms hold turned scores
+    bounded: bool  # scores are accuracies between 0 and 1
+    seed: int
+    permutations: int
+    resamples: int
+
+    @property
+    def alpha(self) -> float:
+        """1 - level."""
+        return 1.0 - self.level
+
+
+def fill(settings: Settings, design: StudyDesign | None, arms: list[Arm]) -> Scope:
+    """Settings first, then the study's claim, then the defaults of `Settings`."""
+    claim = design.claim if design else None
+    baseline = settings.baseline or (claim.baseline if claim else None) or None
+    present = sorted({arm.method for arm in arms} | {arm.method for arm in (design.arms if design else ())})
+    methods = settings.methods or tuple(name for name in present if name != baseline)
+    n = settings.n or (claim.n if claim else None) or default_n(arms)
+    if settings.margin is not None:
+        margin, rule = settings.margin, "set for this report"
+    elif claim is not None:
+        margin, rule = claim.margin, "fixed in the study"
+    else:
+        margin, rule = (
+            None,
+            "one standard error of a test score, from the size of the test set (0 where unknown)",
+        )
+    if settings.failed_score is not None:
+        failed = f"a failed trial counts as {settings.failed_score:g}"
+    elif settings.lower_is_better:
+        failed = "a failed trial counts as the worst finished score of its cell"
+    else:
+        failed = "a failed trial counts as 0 (as the worst finished score where scores can be negative)"
+    return Scope(
+        baseline=baseline,
+        methods=methods,
+        n=n,
+        n_set=tuple(sorted({*N_SET, n})),
+        cost=settings.cost or (claim.cost if claim else None) or "trials",
+        margin=margin,
+        margin_rule=rule,
+        failed_score_rule=failed,
+        targets=settings.targets,
+        level=settings.confidence,
+        sign=-1.0 if settings.lower_is_better else 1.0,
+        bounded=settings.score == "accuracy" and not settings.lower_is_better,
+        seed=settings.seed,
+        permutations=settings.permutations,
+        resamples=settings.resamples,
+    )
+
+
+def default_n(arms: list[Arm]) -> int:
+    """A tenth of the smallest arm, at least 2, at most 10: more cannot be settled from so few trials."""
+    if not arms:
+        return 2
+    return int(np.clip(min(arm.trials for arm in arms) // 10, 2, 10))
+
+
+def margin_of(scope: Scope, baseline: Arm, level_of_baseline: float) -> float:
+    """The margin in one cell: as set, or the noise of a test score sqrt(a (1 - a) / n_test)."""
+    if scope.margin is not None:
+        return scope.margin
+    return score_noise(scope, baseline, level_of_baseline)
+
+
+def score_noise(scope: Scope, arm: Arm, score: float) -> float:
+    """Standard error of a measured accuracy from the number of test examples; 0 where unknown."""
+    if not scope.bounded or "n_test" not in arm.facts:
+        return 0.0
+    sizes = arm.facts["n_test"].dropna()
+    if sizes.empty or sizes.min() < 1:
+        return 0.0
+    share = float(np.clip(score, 0.0, 1.0))
+    return float(np.sqrt(share * (1 - share) / sizes.min()))
