@@ -104,8 +104,8 @@ class TrialRunner:
         job = Job(
             method=method,
             params=trial.params,
+            cell=cell,
             phases=method.phases(trial.params, self.plan.schedule(arm)),
-            sized_layers=cell.architecture.sized_layers,
             split=split,
             batch_size=study.training.batch_size,
             optimizer=study.training.optimizer.name,

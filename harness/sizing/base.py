@@ -87,6 +87,23 @@ class Moment:
     phase_ended: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """All that a method may look at when it is asked for edits.
+
+    network: as it stands, to be read. probe: measures losses and gradients on batches of the training part.
+    generator: the source of the method's random choices, on the CPU.
+    """
+
+    moment: Moment
+    network: "nn.Module"
+    state: State
+    params: Params
+    cell: Cell
+    probe: "Probe"
+    generator: "Generator"
+
+
 class SizingMethod(Protocol):
     """A way of choosing a network's size. Subclass it explicitly to inherit the defaults.
 
@@ -135,23 +152,11 @@ class SizingMethod(Protocol):
         mean of signs); empty for none. Pure: the engine copies the values in."""
         return {}
 
-    def edits(
-        self,
-        moment: Moment,
-        network: "nn.Module",
-        state: State,
-        params: Params,
-        probe: "Probe",
-        generator: "Generator",
-    ) -> "tuple[State, Sequence[Edit]]":
-        """Propose edits. Must not change the network; random choices come from `generator` alone.
-
-        Args:
-            moment: when this is. Also asked once before the first step (epoch 0, step 0).
-            network: in evaluation or training mode as it stands; to be read.
-            probe: measures losses and gradients on batches of the training part.
+    def edits(self, now: Situation) -> "tuple[State, Sequence[Edit]]":
+        """Propose edits: called once before the first step, at every end of an epoch, and in between if the
+        phase asks for it. Must not change the network.
 
         Returns:
             The new state and the edits, applied in their order.
         """
-        return state, ()
+        return now.state, ()

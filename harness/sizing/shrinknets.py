@@ -9,14 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.sizing.base import Cell, Moment, Params, SizingMethod, State
+from harness.sizing.base import Cell, Params, Situation, SizingMethod, State
 from harness.space import Domain, Float
 
 if TYPE_CHECKING:
-    from torch import Generator, Tensor, nn
+    from torch import Tensor, nn
 
     from harness.surgery.edits import Edit
-    from harness.training.probe import Probe
 
 
 @dataclass(frozen=True)
@@ -59,24 +58,16 @@ class ShrinkNets(SizingMethod):
         gates = [tensor for name, tensor in tensors.items() if name.endswith(".gate")]
         return numbers["lambda"] * torch.cat(gates).relu().sum()
 
-    def edits(
-        self,
-        moment: Moment,
-        network: "nn.Module",
-        state: State,
-        params: Params,
-        probe: "Probe",
-        generator: "Generator",
-    ) -> "tuple[State, Sequence[Edit]]":
+    def edits(self, now: Situation) -> "tuple[State, Sequence[Edit]]":
         from harness.sizing.gates import gates
         from harness.surgery.edits import Remove
 
-        if not moment.epoch_ended:
-            return state, ()
+        if not now.moment.epoch_ended:
+            return now.state, ()
         proposed = []
-        for layer, gate in gates(network).items():
+        for layer, gate in gates(now.network).items():
             keep = max(int((gate > 0).sum()), min(self.min_units, len(gate)))
             if keep < len(gate):
                 weakest = gate.detach().argsort(stable=True)[: len(gate) - keep]
                 proposed.append(Remove(layer, tuple(sorted(weakest.tolist()))))
-        return state, proposed
+        return now.state, proposed

@@ -14,7 +14,7 @@ from torch.nn import functional
 from harness import surgery
 from harness.datasets.base import Split
 from harness.records import Epoch, Event
-from harness.sizing.base import Moment, Params, Phase, SizingMethod, State
+from harness.sizing.base import Cell, Moment, Params, Phase, Situation, SizingMethod, State
 from harness.sizing.gates import gates
 from harness.surgery.edits import Edit, NextPhase, Stop
 from harness.training.journal import Journal, Selected, TrialEndedError
@@ -40,8 +40,8 @@ class Job:
 
     method: SizingMethod
     params: Params
+    cell: Cell
     phases: Sequence[Phase]
-    sized_layers: Sequence[str]
     split: Split
     batch_size: int
     optimizer: str
@@ -94,7 +94,7 @@ class _Training:
         self.deadline = time.perf_counter() + job.limit_seconds
         self.optimizer = self._make_optimizer()
         self._structure_changed()
-        journal.start_size = measure(network, job.sized_layers, self.macs)
+        journal.start_size = measure(network, job.cell.architecture.sized_layers, self.macs)
 
     def run(self) -> None:
         with self.journal.timed("train"):
@@ -170,7 +170,9 @@ class _Training:
     def _edit(self, moment: Moment, phase: Phase) -> type | None:
         """Ask the method for edits and apply them; what ends the phase (NextPhase) or the trial (Stop)."""
         self.state, edits = self.job.method.edits(
-            moment, self.network, self.state, self.job.params, self.probe, self.choices
+            Situation(
+                moment, self.network, self.state, self.job.params, self.job.cell, self.probe, self.choices
+            )
         )
         ended: type | None = None
         on_network: list[Edit] = []
@@ -187,7 +189,7 @@ class _Training:
         return ended
 
     def _check_alive(self) -> None:
-        for layer in self.job.sized_layers:
+        for layer in self.job.cell.architecture.sized_layers:
             weight = self.network.get_submodule(layer).weight
             assert isinstance(weight, Tensor)
             if len(weight) == 0:
@@ -206,7 +208,7 @@ class _Training:
             val_loss, val_score = evaluate(self.network, self.job.split.validation)
         if not math.isfinite(val_loss):
             self._diverge(phase, f"the validation loss was {val_loss}")
-        size = measure(self.network, self.job.sized_layers, self.macs)
+        size = measure(self.network, self.job.cell.architecture.sized_layers, self.macs)
         entry = Epoch(self.epoch, phase.name, train_loss, val_loss, val_score, size)
         self.journal.epochs.append(entry)
         kept = self.journal.selected
@@ -225,7 +227,7 @@ class _Training:
         return kept.network
 
     def _diverge(self, phase: Phase, what: str) -> NoReturn:
-        size = measure(self.network, self.job.sized_layers, self.macs)
+        size = measure(self.network, self.job.cell.architecture.sized_layers, self.macs)
         self.journal.epochs.append(Epoch(self.epoch, phase.name, None, None, None, size))
         raise TrialEndedError("diverged", f"{what} in epoch {self.epoch}")
 
