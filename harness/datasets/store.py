@@ -57,11 +57,21 @@ class Entry:
 
 
 def cache_folder(cache_root: Path | None) -> Path:
-    """The cache: the folder given, else $HARNESS_CACHE, else ~/.cache/sizing-harness."""
+    """The cache: the folder given, else $HARNESS_CACHE, else ~/.cache/sizing-harness.
+
+    Raises:
+        DataError: if HARNESS_CACHE is not absolute: workers, which run in folders of their own, would each
+            take it for another one.
+    """
     if cache_root is not None:
         return cache_root.absolute()
     named = os.environ.get("HARNESS_CACHE")
-    return Path(named).absolute() if named else Path.home() / ".cache" / "sizing-harness"
+    if not named:
+        return Path.home() / ".cache" / "sizing-harness"
+    folder = Path(named).expanduser()
+    if not folder.is_absolute():
+        raise DataError(f"environment variable HARNESS_CACHE: {named!r} found, an absolute path is allowed")
+    return folder
 
 
 def get_or_build(

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.datasets import DatasetFacts, DatasetSpec, prepare, registry
+from harness.datasets import DataError, DatasetFacts, DatasetSpec, prepare, registry
 from harness.datasets.preparation import decoded
 
 DIGITS = DatasetSpec("digits", "digits")
@@ -89,3 +89,9 @@ def test_the_cache_is_where_the_environment_says(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     prepare(DIGITS, None)
     assert (tmp_path / "home" / ".cache" / "sizing-harness" / "decoded").is_dir()
+
+
+def test_a_relative_cache_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HARNESS_CACHE", "here")
+    with pytest.raises(DataError, match="HARNESS_CACHE: 'here' found, an absolute path is allowed"):
+        prepare(DIGITS, None)

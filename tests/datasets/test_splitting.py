@@ -1,5 +1,6 @@
 """load_split: one split for every caller, normalised by its training part alone."""
 
+import hashlib
 import subprocess
 import sys
 import warnings
@@ -69,8 +70,6 @@ split = load_split(DatasetSpec("digits", "digits"), None, validation_fraction=0.
 for part in (split.train, split.validation, split.test):
     print(hashlib.sha256(part.x.numpy().tobytes() + part.y.numpy().tobytes()).hexdigest())
 """
-    import hashlib
-
     printed = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     ).stdout
@@ -185,6 +184,14 @@ def test_a_fraction_that_leaves_a_part_empty(
 def test_a_negative_seed(small: DatasetSpec, cache: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="the split seed -1 found, 0 or more is allowed"):
         _load(small, cache, tmp_path, split_seed=-1)
+
+
+def test_each_device_has_a_split_of_its_own(cache: Path) -> None:
+    # "meta" is a device without memory that every torch has.
+    here, there = _load(DIGITS, cache), _load(DIGITS, cache, device="meta")
+    assert [part.x.device.type for part in (here.train, there.train, there.test)] == ["cpu", "meta", "meta"]
+    assert there.train.x.shape == here.train.x.shape
+    assert _load(DIGITS, cache, device="meta") is there
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
