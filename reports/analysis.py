@@ -17,6 +17,7 @@ from reports.evidence import Evidence, Prepared, prepare, weigh
 from reports.pooling import pool, profiles
 from reports.results import RESULTS_VERSION, Cell, Contrast, Results, Test
 from reports.review import review
+from reports.savings import saving_p_value
 from reports.scope import Scope, fill
 from reports.settings import Settings
 from reports.table import TrialTable
@@ -60,11 +61,8 @@ def analyse(table: TrialTable, design: StudyDesign | None, settings: Settings) -
     described = [arm for cell in built for arm in cell.arms]
     units = sorted({unit for arm in arms for unit in arm.costs}, key=lambda unit: (unit != scope.cost, unit))
     methods = [name for name in scope.methods if any(c.method == name for c in contrasts)]
-    pooled = tuple(
-        pool(name, unit, [c for c in contrasts if c.method == name], scope)
-        for name in methods
-        for unit in units
-    )
+    of_method = {name: [c for c in contrasts if c.method == name] for name in methods}
+    pooled = tuple(pool(name, unit, of_method[name], scope) for name in methods for unit in units)
     return Results(
         version=RESULTS_VERSION,
         baseline=scope.baseline,
@@ -115,57 +113,52 @@ def _contrasts(
     """The primary family: every method of the claim against the baseline, in every cell."""
     if scope.baseline is None:
         return []
-    pairs: list[tuple[Evidence, Test | None]] = []
+    pairs: list[tuple[Evidence, Test | str]] = []
     for sides in cells.values():
         base = next((side for side in sides if side.arm.method == scope.baseline), None)
         for side in sides:
             if side.arm.method not in scope.methods:
                 continue
             evidence = weigh(side, base, scope, paired)
-            test = None
-            if base is not None and not (evidence.paired and evidence.refusal):
-                other = evidence.baseline or base
-                test, _ = distribution_test(evidence.method, other, scope, evidence.paired)
+            test: Test | str = evidence.refusal
+            if evidence.baseline is not None and not (evidence.paired and evidence.refusal):
+                test = distribution_test(evidence.method, evidence.baseline, scope, evidence.paired)
             pairs.append((evidence, test))
-    adjusted = _adjust(pairs, scope)
-    return [
-        conclude(
-            evidence,
-            levels,
-            test,
-            targets[evidence.method.arm.dataset, evidence.method.arm.architecture],
-            scope,
-            score,
-        )
-        for (evidence, _), (levels, test) in zip(pairs, adjusted, strict=True)
-    ]
+    concluded = []
+    for (evidence, _), (levels, test) in zip(pairs, _adjust(pairs, scope), strict=True):
+        arm = evidence.method.arm
+        wanted = targets[arm.dataset, arm.architecture]
+        concluded.append(conclude(evidence, levels, test, wanted, scope, score))
+    return concluded
 
 
-def _adjust(
-    pairs: Sequence[tuple[Evidence, Test | None]], scope: Scope
-) -> list[tuple[Adjusted, Test | None]]:
+def _adjust(pairs: Sequence[tuple[Evidence, Test | str]], scope: Scope) -> list[tuple[Adjusted, Test | str]]:
     """Holm within each family: the saving in each unit, "worse", "on par", and the distribution tests."""
     judged = [i for i, (evidence, _) in enumerate(pairs) if not evidence.refusal]
     units = sorted({unit for i in judged for unit in pairs[i][0].ratios})
-    savings: dict[str, dict[int, tuple[float, float]]] = {}
-    for unit in units:
-        members = [i for i in judged if unit in pairs[i][0].ratios]
-        savings[unit] = _placed(members, family([pairs[i][0].p_saving[unit] for i in members], scope.alpha))
+    plain: dict[str, dict[int, float]] = {unit: {} for unit in units}
+    for i in judged:
+        gap = pairs[i][0].gap
+        for unit, ratio in pairs[i][0].ratios.items():
+            if gap is not None:
+                plain[unit][i] = float(saving_p_value(gap, ratio)[0])
+    savings = {unit: _placed(list(ps), family(list(ps.values()), scope.alpha)) for unit, ps in plain.items()}
     worse = _placed(judged, family([pairs[i][0].p_worse for i in judged], scope.alpha))
     par = _placed(judged, family([pairs[i][0].p_par for i in judged], scope.alpha))
-    tested = [(i, test.p_value) for i, (_, test) in enumerate(pairs) if test and test.p_value is not None]
-    tests = _placed([i for i, _ in tested], family([p for _, p in tested], scope.alpha))
-    found: list[tuple[Adjusted, Test | None]] = []
+    tested = {i: test.p_value for i, (_, test) in enumerate(pairs) if isinstance(test, Test)}
+    tests = _placed(list(tested), family(list(tested.values()), scope.alpha))
+    found: list[tuple[Adjusted, Test | str]] = []
     for i, (_, test) in enumerate(pairs):
         adjusted = Adjusted(
             size=len(judged),
             saving_level={unit: places[i][1] for unit, places in savings.items() if i in places},
             saving_p={unit: places[i][0] for unit, places in savings.items() if i in places},
+            saving_p_plain={unit: ps[i] for unit, ps in plain.items() if i in ps},
             worse_level=worse[i][1] if i in worse else scope.level,
             par_level=par[i][1] if i in par else scope.level,
             par_p=par[i][0] if i in par else 1.0,
         )
-        if test is not None and i in tests:
+        if isinstance(test, Test):
             test = replace(test, p_adjusted=tests[i][0], adjustment="Holm")
         found.append((adjusted, test))
     return found
@@ -183,10 +176,12 @@ def _exploratory(
     found: list[tuple[CellName, Test]] = []
     for name, sides in cells.items():
         for second, first in combinations(sides, 2):
-            test = known.get((*name, first.arm.method)) if second.arm.method == scope.baseline else None
+            test: Test | str | None = None
+            if second.arm.method == scope.baseline:
+                test = known.get((*name, first.arm.method))
             if test is None and not _share_draws(first.arm, second.arm):
-                test, _ = distribution_test(first, second, scope, False)
-            if test is not None:
+                test = distribution_test(first, second, scope, paired=False)
+            if isinstance(test, Test):
                 found.append((name, test))
     adjusted = benjamini_hochberg(np.array([test.p_value for _, test in found], dtype=np.float64))
     placed: dict[CellName, list[Test]] = {name: [] for name in cells}

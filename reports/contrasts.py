@@ -58,6 +58,7 @@ class Adjusted:
     size: int
     saving_level: Mapping[str, float]
     saving_p: Mapping[str, float]
+    saving_p_plain: Mapping[str, float]
     worse_level: float
     par_level: float
     par_p: float
@@ -66,7 +67,7 @@ class Adjusted:
 def conclude(
     evidence: Evidence,
     adjusted: Adjusted,
-    test: Test | None,
+    test: Test | str,
     targets: list[tuple[float, str]],
     scope: Scope,
     score: ScoreWords,
@@ -110,7 +111,8 @@ def conclude(
         win=None,
         savings=(),
         target_ratios=(),
-        test=test,
+        test=None if isinstance(test, str) else test,
+        test_withheld=test if isinstance(test, str) else "",
         sub_boxes=(),
         depends_on_space="",
         paired=evidence.paired,
@@ -156,27 +158,19 @@ def conclude(
 def _saving(
     evidence: Evidence, gap_: Gap, baseline: Arm, unit: str, adjusted: Adjusted, scope: Scope
 ) -> Saving:
-    if (
-        evidence.gap is None
-        or evidence.ratios is None
-        or evidence.p_saving is None
-        or evidence.baseline is None
-    ):
-        raise ValueError("a refusal has no saving")
-    gap_, ratio = evidence.gap, evidence.ratios[unit]
+    ratio = evidence.ratios[unit]
     level = adjusted.saving_level.get(unit, scope.level)
     ours, theirs = unit_costs(baseline, unit), unit_costs(evidence.method.arm, unit)
     mean = float(theirs.mean())
     # Cost to match, m* C_B, is the inverse of a "saving" with n C_A set to 1.
     spread = float(theirs.std(ddof=1) / (mean * np.sqrt(theirs.size))) if theirs.size > 1 else 0.0
-    own = CostRatio(
-        np.asarray(-np.log(mean) - np.log(gap_.n)), np.asarray(spread), np.asarray(theirs.size - 1.0)
-    )
+    inverted = np.asarray(-np.log(mean) - np.log(gap_.n))
+    own = CostRatio(inverted, np.asarray(spread), np.asarray(max(theirs.size - 1.0, 1.0)))
     return Saving(
         unit=unit,
         ratio=saving_estimate(gap_, ratio, scope.level),
         ratio_adjusted=saving_estimate(gap_, ratio, level),
-        p_value=evidence.p_saving[unit],
+        p_value=adjusted.saving_p_plain.get(unit),
         p_holm=adjusted.saving_p.get(unit),
         cost_to_match=inverse(saving_estimate(gap_, own, scope.level)),
         baseline_cost=gap_.n * float(ours.mean()),

@@ -15,20 +15,18 @@ from reports.scope import Scope
 QUANTILES = (0.5, 0.9)
 
 
-def distribution_test(
-    first: Prepared, second: Prepared, scope: Scope, paired: bool
-) -> tuple[Test | None, str]:
+def distribution_test(first: Prepared, second: Prepared, scope: Scope, paired: bool) -> Test | str:
     """The test that the sampling of both arms allows, or why there is none.
 
     `first` is the arm in whose favour positive numbers speak.
     """
     a, b = second.arm, first.arm
     if "design" in (a.sampling, b.sampling):
-        return None, "an arm was sampled by a design: described, not tested"
+        return "an arm was sampled by a design: described, not tested"
     if "adaptive" in (a.sampling, b.sampling):
         return _search_test(first, second, scope)
     if min(a.trials, b.trials) < 2:
-        return None, "an arm has fewer than 2 trials"
+        return "an arm has fewer than 2 trials"
     generator = b.generator(scope.seed, f"permutations against {a.method}")
     if paired:
         name = "paired permutation of studentised midranks, as the arms share draws"
@@ -36,7 +34,7 @@ def distribution_test(
     else:
         name = "Brunner-Munzel, studentised permutation: right for unequal spreads, defined under separation"
         p = brunner_munzel_p(first.scores, second.scores, scope.permutations, generator)
-    return _described(first.scores, second.scores, (b, a), name, p, scope, inferred=not paired), ""
+    return _described(first.scores, second.scores, (b, a), name, p, scope, inferred=not paired)
 
 
 def _described(
@@ -82,23 +80,21 @@ def _search_outcomes(side: Prepared, length: int) -> Floats:
     return np.array(outcomes)
 
 
-def _search_test(first: Prepared, second: Prepared, scope: Scope) -> tuple[Test | None, str]:
+def _search_test(first: Prepared, second: Prepared, scope: Scope) -> Test | str:
     for side in (first, second):
         if side.problem:
-            return None, side.problem
+            return side.problem
         if side.arm.sampling == "iid" and side.arm.position is None:
-            return None, f"the table lacks the order of {side.arm.method}'s trials (column index)"
-    lengths = [
-        int(side.track.m[-1]) for side in (first, second) if side.track and side.arm.search is not None
-    ]
-    length = min(lengths)
+            return f"the table lacks the order of {side.arm.method}'s trials (column index)"
+    searches = [side.track for side in (first, second) if side.arm.search is not None]
+    length = min(int(track.m[-1]) for track in searches if track is not None)
     ours, theirs = _search_outcomes(first, length), _search_outcomes(second, length)
     if min(ours.size, theirs.size) < 2:
-        return None, f"fewer than 2 whole searches of {length} trials in an arm"
+        return f"fewer than 2 whole searches of {length} trials in an arm"
     generator = first.arm.generator(scope.seed, f"searches against {second.arm.method}")
     p = search_p(ours, theirs, scope.permutations, generator)
     name = (
         f"permutation between whole searches of {length} trials ({ours.size} against {theirs.size}), as the "
         "trials of a search depend on each other"
     )
-    return _described(ours, theirs, (first.arm, second.arm), name, p, scope, inferred=True), ""
+    return _described(ours, theirs, (first.arm, second.arm), name, p, scope, inferred=True)

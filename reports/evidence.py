@@ -9,7 +9,7 @@ from scipy import special
 from reports.arms import Arm
 from reports.estimators import Ranking, rank, trial_grid
 from reports.matching import FEWEST_SEARCHES, Gap, Track, arm_track, gap
-from reports.savings import CostRatio, cost_ratio, log_saving, saving_p_value
+from reports.savings import CostRatio, cost_ratio, log_saving
 from reports.scope import FEWEST_TRIALS, Scope, margin_of
 
 #: Largest multiple of the present number of trials that "how many more would settle it" looks at.
@@ -68,8 +68,8 @@ def _problem(arm: Arm) -> str:
 class Evidence:
     """A method against the baseline in one cell.
 
-    refusal: why nothing is claimed, else "". margin: how much worse is on par. p_saving and direction by cost
-    unit; p_worse and p_par of the difference at n.
+    refusal: why nothing is claimed, else "". ratios: of mean costs, by cost unit. margin: how much worse is
+    on par. p_worse (two-sided) and p_par (one-sided): of the difference at n against minus the margin.
     """
 
     method: Prepared
@@ -78,7 +78,6 @@ class Evidence:
     paired: bool
     gap: Gap | None = None
     ratios: Mapping[str, CostRatio] = field(default_factory=dict)
-    p_saving: Mapping[str, float] = field(default_factory=dict)
     margin: float = 0.0
     p_worse: float = 1.0
     p_par: float = 1.0
@@ -97,7 +96,6 @@ def weigh(method: Prepared, baseline: Prepared | None, scope: Scope, paired_by_d
     difference = gap(tracks[0], tracks[1], scope.n, pairing)
     units = [unit for unit in baseline.arm.costs if unit in method.arm.costs]
     ratios = {unit: cost_ratio(baseline.arm, method.arm, unit, pairing) for unit in units}
-    p_saving = {unit: float(saving_p_value(difference, ratios[unit])[0]) for unit in units}
     reference = scope.sign * float(tracks[1].at(scope.n).value[0])
     margin = margin_of(scope, baseline.arm, reference)
     value, se, df = difference.at(scope.n)
@@ -108,7 +106,6 @@ def weigh(method: Prepared, baseline: Prepared | None, scope: Scope, paired_by_d
         paired=pairing,
         gap=difference,
         ratios=ratios,
-        p_saving=p_saving,
         margin=margin,
         p_worse=min(1.0, 2 * _tail(value + margin, se, df)),
         p_par=_tail(-(value + margin), se, df),

@@ -277,7 +277,7 @@ class Test:
     first: str  # method
     second: str  # baseline, or the other arm
     test: str  # name of the test and why it was chosen
-    p_value: float | None
+    p_value: float
     p_adjusted: float | None
     adjustment: Literal["Holm", "Benjamini-Hochberg", "none"]
     a12: Estimate
@@ -343,6 +343,7 @@ class Contrast:
     savings: tuple[Saving, ...]
     target_ratios: tuple[RatioToTarget, ...]
     test: Test | None
+    test_withheld: str  # why there is no test; empty if there is one
     sub_boxes: tuple[SubBox, ...]
     depends_on_space: str  # sentence; empty if no sub-box could be judged
     paired: bool
