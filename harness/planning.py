@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from harness.datasets import validation_count
 from harness.datasets.base import DatasetFacts, DatasetSpec
-from harness.plan import Arm, Plan, dataset_spec, make_architecture, make_cell, make_method
+from harness.plan import Arm, Plan, dataset_spec, entry_named, make_architecture, make_cell, make_method
 from harness.plan_warnings import plan_warnings
 from harness.registry import nearest
-from harness.sampling import check_sampler, draw_frozen, draw_paired, sampling_of
+from harness.sampling import Search, check_sampler, draw_frozen, draw_paired, make_sampler, sampling_of
 from harness.sizing.base import Cell
 from harness.space import Choice, Domain, Float, Int, Scalar
 from harness.study import ArchitectureEntry, Dataset, Method, Range, Sampler, Study, StudyError
@@ -29,12 +30,22 @@ def make_plan(study: Study, source: str, prepare: Callable[[DatasetSpec], Datase
         DataError: from `prepare`.
     """
     _check_names(study, source)
-    facts = {entry.name: prepare(dataset_spec(entry)) for entry in study.datasets}
+    facts = {}
+    for index, wanted in enumerate(study.datasets):
+        with _naming(source, f"datasets.{index}"):
+            facts[wanted.name] = prepare(dataset_spec(wanted))
+        _check_validation(study, source, facts[wanted.name])
+    for known in facts.values():
+        with _naming(source, "training.validation_fraction"):
+            validation_count(
+                known.name, known.train_examples, study.training.validation_fraction, study.seeds.split
+            )
     arms: dict[str, Arm] = {}
     for dataset in study.datasets:
         for entry in study.architectures:
             with _naming(source, f"architectures.{entry.name}"):
                 cell = make_cell(entry, facts[dataset.name])
+                cell.architecture.check(cell.example_shape)
             for method in study.methods:
                 arm = _make_arm(study, source, dataset, entry, method, cell)
                 arms[arm.key] = arm
@@ -44,6 +55,7 @@ def make_plan(study: Study, source: str, prepare: Callable[[DatasetSpec], Datase
     frozen = {}
     for arm in arms.values():
         if arm.sampling == "adaptive":
+            _try_out(study, source, arm)
             continue
         for replicate in range(arm.sampler.replicates):
             with _naming(source, "sampler"):
@@ -76,6 +88,9 @@ def _make_arm(
             space[name] = _override(space[name], method.space[name])
     with _naming(source, f"methods.{method.name}"):
         reach = made.reach(cell, space)
+        for layer, (low, _) in reach.items():
+            if low < 1:
+                raise ValueError(f"space.{layer}: a layer needs at least 1 unit, found {low}")
     sampler = method.sampler or study.sampler
     return Arm(
         key=f"{dataset.name}/{entry.name}/{method.name}",
@@ -89,6 +104,26 @@ def _make_arm(
         trials=method.trials or study.trials,
         epochs=entry.epochs or study.training.epochs,
     )
+
+
+def _check_validation(study: Study, source: str, facts: DatasetFacts) -> None:
+    fraction, examples = study.training.validation_fraction, facts.train_examples
+    if not 0 < round(fraction * examples) < examples:
+        raise StudyError(
+            f"{source}: training.validation_fraction: {fraction:g} of the {examples} training examples of "
+            f"{facts.name} leaves none for validation or none for training"
+        )
+
+
+def _try_out(study: Study, source: str, arm: Arm) -> None:
+    """Ask an adaptive arm's sampler once: what is wrong with its options shows only then."""
+    own = entry_named(study.methods, arm.method).sampler is not None
+    with _naming(source, f"methods.{arm.method}.sampler" if own else "sampler"):
+        try:
+            Search(arm.space, make_sampler(arm.sampler.name, arm.sampler.options, seed=0)).ask(1)
+        except (TypeError, AttributeError, ImportError) as error:
+            options = ", ".join(f"{name}: {value}" for name, value in arm.sampler.options.items())
+            raise ValueError(f"{arm.sampler.name} cannot search with options {{{options}}}: {error}") from error
 
 
 def _check_overrides(study: Study, source: str, arms: Mapping[str, Arm]) -> None:

@@ -4,7 +4,7 @@ from harness.datasets.base import DataError, DatasetFacts, DatasetSpec, Part, Sp
 from harness.datasets.preparation import prepare
 from harness.datasets.raw import RawData, RawPart, Source
 from harness.datasets.registry import source_names
-from harness.datasets.splitting import load_split
+from harness.datasets.splitting import load_split, validation_count
 
 __all__ = [
     "DataError",
@@ -18,4 +18,5 @@ __all__ = [
     "load_split",
     "prepare",
     "source_names",
+    "validation_count",
 ]

@@ -67,7 +67,7 @@ def load_split(
     with _lock:
         source = decoded(spec, data_root, cache_root)
         facts = facts_of(spec, source)
-        count = _validation_count(spec.name, facts.train_examples, validation_fraction, split_seed)
+        count = validation_count(spec.name, facts.train_examples, validation_fraction, split_seed)
         parameters = [_FORMAT, facts.fingerprint, count, split_seed]
         key = hashlib.sha256(json.dumps(parameters).encode()).hexdigest()[:32]
         kept = (spec, cache_folder(cache_root) / key, str(place))
@@ -102,7 +102,12 @@ def split_indices(
     return np.sort(order[validation_examples:]), np.sort(order[:validation_examples])
 
 
-def _validation_count(name: str, examples: int, fraction: float, split_seed: int) -> int:
+def validation_count(name: str, examples: int, fraction: float, split_seed: int) -> int:
+    """How many of the training examples make the validation part.
+
+    Raises:
+        DataError: if that leaves none for validation or none for training.
+    """
     if split_seed < 0:
         raise DataError(f"data set {name!r}: the split seed {split_seed} found, 0 or more is allowed")
     if not 0 < fraction < 1:
