@@ -3,7 +3,6 @@
 import hashlib
 import importlib.metadata
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -11,7 +10,8 @@ import pandas as pd
 
 from harness.trial_table import StudyDesign
 from reports.accounting import account, arms_in_order
-from reports.results import Results, Warn, to_json_able
+from reports.cautions import all_warnings
+from reports.results import Results, to_json_able
 from reports.settings import Settings
 from reports.summary import summarise
 from reports.table import TrialTable, is_accuracy
@@ -30,8 +30,7 @@ def build_document(
     table: TrialTable,
     design: StudyDesign | None,
     settings: Settings,
-    results: Results | None,
-    warnings: Sequence[Warn],
+    results: Results,
 ) -> dict[str, Any]:
     """Everything a report says, as JSON-ready data; the page is a rendering of it and adds no number.
 
@@ -39,26 +38,25 @@ def build_document(
         table: the checked trials.
         design: what the study asked for, if known.
         settings: the settings of the analysis.
-        results: what the analysis yielded; None for a description without statistics.
-        warnings: what a careful reviewer would say, most serious first.
+        results: what the analysis yielded.
     """
     baseline = baseline_of(design, settings, results)
     accounting = account(table.trials, design, table.lost, baseline)
     arms = arms_in_order(table.trials, design, baseline)
     summaries = summarise(table.trials, arms, settings)
+    warnings = all_warnings(table.trials, accounting, settings, results)
     document = {
         "schema_version": DOCUMENT_VERSION,
         "study": design.name if design else "",
         "description": design.description if design else "",
         "baseline": baseline,
         "score": asdict(score_words(settings)),
-        "notes": list(table.notes),
         "warnings": [asdict(warning) for warning in warnings],
         "design": asdict(design) if design else None,
         "accounting": {**asdict(accounting), "is_finished": accounting.is_finished},
         "failures": _failures(table.trials),
         "summaries": [asdict(summary) for summary in summaries],
-        "analysis": to_json_able(results) if results else None,
+        "analysis": to_json_able(results),
         "provenance": _provenance(table.trials),
     }
     plain = to_json_able(document)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from harness.trial_table import COLUMNS, StudyDesign
 from reports.accounting import arms_in_order
-from reports.cautions import find_warnings
+from reports.analysis import analyse
 from reports.document import baseline_of, build_document
 from reports.draw import draw_figures
 from reports.errors import TableError
@@ -51,10 +51,9 @@ def write_report(
     """
     settings = settings or Settings()
     checked = _checked(table, design, settings, source)
-    warnings = find_warnings(checked, design, settings, None)
-    document = build_document(checked, design, settings, None, warnings)
+    document = build_document(checked, design, settings, analyse(checked, design, settings))
     try:
-        return _write(checked, document, settings, out)
+        return _write(checked, histories, document, settings, out)
     except OSError as error:
         raise TableError(f"{out}: the report cannot be written there ({error.strerror or error})") from error
 
@@ -83,7 +82,13 @@ def _checked(table: pd.DataFrame, design: StudyDesign | None, settings: Settings
     return TrialTable(empty, 0, (), True)
 
 
-def _write(checked: TrialTable, document: dict[str, Any], settings: Settings, out: Path) -> Path:
+def _write(
+    checked: TrialTable,
+    histories: pd.DataFrame | None,
+    document: dict[str, Any],
+    settings: Settings,
+    out: Path,
+) -> Path:
     figures_folder, tables_folder = out / "figures", out / "tables"
     for folder in (out, figures_folder, tables_folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -91,7 +96,7 @@ def _write(checked: TrialTable, document: dict[str, Any], settings: Settings, ou
     _clear(tables_folder, ("*.csv", "*.tex"))
     shown = []
     listed: list[Mapping[str, str]] = []
-    for placed in draw_figures(checked.trials, document, settings):
+    for placed in draw_figures(checked.trials, histories, document, settings):
         drawing = placed.drawing
         svg = svg_text(drawing)
         (figures_folder / f"{drawing.name}.svg").write_text(svg, encoding="utf-8")

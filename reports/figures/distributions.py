@@ -18,6 +18,7 @@ from reports.figures.style import (
     MethodStyle,
     house_style,
     label_methods,
+    short_number,
     spread,
 )
 
@@ -197,11 +198,3 @@ def _draw_failures(
     ax.set_facecolor("#f5f5f5")
     for side in ("left", "bottom"):
         ax.spines[side].set_visible(False)
-
-
-def short_number(value: float) -> str:
-    """A count on an axis: 950, 12k, 3.4M."""
-    for limit, unit in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= limit:
-            return f"{value / limit:.3g}{unit}"
-    return f"{value:.3g}"

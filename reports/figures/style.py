@@ -14,6 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from reports.figures.fonts import font_families
+
 Line = str | tuple[int, tuple[float, ...]]
 
 #: Beyond this many points a panel, they are drawn as one image: a browser chokes on 100,000 circles.
@@ -43,7 +45,6 @@ _STYLE: Any = {
     "axes.titlesize": 9.5,
     "axes.titleweight": "bold",
     "figure.dpi": 100,
-    "font.family": "DejaVu Sans",  # ships with matplotlib, so every machine draws the same
     "font.size": 9,
     "grid.color": "#e4e4e4",
     "grid.linewidth": 0.7,
@@ -92,12 +93,22 @@ class Drawing:
     figure: Figure
 
 
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A drawing and where it stands: its cell ("" for over all cells) and its family."""
+
+    drawing: Drawing
+    cell: str
+    family: str
+
+
 @contextmanager
 def house_style() -> Iterator[None]:
     """The project's settings, for drawing and for saving, without touching the caller's."""
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(_STYLE)
+        mpl.rcParams["font.family"] = list(font_families())
         yield
 
 
@@ -156,9 +167,37 @@ def label_methods(ax: Axes, names: Sequence[str], room: int = 44) -> None:
         label.set(rotation=25 if turned else 0, ha="right" if turned else "center", rotation_mode="anchor")
 
 
+def legend_above(figure: Figure, ax: Axes, columns: int = 2) -> None:
+    """The legend over the axes, outside, so that it never lies on data."""
+    handles, names = ax.get_legend_handles_labels()
+    figure.legend(
+        handles, short_names(names, most=40 // columns + 10), loc="outside upper left", ncols=columns, handlelength=3.2
+    )
+
+
+def mark_every(points: int) -> int:
+    """Step between markers, so that a curve carries about eight."""
+    return max(points // 8, 1)
+
+
+def short_number(value: float) -> str:
+    """A count on an axis: 950, 12k, 3.4M."""
+    for limit, unit in ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= limit:
+            return f"{value / limit:.3g}{unit}"
+    return f"{value:.3g}"
+
+
+def settle_layout(figure: Figure) -> None:
+    """Lays the figure out once and for all, so that each file does not do it again."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+
+
 def svg_text(drawing: Drawing) -> str:
     """The figure as an SVG file's text: no date, no links, ids that depend on the drawing alone."""
     with house_style(), mpl.rc_context({"svg.hashsalt": drawing.name}):
+        settle_layout(drawing.figure)
         buffer = io.StringIO()
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         drawing.figure.savefig(buffer, format="svg", metadata=nothing)

@@ -1,0 +1,224 @@
+"""The figures that show the analysis, with their words: curves, maps, fronts, forests and profiles."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from reports.figures.curves import draw_best_of_n, draw_cost_to_target, draw_profile
+from reports.figures.forest import ForestRow, draw_forest
+from reports.figures.sizes import draw_score_against_size, draw_win_maps
+from reports.figures.style import Drawing, MethodStyle, Placed, file_name, grouped
+from reports.settings import Settings
+from reports.wording import ScoreWords, amount, count, estimate, interval, ratio, unit_name
+
+Plain = Mapping[str, Any]
+Styles = Mapping[str, MethodStyle]
+#: Panels that fit side by side in one win-probability figure.
+_MAPS = 3
+
+
+def overview_figures(analysis: Plain, styles: Styles) -> Iterator[Placed]:
+    """The figures over all cells: the forest of savings, one a cost unit, and the profile."""
+    contrasts = [contrast for cell in analysis["cells"] for contrast in cell["contrasts"]]
+    units = [analysis["cost_unit"], *(u for u in analysis["cost_units"] if u != analysis["cost_unit"])]
+    for unit in units if contrasts else ():
+        yield from _forest(analysis, unit, styles)
+    profiles = [p for p in analysis["profiles"] if p["unit"] == analysis["cost_unit"]]
+    if profiles and max(profile["problems"] for profile in profiles) > 1:
+        for part, methods in _parts(styles):
+            shown = sorted((p for p in profiles if p["method"] in methods), key=lambda p: methods.index(p["method"]))
+            words = " ".join(
+                f"{p['method']}: area under its curve {p['score']:.2f} of 1, {p['share'][-1] * 100:.0f} % solved "
+                "within 4 times the cheapest."
+                for p in shown
+            )
+            caption = (
+                f"Share of problems (a target in a cell; {count(profiles[0]['problems'])} of them) that a method solves "
+                f"within a multiple of the cheapest method's {unit_name(analysis['cost_unit'])}. Higher is better; it "
+                "depends on which methods are compared."
+            )
+            drawing = Drawing(
+                file_name("profile", part), "Over all problems", caption, words, draw_profile(shown, styles)
+            )
+            yield Placed(drawing, "", "profile")
+
+
+def cell_figures(
+    trials: pd.DataFrame, cell: Plain, analysis: Plain, styles: Styles, score: ScoreWords, settings: Settings
+) -> Iterator[Placed]:
+    """The figures of one cell.
+
+    Args:
+        trials: the cell's trials.
+        cell: the cell's part of the analysis, plain data.
+        analysis: the whole.
+        styles: how each method looks.
+        score: how scores are said.
+        settings: names the score columns.
+    """
+    name = f"{cell['dataset']} / {cell['architecture']}"
+    present = {arm["method"]: arm for arm in cell["arms"]}
+    for part, methods in _parts({method: style for method, style in styles.items() if method in present}):
+        arms = [present[method] for method in methods]
+        key = file_name(name, part) if part else file_name(name)
+        drawings = (
+            _best_of_n(key, arms, cell, analysis, styles, score),
+            _targets(key, arms, analysis, styles, score),
+            _sizes(key, arms, trials, styles, score, settings.test_column),
+        )
+        for family, drawing in zip(("curves", "targets", "sizes"), drawings, strict=True):
+            if drawing:
+                yield Placed(drawing, name, family)
+    contrasts = sorted((c for c in cell["contrasts"] if c["win"]), key=lambda c: list(styles).index(c["method"]))
+    for start in range(0, len(contrasts), _MAPS):
+        shown = contrasts[start : start + _MAPS]
+        yield Placed(_win_maps(file_name("win", name, str(start // _MAPS + 1)), shown), name, "win")
+
+
+def _parts(styles: Styles) -> list[tuple[str, list[str]]]:
+    groups = grouped(list(styles))
+    return [(str(number) if len(groups) > 1 else "", group) for number, group in enumerate(groups, start=1)]
+
+
+def _forest(analysis: Plain, unit: str, styles: Styles) -> Iterator[Placed]:
+    rows: list[ForestRow] = []
+    words: list[str] = []
+    for cell in analysis["cells"]:
+        name = f"{cell['dataset']} / {cell['architecture']}"
+        rows.append(ForestRow(name))
+        for contrast in sorted(cell["contrasts"], key=lambda c: list(styles).index(c["method"])):
+            saving = next((s for s in contrast["savings"] if s["unit"] == unit), None)
+            if saving is None:
+                continue
+            adjusted = saving["ratio_adjusted"]
+            rows.append(ForestRow(contrast["method"], adjusted, saving["ratio"], contrast["method"]))
+            words.append(f"{name}, {contrast['method']}: {_with_limits(adjusted)}.")
+    pooled = [p for p in analysis["pooled"] if p["unit"] == unit and p["these_cells"]["value"] is not None]
+    if pooled and len(analysis["cells"]) > 1:
+        rows.append(ForestRow("all cells, pooled"))
+        for p in pooled:
+            rows.append(ForestRow(p["method"], p["these_cells"], None, p["method"], pooled=True))
+            words.append(f"Pooled over {count(p['cells'])} cells, {p['method']}: {_with_limits(p['these_cells'])}.")
+    if not words:
+        return
+    primary = unit == analysis["cost_unit"]
+    limits = "Thin: limits adjusted for all claims; thick: unadjusted. " if primary else "Limits unadjusted. "
+    drawing = Drawing(
+        file_name("savings", unit),
+        f"Saving in {unit_name(unit)}" + (", the unit of the claim" if primary else ""),
+        f"Cost of the baseline's best of {count(analysis['n'])} over the method's cost to match it; right of 1 the "
+        f"method saves. {limits}An arrow: the data set no limit on that side.",
+        " ".join(words),
+        draw_forest(rows, styles, f"saving in {unit_name(unit)}"),
+    )
+    yield Placed(drawing, "", "forest")
+
+
+def _with_limits(value: Plain) -> str:
+    limits = interval(value, ratio)
+    return estimate(value, ratio) + (f" ({limits})" if limits else "")
+
+
+def _best_of_n(
+    key: str, arms: Sequence[Plain], cell: Plain, analysis: Plain, styles: Styles, score: ScoreWords
+) -> Drawing | None:
+    drawn = [arm for arm in arms if arm["best_of_n"] and any(e["value"] is not None for e in arm["best_of_n"]["estimates"])]
+    if not drawn:
+        return None
+    n = analysis["n"]
+    contrasts = [c for c in cell["contrasts"] if any(arm["method"] == c["method"] for arm in drawn)]
+    words = []
+    for arm in drawn:
+        curve = arm["best_of_n"]
+        at = n if n in curve["n"] else curve["n"][-1]
+        here = curve["estimates"][curve["n"].index(at)]
+        limits = interval(here, score.level)
+        words.append(
+            f"{arm['method']}: best of {count(at)} is {estimate(here, score.level)}{f' ({limits})' if limits else ''}."
+        )
+    for contrast in contrasts:
+        matched = next((m["trials"] for m in contrast["matched"] if m["n"] == n), None)
+        if matched and matched["value"] is not None:
+            words.append(
+                f"{contrast['method']} matches {contrast['baseline']}'s best of {count(n)} with "
+                f"{estimate(matched, count)} trials."
+            )
+    return Drawing(
+        f"best-of-n-{key}",
+        "Expected test score of the best of n trials",
+        "The best by validation of n random trials, at its test score; failed trials count as the worst. Bands: "
+        f"pointwise {analysis['confidence'] * 100:.0f} % limits. Pale: fewer than five trials per n. Circle: the "
+        f"baseline's best of {count(n)}; dotted: where a method reaches it, and with how many trials.",
+        " ".join(words),
+        draw_best_of_n(drawn, contrasts, styles, n, score.scale, f"expected test {score.axis}"),
+    )
+
+
+def _targets(
+    key: str, arms: Sequence[Plain], analysis: Plain, styles: Styles, score: ScoreWords
+) -> Drawing | None:
+    unit = analysis["cost_unit"]
+    shown = []
+    for arm in arms:
+        fitting = [t for t in arm["targets"] if t["score"] == "validation" and t["unit"] == unit]
+        if fitting:
+            shown.append((arm["method"], fitting[0]))
+    if not shown:
+        return None
+    target = shown[0][1]
+    words = []
+    for method, entry in shown:
+        cost = estimate(entry["expected_cost"], lambda value: amount(value, unit))
+        words.append(f"{method}: {count(entry['successes'])} of {count(entry['trials'])} reach it, expected cost {cost}.")
+    return Drawing(
+        f"target-{key}",
+        f"{unit_name(unit).capitalize()} until a validation score of {score.level(target['target'])}",
+        f"Independent restarts until a trial's validation score reaches the target. Target: {target['target_source']}.",
+        " ".join(words),
+        draw_cost_to_target(shown, styles, unit_name(unit)),
+    )
+
+
+def _sizes(
+    key: str, arms: Sequence[Plain], trials: pd.DataFrame, styles: Styles, score: ScoreWords, test_column: str
+) -> Drawing | None:
+    drawn = [arm for arm in arms if arm["front"] and arm["front"]["chosen"]]
+    if not drawn:
+        return None
+    column = drawn[0]["front"]["size_column"]
+    words = []
+    for arm in drawn:
+        chosen = sorted(arm["front"]["chosen"], key=lambda point: float(point["size"]))
+        small, large = chosen[0], chosen[-1]
+        words.append(
+            f"{arm['method']}: {count(len(chosen))} networks on its front, from {count(small['size'])} {column} at "
+            f"{score.level(small['test_score'])} to {count(large['size'])} at {score.level(large['test_score'])}."
+        )
+    return Drawing(
+        f"size-{key}",
+        "Test score against size",
+        "Pale: every finished trial. Line: the trials that no other of the same method beats in both validation score "
+        "and size, drawn at their test scores; so the line may bend back.",
+        " ".join(words),
+        draw_score_against_size(trials, drawn, styles, (column, test_column), score.scale, f"test {score.axis}"),
+    )
+
+
+def _win_maps(name: str, contrasts: Sequence[Plain]) -> Drawing:
+    words = []
+    for contrast in contrasts:
+        win = contrast["win"]
+        limits = interval(win["headline"], lambda value: f"{value:.2f}")
+        words.append(
+            f"{contrast['method']}: best of {count(win['headline_m'])} against {contrast['baseline']}'s best of "
+            f"{count(win['headline_n'])}: {win['headline']['value']:.2f}{f' ({limits})' if limits else ''}."
+        )
+    return Drawing(
+        name,
+        "Chance of being on par or better",
+        f"Probability that the best of m trials of a method is on par with or better than the best of n of "
+        f"{contrasts[0]['baseline']}. Bright: likely. White line: an even chance; dashed: m = n; star: the claim.",
+        " ".join(words),
+        draw_win_maps(contrasts),
+    )

@@ -1,0 +1,148 @@
+"""Score against size, with the front that validation chose; and win probabilities as a map."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from reports.figures.style import (
+    INK,
+    MAX_VECTOR_POINTS,
+    PANEL_HEIGHT_INCHES,
+    WIDTH_INCHES,
+    MethodStyle,
+    house_style,
+    legend_above,
+    short_names,
+    short_number,
+)
+
+Plain = Mapping[str, Any]
+
+
+def draw_score_against_size(
+    trials: pd.DataFrame,
+    arms: Sequence[Plain],
+    styles: Mapping[str, MethodStyle],
+    columns: tuple[str, str],
+    scale: float,
+    label: str,
+) -> Figure:
+    """Every finished trial at its size and test score; the front is chosen on validation and drawn at test scores.
+
+    Args:
+        trials: trials of one cell.
+        arms: `ArmResult`s as plain data, those with a front.
+        styles: how each method looks.
+        columns: (size column, test score column).
+        scale: factor from the table's score to the axis.
+        label: label of the y axis.
+    """
+    size_column, test_column = columns
+    done = trials[(trials["status"] == "ok") & (trials[size_column] > 0)]
+    many = len(done) > MAX_VECTOR_POINTS
+    with house_style():
+        figure = Figure(figsize=(WIDTH_INCHES, PANEL_HEIGHT_INCHES + 0.3), layout="constrained")
+        ax = figure.subplots()
+        for arm in arms:
+            style = styles[arm["method"]]
+            here = done[done["method"] == arm["method"]]
+            ax.scatter(
+                here[size_column],
+                here[test_column] * scale,
+                s=5 if many else 14,
+                marker=style.marker,
+                color=style.colour,
+                alpha=0.35,
+                linewidth=0,
+                rasterized=many,
+            )
+            chosen = sorted(arm["front"]["chosen"], key=lambda point: float(point["size"]))
+            ax.plot(
+                [point["size"] for point in chosen],
+                [point["test_score"] * scale for point in chosen],
+                color=style.colour,
+                linestyle=style.line,
+                marker=style.marker,
+                markersize=6,
+                markeredgecolor="white",
+                markeredgewidth=0.6,
+                label=arm["method"],
+            )
+        _show_better_part(ax, done[test_column].to_numpy(dtype=float) * scale, arms, scale)
+        ax.set_xscale("log")
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_number(value)))
+        ax.xaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
+        ax.set(xlabel=size_column, ylabel=label)
+        legend_above(figure, ax)
+    return figure
+
+
+def _show_better_part(ax: Any, scores: np.ndarray, arms: Sequence[Plain], scale: float) -> None:
+    """Leaves a far tail of bad trials outside the axis and says how many, so that the fronts can be told apart."""
+    front = [point["test_score"] * scale for arm in arms for point in arm["front"]["chosen"]]
+    if not len(scores) or not front:
+        return
+    low, high = np.quantile(scores, 0.1), max(scores.max(), *front)
+    low = min(low, *front)
+    edge = low - 0.08 * (high - low)
+    below = int((scores < edge).sum())
+    if high > low and below and scores.min() < low - 0.6 * (high - low):
+        ax.set_ylim(edge, high + 0.05 * (high - low))
+        words = f"{below} worse {'trial' if below == 1 else 'trials'} below the axis"
+        ax.text(0.99, 0.02, words, transform=ax.transAxes, ha="right", fontsize=8.5, color=INK)
+
+
+def draw_win_maps(contrasts: Sequence[Plain]) -> Figure:
+    """Probability that the best of m trials of a method is on par with or better than the baseline's best of n.
+
+    One panel a method; the line is where the chance is even, the dashed one where m = n.
+
+    Args:
+        contrasts: `Contrast`s of a cell as plain data, those with a win grid; three at most.
+    """
+    with house_style():
+        figure = Figure(figsize=(WIDTH_INCHES, 2.9), layout="constrained")
+        axes = figure.subplots(1, len(contrasts), squeeze=False, sharey=True)[0]
+        mesh = None
+        for ax, contrast, name in zip(axes, contrasts, short_names([c["method"] for c in contrasts]), strict=True):
+            win = contrast["win"]
+            n, m = np.array(win["n"], dtype=float), np.array(win["m"], dtype=float)
+            share = np.array(win["probability"]).reshape(len(n), len(m))
+            mesh = ax.pcolormesh(_edges(m), _edges(n), share, cmap="cividis", vmin=0, vmax=1, rasterized=False)
+            if min(share.shape) > 1 and share.min() < 0.5 < share.max():
+                ax.contour(m, n, share, levels=[0.5], colors="white", linewidths=1.8)
+            ends = (max(m[0], n[0]), min(m[-1], n[-1]))
+            ax.plot(ends, ends, color="white", linestyle="--", linewidth=1.1)
+            ax.plot([win["headline_m"]], [win["headline_n"]], marker="*", markersize=10, color="white", markeredgecolor=INK)
+            ax.set(xscale="log", yscale="log", title=name, xlabel="m")
+            for axis, values in ((ax.xaxis, m), (ax.yaxis, n)):
+                _few_ticks(axis, values)
+            ax.grid(visible=False)
+        baseline = short_names([contrasts[0]["baseline"]])[0]
+        axes[0].set_ylabel(f"n, trials of {baseline}")
+        assert mesh is not None
+        bar = figure.colorbar(mesh, ax=list(axes), location="bottom", aspect=45, pad=0.02)
+        bar.ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.1f}"))
+        bar.outline.set_visible(False)  # type: ignore[operator]
+    return figure
+
+
+def _edges(values: np.ndarray) -> np.ndarray:
+    """Cell borders around grid values on a logarithmic axis."""
+    if len(values) == 1:
+        return np.array([values[0] / 1.3, values[0] * 1.3])
+    logs = np.log(values)
+    middle = (logs[1:] + logs[:-1]) / 2
+    edges: np.ndarray = np.exp(np.r_[2 * logs[0] - middle[0], middle, 2 * logs[-1] - middle[-1]])
+    return edges
+
+
+def _few_ticks(axis: Any, values: np.ndarray) -> None:
+    shown = [v for v in values if round(v) in (1, 2, 5, 10, 20, 50, 100, 200, 500)] or [values[0], values[-1]]
+    axis.set_major_locator(FixedLocator(shown))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
