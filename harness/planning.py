@@ -34,12 +34,9 @@ def make_plan(study: Study, source: str, prepare: Callable[[DatasetSpec], Datase
     for index, wanted in enumerate(study.datasets):
         with _naming(source, f"datasets.{index}"):
             facts[wanted.name] = prepare(dataset_spec(wanted))
-        _check_validation(study, source, facts[wanted.name])
-    for known in facts.values():
         with _naming(source, "training.validation_fraction"):
-            validation_count(
-                known.name, known.train_examples, study.training.validation_fraction, study.seeds.split
-            )
+            examples = facts[wanted.name].train_examples
+            validation_count(wanted.name, examples, study.training.validation_fraction, study.seeds.split)
     arms: dict[str, Arm] = {}
     for dataset in study.datasets:
         for entry in study.architectures:
@@ -106,15 +103,6 @@ def _make_arm(
     )
 
 
-def _check_validation(study: Study, source: str, facts: DatasetFacts) -> None:
-    fraction, examples = study.training.validation_fraction, facts.train_examples
-    if not 0 < round(fraction * examples) < examples:
-        raise StudyError(
-            f"{source}: training.validation_fraction: {fraction:g} of the {examples} training examples of "
-            f"{facts.name} leaves none for validation or none for training"
-        )
-
-
 def _try_out(study: Study, source: str, arm: Arm) -> None:
     """Ask an adaptive arm's sampler once: what is wrong with its options shows only then."""
     own = entry_named(study.methods, arm.method).sampler is not None
@@ -123,7 +111,7 @@ def _try_out(study: Study, source: str, arm: Arm) -> None:
             Search(arm.space, make_sampler(arm.sampler.name, arm.sampler.options, seed=0)).ask(1)
         except (TypeError, AttributeError, ImportError) as error:
             options = ", ".join(f"{name}: {value}" for name, value in arm.sampler.options.items())
-            raise ValueError(f"{arm.sampler.name} cannot search with options {{{options}}}: {error}") from error
+            raise ValueError(f"{arm.sampler.name} cannot search with {options}: {error}") from error
 
 
 def _check_overrides(study: Study, source: str, arms: Mapping[str, Arm]) -> None:
