@@ -73,6 +73,12 @@ def _check_names(study: Study, source: str) -> None:
             make_method(method)
         with _naming(source, "sampler" if method.sampler is None else f"methods.{method.name}.sampler"):
             _check_search(method.sampler or study.sampler, study.paired)
+    labels = [method.name for method in study.methods]
+    if study.claim.baseline not in labels:
+        raise StudyError(
+            f"{source}: claim.baseline: {study.claim.baseline!r} is no method of this study"
+            f"{nearest(study.claim.baseline, labels)}"
+        )
 
 
 def _make_arm(

@@ -11,11 +11,13 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Iterable, Mapping
+from importlib.abc import Loader
 from importlib.metadata import entry_points
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 if TYPE_CHECKING:
     from harness.architectures.base import Architecture
@@ -106,34 +108,47 @@ def load_file(path: Path) -> None:
     module = importlib.util.module_from_spec(spec)
     sys.modules[module_name] = module
     try:
-        spec.loader.exec_module(module)
-    except Exception as error:
+        offered = _offered(spec.loader, module, path)
+    except ValueError:
         del sys.modules[module_name]
+        raise
+    for kind, parts in offered.items():
+        _from_files[kind].update(parts)
+
+
+def _offered(loader: Loader, module: ModuleType, path: Path) -> dict[str, Mapping[str, type]]:
+    try:
+        loader.exec_module(module)
+    except Exception as error:
         raise ValueError(f"plug-in file {path} does not run: {type(error).__name__}: {error}") from error
     offered = {kind: getattr(module, kind.upper(), {}) for kind in _from_files}
     if not any(offered.values()):
         raise ValueError(f"plug-in file {path} defines neither METHODS nor ARCHITECTURES")
     for kind, parts in offered.items():
-        _from_files[kind].update(parts)
+        for name, part in dict(parts).items():
+            if not (isinstance(part, type) and dataclasses.is_dataclass(part)):
+                raise ValueError(
+                    f"plug-in file {path}: {kind.upper()}[{name!r}] must be a dataclass, found {part!r:.80}"
+                )
+    return offered
 
 
 def _make(kind: str, name: str, options: Mapping[str, Any]) -> Any:
     part = load(kind, name)
-    fields = {field.name for field in dataclasses.fields(part)} if dataclasses.is_dataclass(part) else set()
+    assert dataclasses.is_dataclass(part), f"{name} is not a dataclass, so it can have no options"
+    fields = {field.name for field in dataclasses.fields(part)}
     for option in options:
         if option not in fields:
             raise ValueError(f"{name} has no option {option!r}{nearest(option, fields)}")
     try:
-        return TypeAdapter(part, config=_config_for(part)).validate_python(dict(options))
+        return TypeAdapter(part).validate_python(dict(options))
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(step) for step in first["loc"]) or name
-        raise ValueError(f"{name}: option {where}: {first['msg']}, found {first['input']!r}") from error
-
-
-def _config_for(part: type) -> ConfigDict | None:
-    # Pydantic refuses a config for dataclasses, which carry their own.
-    return None if dataclasses.is_dataclass(part) else ConfigDict(arbitrary_types_allowed=True)
+        if first["type"] == "value_error":  # the part's own check, which says what it found
+            raise ValueError(f"{name}: {first['msg'].removeprefix('Value error, ')}") from error
+        where = ".".join(str(step) for step in first["loc"])
+        message = f"{first['msg'][0].lower()}{first['msg'][1:]}"
+        raise ValueError(f"{name}: option {where}: {message}, found {first['input']!r:.80}") from error
 
 
 def _entry_points(kind: str) -> Any:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -14,13 +15,13 @@ from pydantic import (
     Field,
     Tag,
     ValidationError,
+    WithJsonSchema,
     model_validator,
 )
 
 from harness import registry
 from harness.optimizers import OPTIMIZERS
 from harness.registry import nearest
-from harness.space import Scalar
 
 
 class StudyError(ValueError):
@@ -28,7 +29,7 @@ class StudyError(ValueError):
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Range(_Model):
@@ -61,6 +62,28 @@ class SizeRange(_Model):
         return self
 
 
+def _plain(value: Any) -> Any:
+    """YAML knows dates, sets and numbers without end, which no plan can be written with."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"finite numbers, words, lists and fields are allowed, found {value!r:.80}"
+        ) from error
+    return value
+
+
+def _scalar(value: Any) -> Any:
+    if not isinstance(value, bool | int | float | str):
+        raise ValueError(f"a number, a word, true or false is needed, found {value!r:.80}")
+    return _plain(value)
+
+
+Options = Annotated[dict[str, Any], AfterValidator(_plain)]
+# One type and not a union, whose every member would complain.
+Value = Annotated[
+    Any, AfterValidator(_scalar), WithJsonSchema({"type": ["boolean", "integer", "number", "string"]})
+]
 Label = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[^/\\\x00-\x1f]+$")]
 Size = Annotated[int, Field(ge=1)]
 
@@ -68,14 +91,14 @@ Size = Annotated[int, Field(ge=1)]
 # form that was meant and not of all. Tags stand in angle brackets to be told from field names in locations.
 SpaceEntry = Annotated[
     Annotated[Range, Tag("<range>")]
-    | Annotated[list[Scalar], Field(min_length=1), Tag("<choice>")]
-    | Annotated[Scalar, Tag("<value>")],
+    | Annotated[list[Value], Field(min_length=1), Tag("<choice>")]
+    | Annotated[Value, Tag("<value>")],
     Discriminator(lambda v: {dict: "<range>", Range: "<range>", list: "<choice>"}.get(type(v), "<value>")),
 ]
 Widths = Annotated[
     Annotated[SizeRange, Tag("<all>")] | Annotated[dict[str, SizeRange], Tag("<each>")],
     Discriminator(
-        lambda v: "<all>" if isinstance(v, SizeRange) or {"low", "high", "log"} & set(v) else "<each>"
+        lambda v: "<all>" if not isinstance(v, dict) or {"low", "high", "log"} & v.keys() else "<each>"
     ),
 ]
 Start = Annotated[
@@ -103,7 +126,7 @@ class ArchitectureEntry(_Model):
 
     name: Label
     family: str | None = Field(default=None, description="a registered architecture; the name unless said")
-    options: dict[str, Any] = {}
+    options: Options = {}
     widths: Widths = Field(description="searched sizes, for all layers or per layer")
     start: Start | None = Field(
         default=None,
@@ -116,7 +139,7 @@ class Sampler(_Model):
     """An Optuna sampler by the name of its class, with its options."""
 
     name: str
-    options: dict[str, Any] = {}
+    options: Options = {}
     round_size: int | None = Field(
         default=None, ge=1, description="adaptive samplers: trials asked for at once, before any is told"
     )
@@ -128,7 +151,7 @@ class Method(_Model):
 
     name: Label
     method: str | None = Field(default=None, description="a registered method; the name unless said")
-    options: dict[str, Any] = {}
+    options: Options = {}
     space: dict[str, SpaceEntry] = {}
     sampler: Sampler | None = Field(default=None, description="instead of the study's")
     trials: int | None = Field(default=None, ge=1, description="instead of the study's")
@@ -139,7 +162,7 @@ class Optimizer(_Model):
 
     name: str = "Adam"
     learning_rate: float = Field(default=1e-3, gt=0, allow_inf_nan=False)
-    options: dict[str, Any] = {}
+    options: Options = {}
 
     @model_validator(mode="after")
     def _known(self) -> "Optimizer":
@@ -219,12 +242,10 @@ class Study(_Model):
             twice = sorted({label for label in labels if labels.count(label) > 1})
             if twice:
                 raise ValueError(f"{field}: {twice[0]!r} is named twice; give one of them another name")
-        methods = [method.name for method in self.methods]
-        if self.claim.baseline not in methods:
-            raise ValueError(
-                f"claim.baseline: {self.claim.baseline!r} is no method of this study"
-                f"{nearest(self.claim.baseline, methods)}"
-            )
+        files = [Path(plugin).name for plugin in self.plugins]
+        for file in files:
+            if files.count(file) > 1:
+                raise ValueError(f"plugins: two files are called {file!r}; give one of them another name")
         return self
 
 
@@ -304,6 +325,9 @@ def _sentence(path: Path, problem: Any) -> str:
     where = ".".join(steps) or "study"
     if problem["type"] == "extra_forbidden":
         return f"{path}: {where}: unknown field{nearest(steps[-1], _fields_beside(problem['loc']))}"
+    if problem["type"] == "model_type":
+        fields = ", ".join(_fields_beside((*problem["loc"], "")))
+        return f"{path}: {where}: fields are needed here ({fields}), found {problem['input']!r:.80}"
     if problem["type"] == "missing":
         return f"{path}: {where}: this field is needed and not there"
     message = problem["msg"].removeprefix("Value error, ")

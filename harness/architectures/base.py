@@ -25,6 +25,10 @@ class Architecture(Protocol):
         """
         ...
 
+    def check(self, example_shape: tuple[int, ...]) -> None:
+        """Raise ValueError, in one sentence, if examples of this shape do not suit the family; subclass
+        `Architecture` explicitly to accept all. A study is refused by it before anything runs."""
+
     def build(self, example_shape: tuple[int, ...], outputs: int, sizes: Mapping[str, int]) -> "nn.Module":
         """Build the network, initialised from torch's global generator, which the caller has seeded.
 
@@ -35,8 +39,5 @@ class Architecture(Protocol):
 
         Returns:
             A plain module that maps [batch, *example_shape] to [batch, outputs]: no trace of any method.
-
-        Raises:
-            ValueError: if the examples' shape does not suit the family, in one sentence.
         """
         ...

@@ -21,13 +21,17 @@ class LeNet5(Architecture):
     def sized_layers(self) -> tuple[str, ...]:
         return ("conv1", "conv2", "fc1")
 
+    def check(self, example_shape: tuple[int, ...]) -> None:
+        if len(example_shape) != 3 or min(example_shape[1:]) < 16:
+            shape = "x".join(map(str, example_shape))
+            raise ValueError(
+                f"lenet5 needs images (channels x height x width) of at least 16x16, found {shape}"
+            )
+
     def build(self, example_shape: tuple[int, ...], outputs: int, sizes: Mapping[str, int]) -> "nn.Module":
         from torch import nn
 
-        if len(example_shape) != 3 or min(example_shape[1:]) < 16:
-            raise ValueError(
-                f"lenet5 needs images [channels, height, width] of at least 16x16, found {example_shape}"
-            )
+        self.check(example_shape)
         channels, height, width = example_shape
         side = [((side - 4) // 2 - 4) // 2 for side in (height, width)]
         network = nn.Sequential()
