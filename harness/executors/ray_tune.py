@@ -89,9 +89,12 @@ def connected(
     if address is not None:
         _check_answers(address)
     logging.getLogger("ray").setLevel(logging.ERROR)
+    here: dict[str, Any] = {}
+    if address is None:
+        here = {"include_dashboard": False, "num_cpus": len(os.sched_getaffinity(0))}
     ray.init(
         address=address,
-        include_dashboard=None if address else False,
+        **here,
         log_to_driver=False,
         configure_logging=False,
         logging_level=logging.ERROR,

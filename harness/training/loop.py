@@ -4,7 +4,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, NoReturn
 
 import torch
@@ -16,7 +16,7 @@ from harness.datasets.base import Split
 from harness.records import Epoch, Event
 from harness.sizing.base import Cell, Moment, Params, Phase, Situation, SizingMethod, State
 from harness.sizing.gates import gates
-from harness.surgery.edits import Edit, NextPhase, Stop
+from harness.surgery.edits import NetworkEdit, NextPhase, Stop
 from harness.training.journal import Journal, Selected, TrialEndedError
 from harness.training.ledger import measure, multiply_accumulates
 from harness.training.probe import Probe
@@ -175,15 +175,16 @@ class _Training:
             )
         )
         ended: type | None = None
-        on_network: list[Edit] = []
+        on_network: list[NetworkEdit] = []
         for edit in edits:
             if isinstance(edit, NextPhase | Stop):
                 ended = type(edit)
             else:
                 on_network.append(edit)
         if on_network:
-            receipt = surgery.apply(self.structure, self.network, self.optimizer, on_network)
-            self.journal.events.append(Event(self.epoch, self.step, receipt.account()))
+            receipt = surgery.apply(self.network, self.optimizer, on_network, self.example)
+            account = {what: found for what, found in asdict(receipt).items() if found}
+            self.journal.events.append(Event(self.epoch, self.step, account))
             self._check_alive()
             self._structure_changed()
         return ended
@@ -198,7 +199,6 @@ class _Training:
     def _structure_changed(self) -> None:
         """Look again at what depends on the structure."""
         self.tensors = dict(self.network.named_parameters())
-        self.structure = surgery.trace(self.network, self.example)
         self.macs = multiply_accumulates(self.network, self.example)
         self.copy_is_stale = True
 
