@@ -1,1 +1,37 @@
-"""Edits of networks in training: units, weights and blocks, with the optimizer's state."""
+"""Surgery: the structure of any network, removal and insertion of units, with the optimizer's state."""
+
+from harness.surgery.apply import apply
+from harness.surgery.edits import (
+    Edit,
+    Mask,
+    NetworkEdit,
+    NextPhase,
+    Receipt,
+    Remove,
+    RemoveBlock,
+    Reset,
+    Stop,
+    Widen,
+)
+from harness.surgery.errors import SurgeryError
+from harness.surgery.masks import hold_masks
+from harness.surgery.structure import Group, Structure, trace
+
+__all__ = [
+    "Edit",
+    "Group",
+    "Mask",
+    "NetworkEdit",
+    "NextPhase",
+    "Receipt",
+    "Remove",
+    "RemoveBlock",
+    "Reset",
+    "Stop",
+    "Structure",
+    "SurgeryError",
+    "Widen",
+    "apply",
+    "hold_masks",
+    "trace",
+]

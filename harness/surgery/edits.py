@@ -14,11 +14,18 @@ from torch import Tensor
 class Remove:
     """Take units out of a layer, and out of all that is coupled with them.
 
-    layer: path of the module that produces the units. units: their indices as the layer is now.
+    A unit that already sends a constant (its gate is dead, its incoming weights are zero) is removed without
+    changing the output: the constant is folded into what follows, or the unit stays and the receipt says
+    why. A unit that still varies is removed as if it were held at zero, normalisation included.
+
+    layer: path of the module that produces the units; a normalisation or gate behind it names the same
+    units; of an attention, units are heads. units: their indices as the layer is now. exact: leave units
+    that still vary in place, e.g. where a layer on the same residual sum is alive; the receipt names them.
     """
 
     layer: str
     units: tuple[int, ...]
+    exact: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,8 +99,10 @@ class Receipt:
     removed: layer -> number of units taken out, for every layer that lost some, coupled ones included.
     added: layer -> number of units put in. masked: parameter -> entries newly held at zero. reset: layer ->
     units given new weights. blocks: paths of blocks removed. folded: layers into which a constant of a
-    removed unit was folded. refused: layer -> why, for units that were left in place. output_change: largest
-    absolute change of the output on the example, evaluation and training mode, where it was measured.
+    removed unit was folded. exact_in_evaluation_only: those of them to which the unit sent another constant
+    in training mode (batch normalisation). refused: layer -> why, for units that were left in place. emptied:
+    layers that would have kept no unit; then nothing at all was changed. output_change: largest absolute
+    change of the output on the example, evaluation and training mode, where it was measured.
     """
 
     removed: dict[str, int]
@@ -102,5 +111,7 @@ class Receipt:
     reset: dict[str, int]
     blocks: tuple[str, ...] = ()
     folded: tuple[str, ...] = ()
+    exact_in_evaluation_only: tuple[str, ...] = ()
     refused: dict[str, str] | None = None
+    emptied: tuple[str, ...] = ()
     output_change: tuple[float, float] | None = None

@@ -1,0 +1,148 @@
+"""Carrying edits out: all of them, or none."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from harness.surgery.blocks import remove_block
+from harness.surgery.certificate import largest_change, outputs
+from harness.surgery.draft import Draft
+from harness.surgery.edits import Mask, NetworkEdit, Receipt, Remove, RemoveBlock, Reset, Widen
+from harness.surgery.errors import SurgeryError
+from harness.surgery.follow import follow
+from harness.surgery.masks import mask
+from harness.surgery.removal import cut, differing, plan_removal, verified
+from harness.surgery.resetting import reset
+from harness.surgery.widening import widen
+
+
+@torch.no_grad()
+def apply(
+    network: nn.Module,
+    optimizer: Optimizer | None,
+    edits: Sequence[NetworkEdit],
+    example: Tensor,
+    *,
+    copies: Sequence[nn.Module] = (),
+    certify: bool = False,
+) -> Receipt:
+    """Carry out edits, in their order, on parameters, buffers and optimizer state in one step.
+
+    Parameters that change shape or value become new `nn.Parameter` objects, in the module and in the
+    optimizer's groups and state: whoever holds old ones must ask the network again.
+
+    Args:
+        network: a plain module; its modes are left as they are.
+        optimizer: that trains it, or None.
+        edits: what to do.
+        example: a batch of the network's input, [batch, ...], on its device. Two entries are plenty.
+        copies: networks of the same structure that follow along, e.g. `AveragedModel.module`.
+        certify: measure the largest change of the output on the example (two more forward passes each
+            before and after).
+
+    Returns:
+        What was done. With `emptied` set, nothing was done.
+
+    Raises:
+        SurgeryError: for an edit that cannot be carried out; network, copies and optimizer are untouched.
+    """
+    draft = Draft(network, optimizer, copies)
+    before = outputs(network, example) if certify else None
+    report = Report()
+    try:
+        for series in _series(edits):
+            _carry_out(draft, series, example, report)
+            if report.emptied:
+                draft.rollback()
+                return Receipt({}, {}, {}, {}, emptied=tuple(report.emptied))
+        change = largest_change(before, outputs(network, example)) if before is not None else None
+    except BaseException:
+        draft.rollback()
+        raise
+    draft.commit()
+    return report.receipt(change)
+
+
+@dataclass(slots=True)
+class Report:
+    """A receipt in the making."""
+
+    removed: dict[str, int] = field(default_factory=dict)
+    added: dict[str, int] = field(default_factory=dict)
+    masked: dict[str, int] = field(default_factory=dict)
+    reset: dict[str, int] = field(default_factory=dict)
+    blocks: list[str] = field(default_factory=list)
+    folded: dict[str, bool] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+    emptied: tuple[str, ...] = ()
+
+    def receipt(self, change: tuple[float, float] | None) -> Receipt:
+        """The receipt for good."""
+        return Receipt(
+            self.removed,
+            self.added,
+            self.masked,
+            self.reset,
+            tuple(self.blocks),
+            tuple(self.folded),
+            tuple(layer for layer, differs in self.folded.items() if differs),
+            self.refused or None,
+            (),
+            change,
+        )
+
+
+def _series(edits: Sequence[NetworkEdit]) -> list[list[NetworkEdit]]:
+    """Edits one by one, but removals that follow each other together: they share one look at the network."""
+    series: list[list[NetworkEdit]] = []
+    for edit in edits:
+        if series and isinstance(edit, Remove) and isinstance(series[-1][0], Remove):
+            series[-1].append(edit)
+        else:
+            series.append([edit])
+    return series
+
+
+def _carry_out(draft: Draft, series: list[NetworkEdit], example: Tensor, report: Report) -> None:
+    match series[0]:
+        case Remove():
+            _remove(draft, [edit for edit in series if isinstance(edit, Remove)], example, report)
+        case Widen() as edit:
+            new = widen(draft, follow(draft.network, example), edit)
+            follow(draft.network, example)
+            _count(report.added, edit.layer, new)
+        case Reset() as edit:
+            _count(report.reset, edit.layer, reset(draft, follow(draft.network, example), edit))
+        case Mask() as edit:
+            _count(report.masked, edit.parameter, mask(draft, edit))
+        case RemoveBlock() as edit:
+            remove_block(draft, edit.block, example)
+            follow(draft.network, example)
+            report.blocks.append(edit.block)
+
+
+def _remove(draft: Draft, edits: list[Remove], example: Tensor, report: Report) -> None:
+    tracer = follow(draft.network, example)
+    removal = plan_removal(tracer, draft.network, edits)
+    report.refused.update(removal.refused)
+    report.emptied = removal.emptied
+    if removal.emptied or not len(removal.roots):
+        return
+    cut(draft, tracer, removal)
+    if not verified(tracer, removal, draft.network, example):
+        layers = ", ".join(repr(layer) for layer in removal.removed)
+        raise SurgeryError(
+            f"Removing units of {layers} makes the network pair other units than before; it was written for "
+            "fixed sizes and only whole layers of it can be changed."
+        )
+    for layer, count in removal.removed.items():
+        _count(report.removed, layer, count)
+    for layer, differs in differing(removal).items():
+        report.folded[layer] = report.folded.get(layer, False) or differs
+
+
+def _count(counts: dict[str, int], name: str, more: int) -> None:
+    counts[name] = counts.get(name, 0) + more

@@ -1,0 +1,21 @@
+"""What each operation of PyTorch does to units, by its name in ATen."""
+
+from collections.abc import Mapping
+
+from harness.surgery.rules import attention, contractions, normalisation, reductions, shape
+from harness.surgery.rules.elementwise import pointwise
+from harness.surgery.tracer import Rule
+
+#: Named operations; whatever else PyTorch itself tags as pointwise is `pointwise`.
+RULES: Mapping[str, Rule] = {
+    **attention.RULES,
+    **contractions.RULES,
+    **normalisation.RULES,
+    **reductions.RULES,
+    **shape.RULES,
+    # Pointwise, though PyTorch does not tag it so.
+    "hardswish": pointwise,
+    "hardswish_": pointwise,
+}
+
+__all__ = ["RULES", "pointwise"]

@@ -1,0 +1,152 @@
+"""What can be taken out of a network: its layers' units, and which of them live and die together."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor, nn
+
+from harness.surgery.errors import SurgeryError
+from harness.surgery.follow import follow
+from harness.surgery.labels import Labels
+from harness.surgery.tracer import Tracer
+from harness.surgery.trial import stands_removal
+from harness.surgery.units import unit_labels
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Layers whose units are coupled: a unit of one goes with units of the others.
+
+    layers: paths, in order of execution. classes: number of sets of units that go together. removable: how
+    many of them may go. refused: why the others may not, None if all may. parameters: number of parameters
+    that the group's units hold, those that read them included.
+    """
+
+    layers: tuple[str, ...]
+    classes: int
+    removable: int
+    refused: str | None
+    parameters: int
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """The units of a network as it is now.
+
+    units: layer -> number of its units, for each layer that makes some. groups: coupled layers, in order of
+    execution. norms: layer -> normalisation that directly follows it. readers: layer -> layers that read
+    its units. parameters: of the whole network. reachable: how many of them belong to some unit that may
+    be removed.
+    """
+
+    units: Mapping[str, int]
+    groups: tuple[Group, ...]
+    norms: Mapping[str, str]
+    readers: Mapping[str, tuple[str, ...]]
+    parameters: int
+    reachable: int
+
+    def group(self, layer: str) -> Group:
+        """The group of a layer.
+
+        Raises:
+            SurgeryError: if the layer makes no units.
+        """
+        for group in self.groups:
+            if layer in group.layers:
+                return group
+        raise SurgeryError(f"The layer {layer!r} makes no units; layers that do: {', '.join(self.units)}.")
+
+    @property
+    def refused_share(self) -> float:
+        """Share of the parameters that no removal can reach."""
+        return 1.0 - self.reachable / self.parameters if self.parameters else 0.0
+
+
+def trace(network: nn.Module, example: Tensor) -> Structure:
+    """Find out which units of a network are coupled, and which may be removed.
+
+    Args:
+        network: any plain module; left as it is.
+        example: a batch of its input, [batch, ...], on its device.
+
+    Raises:
+        SurgeryError: if the network cannot be followed (control flow on data, compiled or wrapped modules),
+            or the example does not fit it.
+    """
+    tracer = follow(network, example)
+    if tracer.rigid:
+        stands_removal(tracer, network, example)
+    labels = {layer: unit_labels(tracer, network, layer) for layer in tracer.producers}
+    frozen = tracer.coupling.frozen()
+    total, reachable = _reach(tracer, frozen)
+    return Structure(
+        units={layer: len(own) for layer, own in labels.items()},
+        groups=_groups(tracer, labels, frozen),
+        norms=dict(tracer.norms),
+        readers=_readers(tracer, labels),
+        parameters=total,
+        reachable=reachable,
+    )
+
+
+def _groups(tracer: Tracer, labels: Mapping[str, Labels], frozen: Mapping[int, str]) -> tuple[Group, ...]:
+    classes = {layer: np.unique(tracer.coupling.roots(own)) for layer, own in labels.items()}
+    merged: list[tuple[list[str], set[int]]] = []
+    for layer, own in classes.items():
+        roots = set(own.tolist())
+        together = [entry for entry in merged if not roots.isdisjoint(entry[1])]
+        merged = [entry for entry in merged if roots.isdisjoint(entry[1])]
+        layers = [name for entry in together for name in entry[0]] + [layer]
+        merged.append((layers, roots.union(*(entry[1] for entry in together))))
+    order = {layer: index for index, layer in enumerate(labels)}
+    merged.sort(key=lambda entry: min(order[layer] for layer in entry[0]))
+    groups = []
+    for layers, roots in merged:
+        refused = next((frozen[root] for root in sorted(roots) if root in frozen), None)
+        held = _held(tracer, np.array(sorted(roots), dtype=np.int64))
+        free = sum(root not in frozen for root in roots)
+        groups.append(Group(tuple(layers), len(roots), free, refused, held))
+    return tuple(groups)
+
+
+def _held(tracer: Tracer, roots: Labels) -> int:
+    """Number of parameters that some classes hold on any axis."""
+    return sum(own for _, own in _touched(tracer, roots))
+
+
+def _reach(tracer: Tracer, frozen: Mapping[int, str]) -> tuple[int, int]:
+    made = [tracer.coupling.roots(tracer.labels(*place)) for place in tracer.producers.values()]
+    roots = np.unique(np.concatenate(made)) if made else np.empty(0, dtype=np.int64)
+    free = roots[~np.isin(roots, list(frozen))]
+    touched = _touched(tracer, free)
+    return sum(total for total, _ in touched), sum(own for _, own in touched)
+
+
+def _touched(tracer: Tracer, roots: Labels) -> list[tuple[int, int]]:
+    """(size, entries that belong to the classes on some axis) of every parameter."""
+    counts = []
+    for path, tensor in tracer.tensors.items():
+        if not isinstance(tensor, nn.Parameter):
+            continue
+        left = 1
+        for axis in range(tensor.dim()):
+            own = tracer.coupling.roots(tracer.labels(path, axis))
+            left *= int((~np.isin(own, roots)).sum())
+        counts.append((tensor.numel(), tensor.numel() - left))
+    return counts
+
+
+def _readers(tracer: Tracer, labels: Mapping[str, Labels]) -> dict[str, tuple[str, ...]]:
+    every = tracer.coupling.roots(np.arange(len(tracer.coupling)))
+    readers: dict[str, tuple[str, ...]] = {}
+    for layer, own in labels.items():
+        ours = np.unique(every[own])
+        found = [
+            read.weight.rpartition(".")[0]
+            for read in tracer.reads
+            if read.weight is not None and np.isin(every[read.signal.labels], ours).any()
+        ]
+        readers[layer] = tuple(dict.fromkeys(found))
+    return readers
