@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.architectures.base import Architecture
+from harness.architectures.initialisation import Initialisation, initialise
 
 if TYPE_CHECKING:
     from torch import nn
@@ -16,6 +17,8 @@ class LeNet5(Architecture):
 
     Sized layers: channels of conv1 and conv2, units of fc1. Examples must be images of at least 16x16.
     """
+
+    initialisation: Initialisation = "pytorch"
 
     @property
     def sized_layers(self) -> tuple[str, ...]:
@@ -45,4 +48,5 @@ class LeNet5(Architecture):
         network.add_module("fc1", nn.Linear(sizes["conv2"] * side[0] * side[1], sizes["fc1"]))
         network.add_module("relu3", nn.ReLU())
         network.add_module("output", nn.Linear(sizes["fc1"], outputs))
+        initialise(network, self.initialisation)
         return network

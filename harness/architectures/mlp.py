@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from harness.architectures.base import Architecture
+from harness.architectures.initialisation import Initialisation, initialise
 
 if TYPE_CHECKING:
     from torch import nn
@@ -16,11 +17,12 @@ class MLP(Architecture):
     """Fully connected layers with a nonlinearity between them.
 
     hidden_layers: number of hidden layers, at least 1; they are called hidden1, hidden2, ...
-    activation: the nonlinearity after each.
+    activation: the nonlinearity after each. initialisation: see `harness.architectures.initialisation`.
     """
 
     hidden_layers: int = 3
     activation: Literal["relu", "tanh"] = "relu"
+    initialisation: Initialisation = "pytorch"
 
     def __post_init__(self) -> None:
         if self.hidden_layers < 1:
@@ -42,4 +44,5 @@ class MLP(Architecture):
             network.add_module(f"{self.activation}{i}", make_activation())
             inputs = sizes[layer]
         network.add_module("output", nn.Linear(inputs, outputs))
+        initialise(network, self.initialisation)
         return network

@@ -1,0 +1,21 @@
+"""How weights start, where a family lets the study choose."""
+
+import math
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from torch import nn
+
+#: "pytorch": each layer's own default. "xavier-normal": normal with gain sqrt(2), as the code behind the
+#: ShrinkNets paper's figures starts its weights (github mitdbg/fastdeepnets); biases stay as they are.
+Initialisation = Literal["pytorch", "xavier-normal"]
+
+
+def initialise(network: "nn.Module", initialisation: Initialisation) -> None:
+    """Set the weights of all linear and convolutional layers, in place, from torch's global generator."""
+    from torch import nn
+
+    if initialisation == "xavier-normal":
+        for module in network.modules():
+            if isinstance(module, nn.Linear | nn.Conv2d):
+                nn.init.xavier_normal_(module.weight, gain=math.sqrt(2))
