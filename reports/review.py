@@ -44,7 +44,7 @@ def review(
         *_hardware(arms, scope),
         *_splits(arms),
         *_copies(arms),
-        *_drops(results),
+        *_drops(results, scope),
         *_filled(arms),
     ]
     order = {"serious": 0, "caution": 1, "note": 2}
@@ -279,7 +279,7 @@ def _copies(arms: Sequence[Arm]) -> Iterator[Warn]:
             yield Warn("copies", "serious", sentence, arm.dataset, arm.architecture, arm.method)
 
 
-def _drops(results: Sequence[ArmResult]) -> Iterator[Warn]:
+def _drops(results: Sequence[ArmResult], scope: Scope) -> Iterator[Warn]:
     """Expected test score that falls with more trials: validation selects noise."""
     for arm in results:
         curve = arm.best_of_n
@@ -292,8 +292,7 @@ def _drops(results: Sequence[ArmResult]) -> Iterator[Warn]:
         last = reliable[-1].interval if reliable else None
         if len(values) < 2 or last is None or last.low is None or last.high is None:
             continue
-        sign = -1.0 if arm.failed_score > max(values) else 1.0
-        drop = max(sign * v for v in values) - sign * values[-1]
+        drop = max(scope.sign * value for value in values) - scope.sign * values[-1]
         if drop > (last.high - last.low) / 4:  # about one standard error
             sentence = f"More trials of {arm.method} give a worse selected model: validation selects noise."
             yield Warn("drop", "caution", sentence, arm.dataset, arm.architecture, arm.method)

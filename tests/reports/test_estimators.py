@@ -71,7 +71,9 @@ def test_row_order_and_relabelling_of_validation_change_nothing(data: st.DataObj
     n = data.draw(st.integers(1, size))
     plain = float(expected_best(rank(validation), values, n))
     assert float(expected_best(rank(validation[order]), values[order], n)) == pytest.approx(plain, abs=1e-12)
-    assert float(expected_best(rank(np.exp(validation / 3) - 7), values, n)) == pytest.approx(plain, abs=1e-12)
+    assert float(expected_best(rank(np.exp(validation / 3) - 7), values, n)) == pytest.approx(
+        plain, abs=1e-12
+    )
 
 
 def test_trial_weights_are_the_chances_to_be_selected() -> None:

@@ -1,0 +1,93 @@
+"""Each warning is raised by a table that deserves it, and not by one that does not."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from harness.trial_table import ArmDesign, StudyDesign
+from tests.reports.tables import arm, designed, judged, table
+
+GENERATOR = np.random.default_rng(20)
+SPREAD = GENERATOR.permutation(np.linspace(0.5, 0.9, 60))
+PARAMETERS = {"param_units": GENERATOR.permutation(np.arange(60) + 8.0)}
+
+
+def codes(frame: pd.DataFrame, design: StudyDesign | None = None, **settings: object) -> set[str]:
+    return {warn.code for warn in judged(frame, design, **settings).warnings}
+
+
+def test_a_sound_table_raises_nothing() -> None:
+    frame = table(arm("base", SPREAD, index=range(60)), arm("new", SPREAD[::-1] + 0.05, index=range(60)))
+    assert codes(frame) == set()
+
+
+@pytest.mark.parametrize(
+    ("code", "arms", "settings"),
+    [
+        ("unequal", [arm("base", SPREAD), arm("new", SPREAD[:40])], {}),
+        ("few", [arm("base", SPREAD), arm("new", SPREAD)], {"n": 12}),
+        ("noise", [arm("base", SPREAD, n_test=100), arm("new", SPREAD + 0.01, n_test=100)], {}),
+        ("optimism", [arm("base", SPREAD, test=SPREAD - 0.1), arm("new", SPREAD, test=SPREAD - 0.1)], {}),
+        ("drift", [arm("base", np.sort(SPREAD), index=range(60)), arm("new", SPREAD, index=range(60))], {}),
+        (
+            "hardware",
+            [
+                arm("base", SPREAD, train_seconds=1.0, device="cpu"),
+                arm("new", SPREAD, train_seconds=1.0, device="cuda"),
+            ],
+            {},
+        ),
+        ("split", [arm("base", SPREAD, split_seed=3), arm("new", SPREAD, split_seed=3)], {}),
+        ("epochs", [arm("base", SPREAD, epochs_planned=5), arm("new", SPREAD, epochs_planned=10)], {}),
+        ("failed", [arm("base", SPREAD), arm("new", np.full(60, np.nan))], {}),
+        ("drop", [arm("base", SPREAD, test=1 - SPREAD), arm("new", SPREAD)], {}),
+        (
+            "copies",
+            [arm("base", np.tile(SPREAD[:30], 2), param_units=np.tile(np.arange(30), 2)), arm("new", SPREAD)],
+            {},
+        ),
+        (
+            "spaces",
+            [arm("base", SPREAD, **PARAMETERS), arm("new", SPREAD, param_units=np.arange(60) + 900)],
+            {},
+        ),
+        ("baseline", [arm("base", SPREAD), arm("new", SPREAD)], {"baseline": None}),
+    ],
+)
+def test_warnings_are_found(code: str, arms: list[pd.DataFrame], settings: dict[str, object]) -> None:
+    assert code in codes(table(*arms), **settings)
+
+
+def test_a_table_that_does_not_say_how_it_was_sampled() -> None:
+    frame = table(arm("base", SPREAD), arm("new", SPREAD)).drop(columns="sampling")
+    first = judged(frame).warnings[0]
+    assert first.code == "reading"
+    assert "sampled" in first.sentence
+
+
+def test_designs_are_compared() -> None:
+    frame = table(arm("base", SPREAD), arm("new", SPREAD))
+    design = designed(frame, warnings=("The plan had a word to say.",))
+    narrow, wide = (
+        replace(
+            part,
+            space={"units": {"type": "int", "low": 8, "high": high, "log": True}},
+            reach={"1": (8, high)},
+        )
+        for part, high in zip(design.arms, (500, 4_096), strict=True)
+    )
+    longer = replace(wide, epochs=50)
+    found = codes(frame, replace(design, arms=(narrow, longer)))
+    assert {"spaces", "reach", "epochs", "plan"} <= found
+    assert isinstance(narrow, ArmDesign)
+
+
+def test_the_gravest_stand_first() -> None:
+    frame = table(
+        arm("base", np.sort(SPREAD), index=range(60), split_seed=1), arm("new", SPREAD, split_seed=1)
+    )
+    ranks = {"serious": 0, "caution": 1, "note": 2}
+    order = [ranks[warn.severity] for warn in judged(frame).warnings]
+    assert order == sorted(order)
