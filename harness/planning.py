@@ -29,6 +29,23 @@ def make_plan(study: Study, source: str, prepare: Callable[[DatasetSpec], Datase
         StudyError: one sentence that names file, field, what was found and what is allowed.
         DataError: from `prepare`.
     """
+    plan = plan_arms(study, source, prepare)
+    frozen = {}
+    for arm in plan.arms.values():
+        if arm.sampling == "adaptive":
+            _try_out(study, source, arm)
+            continue
+        for replicate in range(arm.sampler.replicates):
+            with _naming(source, "sampler"):
+                points = _draw(arm, plan.search_seed(arm, replicate), study.paired)
+            frozen[arm.key, replicate] = tuple(
+                plan.make_trial(arm, replicate, index, point) for index, point in enumerate(points)
+            )
+    return dataclasses.replace(plan, frozen=frozen, warnings=plan_warnings(study, list(plan.arms.values())))
+
+
+def plan_arms(study: Study, source: str, prepare: Callable[[DatasetSpec], DatasetFacts]) -> Plan:
+    """Plan a study without drawing its trials; arguments and errors as in `make_plan`."""
     _check_names(study, source)
     facts = {}
     for index, wanted in enumerate(study.datasets):
@@ -48,19 +65,7 @@ def make_plan(study: Study, source: str, prepare: Callable[[DatasetSpec], Datase
                 arms[arm.key] = arm
     _check_overrides(study, source, arms)
     digests = {Path(path).name: hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in study.plugins}
-    plan = Plan(study, facts, arms, digests)
-    frozen = {}
-    for arm in arms.values():
-        if arm.sampling == "adaptive":
-            _try_out(study, source, arm)
-            continue
-        for replicate in range(arm.sampler.replicates):
-            with _naming(source, "sampler"):
-                points = _draw(arm, plan.search_seed(arm, replicate), study.paired)
-            frozen[arm.key, replicate] = tuple(
-                plan.make_trial(arm, replicate, index, point) for index, point in enumerate(points)
-            )
-    return dataclasses.replace(plan, frozen=frozen, warnings=plan_warnings(study, list(arms.values())))
+    return Plan(study, facts, arms, digests)
 
 
 def _check_names(study: Study, source: str) -> None:

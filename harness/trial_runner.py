@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from harness import registry
 from harness.datasets import load_split
@@ -14,6 +15,7 @@ from harness.datasets.base import Split
 from harness.plan import Arm, Plan, Trial
 from harness.provenance import cpu_name, provenance
 from harness.records import Costs, Epoch, Record, Status
+from harness.sizing.base import State
 from harness.training.journal import Journal, TrialEndedError
 from harness.training.loop import Job, train
 
@@ -54,9 +56,11 @@ class TrialRunner:
         status: Status = "ok"
         message = trace = ""
         with journal.timed("warm_up"):
-            split = self._split(arm)
+            split = self.split(arm)
         try:
-            self._train(arm, trial, split, journal, on_epoch)
+            with journal.timed("warm_up"):
+                job, network, state = self.start(trial, split)
+            train(job, network, state, journal, on_epoch)
         except TrialEndedError as end:
             status, message = end.status, str(end)
         except Exception as error:  # noqa: BLE001 - a method's fault is its trial's outcome, recorded whole
@@ -92,15 +96,16 @@ class TrialRunner:
             finished_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
         )
 
-    def _train(
-        self, arm: Arm, trial: Trial, split: Split, journal: Journal, on_epoch: Callable[[Epoch], None]
-    ) -> None:
-        study = self.plan.study
-        with journal.timed("warm_up"):
-            cell, method = self.plan.cell(arm), self.plan.method(arm)
-            torch.manual_seed(trial.seeds["init"])
-            network, state = method.build(cell, trial.params)
-            network.to(split.train.x.device)
+    def start(self, trial: Trial, split: Split) -> tuple[Job, nn.Module, State]:
+        """What `train` wants of a trial: the job, the network before its first step, the method's state.
+
+        Whatever the method raises goes through.
+        """
+        study, arm = self.plan.study, self.plan.arms[trial.arm]
+        cell, method = self.plan.cell(arm), self.plan.method(arm)
+        torch.manual_seed(trial.seeds["init"])
+        network, state = method.build(cell, trial.params)
+        network.to(split.train.x.device)
         job = Job(
             method=method,
             params=trial.params,
@@ -113,9 +118,10 @@ class TrialRunner:
             seeds=trial.seeds,
             limit_seconds=study.training.time_limit_seconds,
         )
-        train(job, network, state, journal, on_epoch)
+        return job, network, state
 
-    def _split(self, arm: Arm) -> Split:
+    def split(self, arm: Arm) -> Split:
+        """The arm's data on the device it trains on. Raises DataError."""
         return load_split(
             self.plan.dataset(arm),
             self.data_root,

@@ -1,6 +1,6 @@
 """Data sets as tensors: loaders, one validation split, a disk cache. Importing it loads no torch."""
 
-from harness.datasets.base import DataError, DatasetFacts, DatasetSpec, Part, Split
+from harness.datasets.base import DataError, DatasetFacts, DatasetSpec, Normalisation, Part, Split
 from harness.datasets.preparation import prepare
 from harness.datasets.raw import RawData, RawPart, Source
 from harness.datasets.registry import source_names
@@ -10,6 +10,7 @@ __all__ = [
     "DataError",
     "DatasetFacts",
     "DatasetSpec",
+    "Normalisation",
     "Part",
     "RawData",
     "RawPart",

@@ -48,11 +48,23 @@ class Part:
         return len(self.y)
 
 
+@dataclass(frozen=True, slots=True)
+class Normalisation:
+    """What the source's values became the parts' by: (x - mean) / std, one number a channel.
+
+    The channel is the axis after the examples. In double precision, rounded to float32 at the end.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Split:
     """The three parts of a data set on one device. The validation part comes out of the training set."""
 
     facts: DatasetFacts
+    normalisation: Normalisation
     train: Part
     validation: Part
     test: Part

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.datasets.base import DataError, DatasetSpec, Part, Split
+from harness.datasets.base import DataError, DatasetSpec, Normalisation, Part, Split
 from harness.datasets.normalisation import channel_statistics, write_normalised
 from harness.datasets.preparation import decoded, facts_of
 from harness.datasets.store import Entry, cache_folder, get_or_build
@@ -83,7 +83,8 @@ def load_split(
                 Part(*(torch.from_numpy(entry.array(f"{axis}_{part}")).to(place) for axis in "xy"))
                 for part in _PARTS
             )
-            _kept[kept] = Split(facts, *parts)
+            normalisation = Normalisation(tuple(entry.about["mean"]), tuple(entry.about["std"]))
+            _kept[kept] = Split(facts, normalisation, *parts)
         _kept.move_to_end(kept)
         while len(_kept) > _KEPT:
             _kept.popitem(last=False)
