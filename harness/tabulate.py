@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from harness.plateau import size_has_settled
 from harness.records import Record
 from harness.run_directory import RunDirectory
 from harness.trial_table import COLUMNS, PARAMETER_PREFIX, ArmDesign, Claim, StudyDesign
@@ -117,6 +118,7 @@ def _param_columns(rows: list[dict[str, Any]]) -> list[str]:
 
 def _row(plan: Mapping[str, Any], record: Record) -> dict[str, Any]:
     arm, size, costs = plan["arms"][record.arm], record.selected_size, record.costs
+    settled = size_has_settled([sum(epoch.size.units.values()) for epoch in record.epochs])
     return {
         "dataset": arm["dataset"],
         "architecture": arm["architecture"],
@@ -136,6 +138,7 @@ def _row(plan: Mapping[str, Any], record: Record) -> dict[str, Any]:
         "epochs_planned": record.epochs_planned,
         "epochs_run": len(record.epochs),
         "selected_epoch": record.selected_epoch,
+        "size_settled": None if settled is None else ("yes" if settled else "no"),
         "parameters": size and size.parameters,
         "nonzeros": size and size.nonzeros,
         "macs": size and size.macs,

@@ -51,6 +51,9 @@ COLUMNS = (
     Column("epochs_planned", "integer", False, "epochs asked for"),
     Column("epochs_run", "integer", False, "epochs really trained"),
     Column("selected_epoch", "integer", False, "epoch of the best validation score, from 1; empty if none"),
+    Column(
+        "size_settled", "text", False, "yes or no: whether the size had converged; empty if too short to say"
+    ),
     Column("parameters", "integer", False, "parameters of the selected network, gates folded in"),
     Column("nonzeros", "integer", False, "parameters of the selected network that are not zero"),
     Column("macs", "integer", False, "multiply-accumulates of the selected network for one example"),
