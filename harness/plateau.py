@@ -1,4 +1,4 @@
-"""Whether a network's size has settled: a rule stated once, so that no run is called done because it ended."""
+"""Whether a network's size has settled: one stated rule, so that no run counts as done because it ended."""
 
 from collections.abc import Sequence
 
