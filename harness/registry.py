@@ -125,7 +125,11 @@ def _offered(loader: Loader, module: ModuleType, path: Path) -> dict[str, Mappin
     if not any(offered.values()):
         raise ValueError(f"plug-in file {path} defines neither METHODS nor ARCHITECTURES")
     for kind, parts in offered.items():
-        for name, part in dict(parts).items():
+        if not isinstance(parts, dict):
+            raise ValueError(
+                f"plug-in file {path}: {kind.upper()} must name dataclasses (name: class), found {parts!r:.80}"
+            )
+        for name, part in parts.items():
             if not (isinstance(part, type) and dataclasses.is_dataclass(part)):
                 raise ValueError(
                     f"plug-in file {path}: {kind.upper()}[{name!r}] must be a dataclass, found {part!r:.80}"

@@ -1,9 +1,17 @@
-"""Fixtures for all tests."""
+"""Fixtures for all tests: the data folder, a cache of the run's own, small studies, the command line."""
 
+import copy
 import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
+
+Fields = dict[str, Any]
 
 
 @pytest.fixture(scope="session")
@@ -13,3 +21,73 @@ def data_root() -> Path:
     if not named:
         pytest.skip("HARNESS_DATA is not set: it names a folder with MNIST, FashionMNIST and cifar10-jpeg")
     return Path(named)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Decoded data sets go to a folder that is thrown away, for this process and those it starts."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HARNESS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+_TINY: Fields = {
+    "name": "tiny",
+    "datasets": ["digits"],
+    "architectures": [
+        {"name": "mlp", "options": {"hidden_layers": 1}, "widths": {"low": 4, "high": 16, "log": True}}
+    ],
+    "methods": ["fixed", "l2"],
+    "trials": 3,
+    "training": {"epochs": 2, "batch_size": 256},
+    "claim": {"baseline": "fixed", "n": 1},
+}
+
+
+@pytest.fixture
+def tiny() -> Fields:
+    """The fields of a study of two arms with three trials each, seconds in all; a copy to be changed."""
+    return copy.deepcopy(_TINY)
+
+
+@pytest.fixture
+def write_study(tmp_path: Path) -> Callable[[Fields], Path]:
+    """Writes a study's fields to study.yaml in the test's folder."""
+
+    def write(fields: Fields) -> Path:
+        path = tmp_path / "study.yaml"
+        path.write_text(yaml.safe_dump(fields, sort_keys=False), encoding="utf-8")
+        return path
+
+    return write
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def harness_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Ended]:
+    """Runs `harness ARGUMENTS` in this process, as the installed command would."""
+
+    def run(*arguments: object) -> Ended:
+        from harness.cli import main
+
+        monkeypatch.setattr(sys, "argv", ["harness", *map(str, arguments)])
+        capsys.readouterr()
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        else:
+            code = 0
+        return Ended(code, *capsys.readouterr())
+
+    return run

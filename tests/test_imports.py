@@ -1,0 +1,112 @@
+"""The arrows that must not exist, over every import of every module, those inside functions included."""
+
+import ast
+import importlib.util
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import harness
+import reports
+
+_ROOTS = {"harness": Path(harness.__path__[0]), "reports": Path(reports.__path__[0])}
+
+
+def _modules(package: str) -> dict[str, Path]:
+    """Dotted name -> file of every module of a package."""
+    root = _ROOTS[package]
+    found = {}
+    for path in root.rglob("*.py"):
+        parts = (package, *path.relative_to(root).with_suffix("").parts)
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+_MODULES = _modules("harness") | _modules("reports")
+
+
+def _imports(path: Path, module: str) -> Iterator[str]:
+    """Every module that a file imports: `from a import b` gives a and a.b, which may be a module too."""
+    package = module if path.stem == "__init__" else module.rpartition(".")[0]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            source = node.module or ""
+            if node.level:
+                source = importlib.util.resolve_name("." * node.level + source, package)
+            yield source
+            yield from (f"{source}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+            yield from (arg.value for arg in node.args if isinstance(arg, ast.Constant))
+
+
+_IMPORTS = {module: set(_imports(path, module)) for module, path in _MODULES.items()}
+
+
+def _within(name: str, packages: tuple[str, ...]) -> bool:
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+def _offences(of: tuple[str, ...], to: tuple[str, ...], but: tuple[str, ...] = ()) -> list[str]:
+    return [
+        f"{module} imports {name}"
+        for module, names in _IMPORTS.items()
+        if _within(module, of)
+        for name in sorted(names)
+        if _within(name, to) and not _within(name, but)
+    ]
+
+
+def test_all_modules_are_looked_at() -> None:
+    assert {"harness.cli", "harness.training.loop", "harness.executors.ray_tune"} <= _IMPORTS.keys()
+    assert {"harness.sizing.shrinknets", "harness.surgery.edits", "reports.write"} <= _IMPORTS.keys()
+    assert "harness.run" in _IMPORTS["harness.cli"], "an import inside a function is seen"
+
+
+def test_reports_know_the_trial_table_alone() -> None:
+    # `import harness.trial_table` runs harness/__init__.py, which is light.
+    allowed = ("harness.trial_table",)
+    offences = _offences(("reports",), ("harness",), but=allowed)
+    assert [line for line in offences if not line.endswith(" imports harness")] == []
+
+
+def test_the_trial_table_knows_nobody() -> None:
+    assert _offences(("harness.trial_table",), ("harness", "reports")) == []
+
+
+@pytest.mark.parametrize("part", ["training", "sizing", "surgery", "architectures", "datasets"])
+def test_what_trains_knows_neither_ray_nor_optuna_nor_executors(part: str) -> None:
+    strangers = ("ray", "optuna", "harness.executors", "harness.sampling", "harness.dealing")
+    assert _offences((f"harness.{part}",), strangers) == []
+
+
+def test_only_one_file_of_the_harness_knows_ray_and_one_optuna() -> None:
+    offences = _offences(("harness",), ("ray", "optuna"))
+    knowing = {(line.split()[0], line.split()[2].split(".")[0]) for line in offences}
+    assert knowing == {("harness.executors.ray_tune", "ray"), ("harness.sampling", "optuna")}
+
+
+def test_the_harness_knows_reports_in_the_command_line_alone() -> None:
+    knowing = {line.split()[0] for line in _offences(("harness",), ("reports",))}
+    assert knowing <= {"harness.cli"}
+
+
+def _loaded_after(statement: str) -> set[str]:
+    code = f"import sys; {statement}; print(*{{name.split('.')[0] for name in sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_importing_the_harness_is_light() -> None:
+    assert not {"torch", "ray", "optuna", "pandas", "numpy"} & _loaded_after("import harness")
+
+
+@pytest.mark.parametrize(
+    "module", ["harness.study", "harness.sizing.shrinknets", "harness.architectures.lenet5", "harness.cli"]
+)
+def test_planning_needs_no_torch(module: str) -> None:
+    assert not {"torch", "ray"} & _loaded_after(f"import {module}")
