@@ -52,8 +52,8 @@ def _record(accounting: Accounting) -> Iterator[Warn]:
         yield Warn(
             "lost attempts",
             "caution",
-            f"{count(accounting.lost_attempts)} attempts were lost with their worker. If one method's trials kill "
-            "their workers, that is a failure of the method which this count hides.",
+            f"{count(accounting.lost_attempts)} attempts were lost with their worker. If one method's trials "
+            "kill their workers, that is a failure of the method which this count hides.",
         )
 
 
@@ -89,8 +89,8 @@ def _no_choice(done: pd.DataFrame, settings: Settings) -> Iterator[Warn]:
             yield Warn(
                 "ties",
                 "caution",
-                f"All finished trials of {method} on {dataset} / {architecture} have the same validation score: "
-                "validation cannot choose between them.",
+                f"All finished trials of {method} on {dataset} / {architecture} have the same validation "
+                "score: validation cannot choose between them.",
                 dataset,
                 architecture,
                 method,

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from harness.trial_table import StudyDesign
-from reports.accounting import account, arms_in_order
+from reports.accounting import Arm, account, arms_in_order
 from reports.cautions import all_warnings
 from reports.results import Results, to_json_able
 from reports.settings import Settings
@@ -61,7 +61,18 @@ def build_document(
     }
     plain = to_json_able(document)
     assert isinstance(plain, dict)
+    _order_cells(plain["analysis"]["cells"], arms)
     return plain
+
+
+def _order_cells(cells: list[dict[str, Any]], arms: list[Arm]) -> None:
+    """Cells, arms and contrasts of the analysis in the report's order: as designed, the baseline first."""
+    place = {arm: position for position, arm in enumerate(arms)}
+    cell_place = {arm[:2]: position for position, arm in reversed(list(enumerate(arms)))}
+    cells.sort(key=lambda cell: cell_place[cell["dataset"], cell["architecture"]])
+    for cell in cells:
+        for part in ("arms", "contrasts"):
+            cell[part].sort(key=lambda entry: place[entry["dataset"], entry["architecture"], entry["method"]])
 
 
 def baseline_of(design: StudyDesign | None, settings: Settings, results: Results | None) -> str:

@@ -56,8 +56,7 @@ def _distributions(
     methods = [summary["method"] for summary in summaries]
     reading = (
         "One point a finished trial; lines in the violins are the quartiles, a violin's width is scaled to "
-        "its own "
-        "largest. Failed trials have no score and stand below, in no violin."
+        "its own largest. Failed trials have no score and stand below, in no violin."
     )
     panel = Panel(
         settings.test_column, f"test {score.axis}", score.scale, worse_is_low=not score.lower_is_better
@@ -125,7 +124,7 @@ def _histories(
 
 
 def _telling_value(trials: pd.DataFrame, histories: pd.DataFrame) -> str | None:
-    """The searched value that best orders the final numbers of units (largest rank correlation), if any does."""
+    """The searched value that best orders the final numbers of units (by rank correlation), if any does."""
     final = histories.sort_values("epoch").groupby("trial_id")["units_total"].last()
     best, strength = None, 0.0
     for name in sorted(column for column in map(str, trials.columns) if column.startswith(PARAMETER_PREFIX)):

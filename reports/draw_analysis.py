@@ -27,19 +27,26 @@ def overview_figures(analysis: Plain, styles: Styles) -> Iterator[Placed]:
     profiles = [p for p in analysis["profiles"] if p["unit"] == analysis["cost_unit"]]
     if profiles and max(profile["problems"] for profile in profiles) > 1:
         for part, methods in _parts(styles):
-            shown = sorted((p for p in profiles if p["method"] in methods), key=lambda p: methods.index(p["method"]))
+            shown = sorted(
+                (p for p in profiles if p["method"] in methods), key=lambda p: methods.index(p["method"])
+            )
             words = " ".join(
-                f"{p['method']}: area under its curve {p['score']:.2f} of 1, {p['share'][-1] * 100:.0f} % solved "
-                "within 4 times the cheapest."
+                f"{p['method']}: area under its curve {p['score']:.2f} of 1, {p['share'][-1] * 100:.0f} % "
+                "solved within 4 times the cheapest."
                 for p in shown
             )
             caption = (
-                f"Share of problems (a target in a cell; {count(profiles[0]['problems'])} of them) that a method solves "
-                f"within a multiple of the cheapest method's {unit_name(analysis['cost_unit'])}. Higher is better; it "
-                "depends on which methods are compared."
+                f"Share of problems (a target in a cell; {count(profiles[0]['problems'])} of them) that a "
+                "method solves within a multiple of the cheapest method's "
+                f"{unit_name(analysis['cost_unit'])}. Higher is "
+                "better; it depends on which methods are compared."
             )
             drawing = Drawing(
-                file_name("profile", part), "Over all problems", caption, words, draw_profile(shown, styles)
+                file_name("profile", part) if part else "profile",
+                "Over all problems",
+                caption,
+                words,
+                draw_profile(shown, styles),
             )
             yield Placed(drawing, "", "profile")
 
@@ -70,10 +77,16 @@ def cell_figures(
         for family, drawing in zip(("curves", "targets", "sizes"), drawings, strict=True):
             if drawing:
                 yield Placed(drawing, name, family)
-    contrasts = sorted((c for c in cell["contrasts"] if c["win"]), key=lambda c: list(styles).index(c["method"]))
+    contrasts = sorted(
+        (c for c in cell["contrasts"] if c["win"]), key=lambda c: list(styles).index(c["method"])
+    )
     for start in range(0, len(contrasts), _MAPS):
         shown = contrasts[start : start + _MAPS]
         yield Placed(_win_maps(file_name("win", name, str(start // _MAPS + 1)), shown), name, "win")
+
+
+def _first_upper(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _parts(styles: Styles) -> list[tuple[str, list[str]]]:
@@ -97,18 +110,20 @@ def _forest(analysis: Plain, unit: str, styles: Styles) -> Iterator[Placed]:
     pooled = [p for p in analysis["pooled"] if p["unit"] == unit and p["these_cells"]["value"] is not None]
     if pooled and len(analysis["cells"]) > 1:
         rows.append(ForestRow("all cells, pooled"))
-        for p in pooled:
+        for p in sorted(pooled, key=lambda p: list(styles).index(p["method"])):
             rows.append(ForestRow(p["method"], p["these_cells"], None, p["method"], pooled=True))
-            words.append(f"Pooled over {count(p['cells'])} cells, {p['method']}: {_with_limits(p['these_cells'])}.")
+            words.append(
+                f"Pooled over {count(p['cells'])} cells, {p['method']}: {_with_limits(p['these_cells'])}."
+            )
     if not words:
         return
     primary = unit == analysis["cost_unit"]
-    limits = "Thin: limits adjusted for all claims; thick: unadjusted. " if primary else "Limits unadjusted. "
     drawing = Drawing(
         file_name("savings", unit),
         f"Saving in {unit_name(unit)}" + (", the unit of the claim" if primary else ""),
-        f"Cost of the baseline's best of {count(analysis['n'])} over the method's cost to match it; right of 1 the "
-        f"method saves. {limits}An arrow: the data set no limit on that side.",
+        f"Cost of the baseline's best of {count(analysis['n'])} over the method's cost to match it; right of "
+        "1 the method saves. Thin: limits adjusted for several comparisons; thick: unadjusted. An arrow: the "
+        "data set no limit on that side.",
         " ".join(words),
         draw_forest(rows, styles, f"saving in {unit_name(unit)}"),
     )
@@ -123,7 +138,11 @@ def _with_limits(value: Plain) -> str:
 def _best_of_n(
     key: str, arms: Sequence[Plain], cell: Plain, analysis: Plain, styles: Styles, score: ScoreWords
 ) -> Drawing | None:
-    drawn = [arm for arm in arms if arm["best_of_n"] and any(e["value"] is not None for e in arm["best_of_n"]["estimates"])]
+    drawn = [
+        arm
+        for arm in arms
+        if arm["best_of_n"] and any(e["value"] is not None for e in arm["best_of_n"]["estimates"])
+    ]
     if not drawn:
         return None
     n = analysis["n"]
@@ -135,7 +154,8 @@ def _best_of_n(
         here = curve["estimates"][curve["n"].index(at)]
         limits = interval(here, score.level)
         words.append(
-            f"{arm['method']}: best of {count(at)} is {estimate(here, score.level)}{f' ({limits})' if limits else ''}."
+            f"{arm['method']}: best of {count(at)} is "
+            f"{estimate(here, score.level)}{f' ({limits})' if limits else ''}."
         )
     for contrast in contrasts:
         matched = next((m["trials"] for m in contrast["matched"] if m["n"] == n), None)
@@ -147,9 +167,10 @@ def _best_of_n(
     return Drawing(
         f"best-of-n-{key}",
         "Expected test score of the best of n trials",
-        "The best by validation of n random trials, at its test score; failed trials count as the worst. Bands: "
-        f"pointwise {analysis['confidence'] * 100:.0f} % limits. Pale: fewer than five trials per n. Circle: the "
-        f"baseline's best of {count(n)}; dotted: where a method reaches it, and with how many trials.",
+        "The best by validation of n random trials, at its test score; failed trials count as the worst. "
+        f"Bands: pointwise {analysis['confidence'] * 100:.0f} % limits. Pale: fewer than five trials per n. "
+        f"Circle: the baseline's best of {count(n)}; dotted: where a method reaches it, and with how many "
+        "trials.",
         " ".join(words),
         draw_best_of_n(drawn, contrasts, styles, n, score.scale, f"expected test {score.axis}"),
     )
@@ -170,11 +191,15 @@ def _targets(
     words = []
     for method, entry in shown:
         cost = estimate(entry["expected_cost"], lambda value: amount(value, unit))
-        words.append(f"{method}: {count(entry['successes'])} of {count(entry['trials'])} reach it, expected cost {cost}.")
+        words.append(
+            f"{method}: {count(entry['successes'])} of {count(entry['trials'])} reach it, expected cost "
+            f"{cost}."
+        )
     return Drawing(
         f"target-{key}",
-        f"{unit_name(unit).capitalize()} until a validation score of {score.level(target['target'])}",
-        f"Independent restarts until a trial's validation score reaches the target. Target: {target['target_source']}.",
+        f"{_first_upper(unit_name(unit))} until a validation score of {score.level(target['target'])}",
+        "Independent restarts until a trial's validation score reaches the target. Target: "
+        f"{target['target_source']}.",
         " ".join(words),
         draw_cost_to_target(shown, styles, unit_name(unit)),
     )
@@ -192,16 +217,20 @@ def _sizes(
         chosen = sorted(arm["front"]["chosen"], key=lambda point: float(point["size"]))
         small, large = chosen[0], chosen[-1]
         words.append(
-            f"{arm['method']}: {count(len(chosen))} networks on its front, from {count(small['size'])} {column} at "
-            f"{score.level(small['test_score'])} to {count(large['size'])} at {score.level(large['test_score'])}."
+            f"{arm['method']}: {count(len(chosen))} networks on its front, from {count(small['size'])} "
+            f"{column} at {score.level(small['test_score'])} to {count(large['size'])} at "
+            f"{score.level(large['test_score'])}."
         )
     return Drawing(
         f"size-{key}",
         "Test score against size",
-        "Pale: every finished trial. Line: the trials that no other of the same method beats in both validation score "
+        "Pale: every finished trial. Line: the trials that no other of the same method beats in both "
+        "validation score "
         "and size, drawn at their test scores; so the line may bend back.",
         " ".join(words),
-        draw_score_against_size(trials, drawn, styles, (column, test_column), score.scale, f"test {score.axis}"),
+        draw_score_against_size(
+            trials, drawn, styles, (column, test_column), score.scale, f"test {score.axis}"
+        ),
     )
 
 
@@ -211,14 +240,16 @@ def _win_maps(name: str, contrasts: Sequence[Plain]) -> Drawing:
         win = contrast["win"]
         limits = interval(win["headline"], lambda value: f"{value:.2f}")
         words.append(
-            f"{contrast['method']}: best of {count(win['headline_m'])} against {contrast['baseline']}'s best of "
-            f"{count(win['headline_n'])}: {win['headline']['value']:.2f}{f' ({limits})' if limits else ''}."
+            f"{contrast['method']}: best of {count(win['headline_m'])} against {contrast['baseline']}'s best "
+            f"of {count(win['headline_n'])}: "
+            f"{win['headline']['value']:.2f}{f' ({limits})' if limits else ''}."
         )
     return Drawing(
         name,
         "Chance of being on par or better",
         f"Probability that the best of m trials of a method is on par with or better than the best of n of "
-        f"{contrasts[0]['baseline']}. Bright: likely. White line: an even chance; dashed: m = n; star: the claim.",
+        f"{contrasts[0]['baseline']}. Bright: likely. White line: an even chance; dashed: m = n; star: the "
+        "claim.",
         " ".join(words),
         draw_win_maps(contrasts),
     )

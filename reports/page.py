@@ -1,5 +1,6 @@
 """The page and its Markdown twin: renderings of the document, which add no number of their own."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -8,6 +9,7 @@ from typing import Any
 import jinja2
 
 from reports import wording
+from reports.figures.style import file_name
 from reports.wording import ScoreWords
 
 
@@ -48,6 +50,10 @@ def render(template: str, document: Mapping[str, Any], figures: Sequence[PageFig
         lstrip_blocks=True,
     )
     score = ScoreWords(**document["score"])
+    contrasts = [contrast for cell in document["analysis"]["cells"] for contrast in cell["contrasts"]]
+    # The headline ends with every verdict's sentence; where there are several, they stand apart below it.
+    said = {contrast["verdict"]["sentence"] for contrast in contrasts}
+    headline = [sentence for sentence in document["analysis"]["headline"] if sentence not in said]
     environment.filters.update(
         count=wording.count,
         number=wording.number,
@@ -60,6 +66,9 @@ def render(template: str, document: Mapping[str, Any], figures: Sequence[PageFig
         amount=wording.amount,
         md=_markdown_text,
         space=_space_text,
+        points=score.points_only,
+        first_upper=lambda text: text[:1].upper() + text[1:],
+        file_name=file_name,
     )
     environment.globals.update(
         score=score,
@@ -68,6 +77,21 @@ def render(template: str, document: Mapping[str, Any], figures: Sequence[PageFig
         estimate=wording.estimate,
         interval=wording.interval,
         cells=_cells(document),
+        contrasts=contrasts,
+        contrast_methods=list(dict.fromkeys(contrast["method"] for contrast in contrasts)),
+        headline=headline or [sentence for sentence in document["analysis"]["headline"] if not contrasts],
+        at_n=_at_n,
+        matched_at=_matched_at,
+        saving_in=_saving_in,
+        cost_in=lambda unit: partial(wording.amount, unit=unit),
+        primary_tests=[{"cell": _cell_name(c), "test": c["test"]} for c in contrasts if c["test"]],
+        exploratory_tests=[
+            {"cell": _cell_name(cell), "test": test}
+            for cell in document["analysis"]["cells"]
+            for test in cell["exploratory"]
+        ],
+        boxed=[contrast for contrast in contrasts if contrast["sub_boxes"]],
+        design_rows=_design_rows(document["design"]),
         cell_figures=partial(_of_cell, figures),
     )
     return environment.get_template(template).render(document=document, figures=figures)
@@ -78,6 +102,7 @@ def _sayers(score: ScoreWords) -> dict[str, Any]:
         "level": score.level,
         "bare": score.bare,
         "difference": score.difference,
+        "points": score.points_only,
         "ratio": wording.ratio,
         "number": wording.number,
         "count": wording.count,
@@ -86,17 +111,48 @@ def _sayers(score: ScoreWords) -> dict[str, Any]:
 
 def _cells(document: Mapping[str, Any]) -> list[dict[str, Any]]:
     """One entry a cell, in order: its name, its arms' summaries, its part of the analysis if there is one."""
-    analysed = {
-        (cell["dataset"], cell["architecture"]): cell
-        for cell in (document["analysis"] or {"cells": []})["cells"]
-    }
+    analysed = {(cell["dataset"], cell["architecture"]): cell for cell in document["analysis"]["cells"]}
     cells: dict[tuple[str, str], dict[str, Any]] = {}
     for summary in document["summaries"]:
         key = (summary["dataset"], summary["architecture"])
         name = " / ".join(key)
-        cell = cells.setdefault(key, {"name": name, "summaries": [], "analysis": analysed.get(key)})
+        part = analysed.get(key)
+        arms = part["arms"] if part else []
+        cell = cells.setdefault(key, {"name": name, "summaries": [], "arms": arms, "analysis": part})
         cell["summaries"].append(summary)
     return list(cells.values())
+
+
+def _cell_name(part: Mapping[str, Any]) -> str:
+    return f"{part['dataset']} / {part['architecture']}"
+
+
+def _at_n(curve: Mapping[str, Any] | None, n: int) -> Any:
+    """A curve's estimate at n, None where the curve does not reach so far."""
+    return curve["estimates"][curve["n"].index(n)] if curve and n in curve["n"] else None
+
+
+def _matched_at(contrast: Mapping[str, Any], n: int) -> Any:
+    return next((matched["trials"] for matched in contrast["matched"] if matched["n"] == n), None)
+
+
+def _saving_in(contrast: Mapping[str, Any], unit: str, *, adjusted: bool = True) -> Any:
+    saving = next((entry for entry in contrast["savings"] if entry["unit"] == unit), None)
+    return saving and saving["ratio_adjusted" if adjusted else "ratio"]
+
+
+def _design_rows(design: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """The design's arms, those that differ only in their cell in one row."""
+    rows: dict[str, dict[str, Any]] = {}
+    everywhere = {(arm["dataset"], arm["architecture"]) for arm in (design["arms"] if design else ())}
+    for arm in design["arms"] if design else ():
+        rest = {key: value for key, value in arm.items() if key not in ("dataset", "architecture")}
+        row = rows.setdefault(json.dumps(rest), {**rest, "where": []})
+        row["where"].append(f"{arm['dataset']} / {arm['architecture']}")
+    for row in rows.values():
+        in_all = len(row["where"]) == len(everywhere) > 1
+        row["cells"] = f"all {len(everywhere)}" if in_all else ", ".join(row["where"])
+    return list(rows.values())
 
 
 def _of_cell(figures: Sequence[PageFigure], cell: str, family: str = "") -> list[PageFigure]:

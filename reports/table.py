@@ -188,9 +188,8 @@ def _fill_sampling(trials: pd.DataFrame, notes: list[str], source: str) -> bool:
     if unsaid:
         notes.append(
             f"The table does not say how {'its' if unsaid == len(trials) else f'{unsaid:,} of its'} trials "
-            "were "
-            "sampled. They are taken as independent random draws (sampling = iid); if a sampler learned from "
-            "earlier trials, or a grid was searched, the intervals and tests below do not hold."
+            "were sampled. They are taken as independent random draws (sampling = iid); if a sampler "
+            "learned from earlier trials, or a grid was searched, the intervals and tests below do not hold."
         )
     trials["sampling"] = sampling.where(sampling != "", "iid")
     return unsaid == 0
@@ -215,8 +214,7 @@ def _fill_status(trials: pd.DataFrame, scores: tuple[str, str], notes: list[str]
     if scoreless:
         notes.append(
             f"{scoreless:,} {'trial has' if scoreless == 1 else 'trials have'} no status and no complete "
-            "score; "
-            "they are counted as failed (crashed)."
+            "score; they are counted as failed (crashed)."
         )
     if unsaid.all():
         notes.append("The table has no statuses: trials with both scores are taken as ok.")

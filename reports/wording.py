@@ -7,9 +7,16 @@ from typing import Any
 
 NOTHING = "–"
 _PREFIXES = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
-_UNITS = {"train_seconds": "s", "train_flops": "FLOP", "joules": "J", "trials": "trials"}
+_UNITS = {
+    "train_seconds": "s",
+    "device_seconds": "s",
+    "train_flops": "FLOP",
+    "joules": "J",
+    "trials": "trials",
+}
 _NAMES = {
     "train_seconds": "training time",
+    "device_seconds": "device time",
     "train_flops": "training FLOPs",
     "joules": "energy",
     "trials": "trials",
@@ -42,7 +49,7 @@ def amount(value: float | None, unit: str) -> str:
     if value is None:
         return NOTHING
     symbol = _UNITS.get(unit, unit)
-    if unit == "train_seconds":
+    if unit.endswith("_seconds"):
         return duration(value)
     if unit == "trials":
         return f"{number(value)} {symbol}"
@@ -120,6 +127,15 @@ class ScoreWords:
         if value is None:
             return NOTHING
         return f"{value * 100:.2f}" if self.is_accuracy else number(value, 4)
+
+    @property
+    def points(self) -> str:
+        """ ", points" behind a difference of accuracies in the head of a table, else nothing."""
+        return ", points" if self.is_accuracy else ""
+
+    def points_only(self, value: float | None) -> str:
+        """A difference of scores with its sign but without its unit, for a table whose header has it."""
+        return NOTHING if value is None else self.difference(value).removesuffix(" points")
 
     def difference(self, value: float | None) -> str:
         """A difference of scores with its sign: +0.42 points."""

@@ -31,10 +31,11 @@ def draw_best_of_n(
     scale: float,
     label: str,
 ) -> Figure:
-    """Expected test score of the best-by-validation of n trials, with bands and the read-off of matched trials.
+    """Expected test score of the best-by-validation of n trials, with bands and the read-off of matched
+    trials.
 
-    Full strength while an arm has at least five trials per n, pale beyond. At the primary n a dotted line runs
-    from the baseline's curve to where each method reaches it, and down to that number of trials.
+    Full strength while an arm has at least five trials per n, pale beyond. At the primary n a dotted line
+    runs from the baseline's curve to where each method reaches it, and down to that number of trials.
 
     Args:
         arms: `ArmResult`s of one cell as plain data, those with a curve.
@@ -49,6 +50,7 @@ def draw_best_of_n(
         ax = figure.subplots()
         for arm in arms:
             _draw_curve(ax, arm["best_of_n"], styles[arm["method"]], arm["method"], scale)
+        _show_better_part(ax, [arm["best_of_n"] for arm in arms], scale)
         baseline = next((arm["best_of_n"] for arm in arms if arm["is_baseline"]), None)
         if baseline and n in baseline["n"]:
             level = baseline["estimates"][baseline["n"].index(n)]["value"]
@@ -81,6 +83,24 @@ def _draw_curve(ax: Axes, curve: Plain, style: MethodStyle, name: str, scale: fl
         markersize=4.5,
         markevery=mark_every(int(sure.sum())),
         label=name,
+    )
+
+
+def _show_better_part(ax: Axes, curves: Sequence[Plain], scale: float) -> None:
+    """Leaves single trials (n = 1) off the axis where they would squeeze everything else, and says so."""
+    first = [c["estimates"][0]["value"] for c in curves if c["n"][0] == 1]
+    rest = [e["value"] for c in curves for n, e in zip(c["n"], c["estimates"], strict=True) if n > 1]
+    single, shown = (np.array([v for v in values if v is not None]) * scale for values in (first, rest))
+    if not len(single) or len(shown) < 2 or np.ptp(shown) == 0:
+        return
+    low, high, width = shown.min(), shown.max(), np.ptp(shown)
+    is_low = low - single.min() > single.max() - high  # a lower-is-better score has its single trials on top
+    if max(low - single.min(), single.max() - high) < 1.5 * width:
+        return
+    ax.set_ylim(low - (0.35 if is_low else 0.12) * width, high + (0.12 if is_low else 0.35) * width)
+    words = f"n = 1: {single.min():.4g} to {single.max():.4g}, off the axis"
+    ax.text(
+        0.99, 0.03 if is_low else 0.93, words, transform=ax.transAxes, ha="right", fontsize=8.5, color=MUTED
     )
 
 
@@ -146,13 +166,20 @@ def draw_cost_to_target(
             ax.xaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
         else:
             ax.set_xticks([])
-            ax.text(0.5, 0.5, "no trial of any method reached it", transform=ax.transAxes, ha="center", color=MUTED)
+            ax.text(
+                0.5,
+                0.5,
+                "no trial of any method reached it",
+                transform=ax.transAxes,
+                ha="center",
+                color=MUTED,
+            )
         legend_above(figure, ax, columns=1)
     return figure
 
 
 def draw_profile(profiles: Sequence[Plain], styles: Mapping[str, MethodStyle]) -> Figure:
-    """Dolan-More profile: share of problems a method solves within a multiple of the cheapest method's cost."""
+    """Dolan-More profile: share of problems solved within a multiple of the cheapest method's cost."""
     with house_style():
         figure = Figure(figsize=(WIDTH_INCHES, PANEL_HEIGHT_INCHES), layout="constrained")
         ax = figure.subplots()

@@ -126,10 +126,7 @@ def _draw_violins(
             x=np.concatenate([np.full(len(values[m]), m, dtype=object) for m in violins]),
             y=np.concatenate([values[m] for m in violins]),
             order=list(methods),
-            hue=np.concatenate([np.full(len(values[m]), m, dtype=object) for m in violins]),
-            hue_order=list(methods),
-            palette=[styles[m].colour for m in methods],
-            legend=False,
+            color="white",
             cut=0,
             inner="quart",
             density_norm="width",
@@ -138,8 +135,11 @@ def _draw_violins(
             log_scale=(None, True) if panel.log else None,
             ax=ax,
         )
-        for body in ax.collections:
-            body.set(alpha=0.3, edgecolor=INK)
+        # Colours by hand: a hue would make seaborn walk through all pairs of methods.
+        for body, method in zip(ax.collections, violins, strict=True):
+            body.set(facecolor=styles[method].colour, alpha=0.3, edgecolor=INK)
+        for line in ax.lines:
+            line.set_color(INK)
     many = sum(len(v) for v in values.values()) > MAX_VECTOR_POINTS
     for position, method in enumerate(methods):
         here, style = values[method], styles[method]

@@ -1,7 +1,7 @@
 """The figures' font: matplotlib's own DejaVu Sans, cut down once so that every PDF embeds its part quickly.
 
-Embedding DejaVu Sans with its 6,000 glyphs and its shaping tables takes 0.25 s a figure and weight; a report of
-forty figures would spend half its time there. Characters that the small font lacks come from the full one.
+Embedding DejaVu Sans with its 6,000 glyphs and its shaping tables takes 0.25 s a figure and weight; a report
+of forty figures would spend half its time there. Characters that the small font lacks come from the full one.
 """
 
 import atexit
@@ -17,12 +17,17 @@ from matplotlib import font_manager
 FAMILY = "Report Sans"
 _FULL = "DejaVu Sans"
 #: Latin with its accents, Greek, punctuation, and the mathematical signs that axes and labels use.
-_CHARACTERS = (*range(0x20, 0x250), *range(0x370, 0x400), *range(0x2010, 0x2050), *map(ord, "←↑→↓−×≈≠≤≥·±°²³½"))
+_CHARACTERS = (
+    *range(0x20, 0x250),
+    *range(0x370, 0x400),
+    *range(0x2010, 0x2050),
+    *map(ord, "←↑→↓−×≈≠≤≥·±°²³½"),
+)
 
 
 @functools.cache
 def font_families() -> tuple[str, str]:
-    """Registers the small font with matplotlib, once a process; returns the families to draw with, in order."""
+    """Registers the small font with matplotlib, once a process; returns the families to draw with."""
     folder = Path(tempfile.mkdtemp(prefix="report-font-"))
     # Kept until the process ends: matplotlib opens the files when it draws.
     atexit.register(shutil.rmtree, folder, ignore_errors=True)

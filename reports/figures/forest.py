@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from reports.figures.style import INK, MUTED, WIDTH_INCHES, MethodStyle, house_style, short_names
+from reports.figures.style import INK, MUTED, WIDTH_INCHES, MethodStyle, house_style, shorten
 from reports.wording import estimate, ratio
 
 Plain = Mapping[str, Any]
@@ -58,21 +58,25 @@ def draw_forest(rows: Sequence[ForestRow], styles: Mapping[str, MethodStyle], la
             else:
                 _draw_row(ax, position, row, styles[row.method], low, high)
         ax.set_ylim(len(rows) - 0.5, -0.5)
-        ax.set_yticks(range(len(rows)), short_names([row.label for row in rows], most=22))
+        ax.set_yticks(range(len(rows)), [shorten(row.label, 22) for row in rows])
         for tick, row in zip(ax.get_yticklabels(), rows, strict=True):
             tick.set_fontweight("bold" if row.saving is None or row.pooled else "normal")
-        ax.tick_params(axis="y", length=0)
+        ax.tick_params(axis="y", length=0, pad=9)
         ax.yaxis.grid(visible=False)
         ax.spines["left"].set_visible(False)
         ticks = [t for t in _TICKS if low <= t <= high]
         ax.xaxis.set_major_locator(FixedLocator(ticks))
         ax.xaxis.set_minor_locator(NullLocator())
-        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}×" if value >= 1 else f"1/{1 / value:g}"))
+        ax.xaxis.set_major_formatter(
+            FuncFormatter(lambda value, _: f"{value:g}×" if value >= 1 else f"1/{1 / value:g}")
+        )
         ax.set_xlabel(label)
     return figure
 
 
-_TICKS = tuple(t for k in (1, 2, 5, 10, 20, 50, 100, 1000, 10000) for t in ((1 / k, float(k)) if k > 1 else (1.0,)))
+_TICKS = tuple(
+    t for k in (1, 2, 5, 10, 20, 50, 100, 1000, 10000) for t in ((1 / k, float(k)) if k > 1 else (1.0,))
+)
 
 
 def _limits(rows: Sequence[ForestRow]) -> tuple[float, float]:
@@ -99,7 +103,9 @@ def _draw_row(ax: Axes, at: int, row: ForestRow, style: MethodStyle, low: float,
     value = float(np.clip(saving["value"], low, high))
     marker = {"at_least": ">", "at_most": "<"}.get(saving["censored"], "d" if row.pooled else style.marker)
     size = 9 if row.pooled else 7
-    ax.plot([value], [at], marker=marker, markersize=size, color=style.colour, markeredgecolor="white", zorder=5)
+    ax.plot(
+        [value], [at], marker=marker, markersize=size, color=style.colour, markeredgecolor="white", zorder=5
+    )
 
 
 def _draw_limits(

@@ -28,18 +28,25 @@ def draw_histories(histories: pd.DataFrame, value: str | None, value_label: str)
         colours = np.full((len(trials), 4), (0.1, 0.27, 0.98, 0.6))
         if value is not None:
             numbers = np.array([float(trial[value].iloc[0]) for trial in trials])
-            norm: Normalize = LogNorm() if (numbers > 0).all() and numbers.max() > numbers.min() else Normalize()
+            norm: Normalize = (
+                LogNorm() if (numbers > 0).all() and numbers.max() > numbers.min() else Normalize()
+            )
             norm.autoscale(numbers)
             mapped = ScalarMappable(norm, "viridis")
             colours = np.asarray(mapped.to_rgba(numbers))
             bar = figure.colorbar(mapped, ax=[above, below], location="top", aspect=45, pad=0.02)
             bar.set_label(value_label)
-            bar.ax.xaxis.set_major_formatter(FuncFormatter(lambda number, _: f"{number:.0e}" if number < 0.01 else f"{number:g}"))
+            bar.ax.xaxis.set_major_formatter(
+                FuncFormatter(lambda number, _: f"{number:.0e}" if number < 0.01 else f"{number:g}")
+            )
             bar.ax.xaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
         for trial, colour in zip(trials, colours, strict=True):
             above.plot(trial["epoch"], trial["units_total"], color=colour, linewidth=1.1)
             below.plot(trial["epoch"], trial["train_loss"], color=colour, linewidth=1.1)
-        for ax, label, column in ((above, "units alive", "units_total"), (below, "training loss", "train_loss")):
+        for ax, label, column in (
+            (above, "units alive", "units_total"),
+            (below, "training loss", "train_loss"),
+        ):
             if (histories[column].dropna() > 0).all():
                 ax.set_yscale("log")
                 ax.yaxis.set_major_formatter(FuncFormatter(lambda number, _: short_number(number)))

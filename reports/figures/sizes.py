@@ -31,7 +31,8 @@ def draw_score_against_size(
     scale: float,
     label: str,
 ) -> Figure:
-    """Every finished trial at its size and test score; the front is chosen on validation and drawn at test scores.
+    """Every finished trial at its size and test score; the front is chosen on validation and drawn at test
+    scores.
 
     Args:
         trials: trials of one cell.
@@ -82,7 +83,7 @@ def draw_score_against_size(
 
 
 def _show_better_part(ax: Any, scores: np.ndarray, arms: Sequence[Plain], scale: float) -> None:
-    """Leaves a far tail of bad trials outside the axis and says how many, so that the fronts can be told apart."""
+    """Leaves a far tail of bad trials off the axis and says how many, so that fronts can be told apart."""
     front = [point["test_score"] * scale for arm in arms for point in arm["front"]["chosen"]]
     if not len(scores) or not front:
         return
@@ -97,7 +98,8 @@ def _show_better_part(ax: Any, scores: np.ndarray, arms: Sequence[Plain], scale:
 
 
 def draw_win_maps(contrasts: Sequence[Plain]) -> Figure:
-    """Probability that the best of m trials of a method is on par with or better than the baseline's best of n.
+    """Probability that the best of m trials of a method is on par with or better than the baseline's best of
+    n.
 
     One panel a method; the line is where the chance is even, the dashed one where m = n.
 
@@ -108,16 +110,27 @@ def draw_win_maps(contrasts: Sequence[Plain]) -> Figure:
         figure = Figure(figsize=(WIDTH_INCHES, 2.9), layout="constrained")
         axes = figure.subplots(1, len(contrasts), squeeze=False, sharey=True)[0]
         mesh = None
-        for ax, contrast, name in zip(axes, contrasts, short_names([c["method"] for c in contrasts]), strict=True):
+        for ax, contrast, name in zip(
+            axes, contrasts, short_names([c["method"] for c in contrasts]), strict=True
+        ):
             win = contrast["win"]
             n, m = np.array(win["n"], dtype=float), np.array(win["m"], dtype=float)
             share = np.array(win["probability"]).reshape(len(n), len(m))
-            mesh = ax.pcolormesh(_edges(m), _edges(n), share, cmap="cividis", vmin=0, vmax=1, rasterized=False)
+            mesh = ax.pcolormesh(
+                _edges(m), _edges(n), share, cmap="cividis", vmin=0, vmax=1, rasterized=False
+            )
             if min(share.shape) > 1 and share.min() < 0.5 < share.max():
                 ax.contour(m, n, share, levels=[0.5], colors="white", linewidths=1.8)
             ends = (max(m[0], n[0]), min(m[-1], n[-1]))
             ax.plot(ends, ends, color="white", linestyle="--", linewidth=1.1)
-            ax.plot([win["headline_m"]], [win["headline_n"]], marker="*", markersize=10, color="white", markeredgecolor=INK)
+            ax.plot(
+                [win["headline_m"]],
+                [win["headline_n"]],
+                marker="*",
+                markersize=10,
+                color="white",
+                markeredgecolor=INK,
+            )
             ax.set(xscale="log", yscale="log", title=name, xlabel="m")
             for axis, values in ((ax.xaxis, m), (ax.yaxis, n)):
                 _few_ticks(axis, values)
@@ -127,7 +140,7 @@ def draw_win_maps(contrasts: Sequence[Plain]) -> Figure:
         assert mesh is not None
         bar = figure.colorbar(mesh, ax=list(axes), location="bottom", aspect=45, pad=0.02)
         bar.ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.1f}"))
-        bar.outline.set_visible(False)  # type: ignore[operator]
+        bar.outline.set_visible(False)
     return figure
 
 

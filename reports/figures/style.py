@@ -105,6 +105,9 @@ class Placed:
 @contextmanager
 def house_style() -> Iterator[None]:
     """The project's settings, for drawing and for saving, without touching the caller's."""
+    if mpl.rcParams["font.family"] == list(font_families()):
+        yield  # already inside: setting everything again takes as long as drawing a small figure
+        return
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(_STYLE)
@@ -147,9 +150,14 @@ def spread(values: NDArray[np.float64], half_width: float) -> NDArray[np.float64
     return offsets
 
 
+def shorten(name: str, most: int) -> str:
+    """A name of at most so many characters."""
+    return name if len(name) <= most else name[: most - 1] + "…"
+
+
 def short_names(names: Sequence[str], most: int = 18) -> list[str]:
     """Names for axes and legends: cut to so many characters, and numbered where the cut makes them equal."""
-    cut = [name if len(name) <= most else name[: most - 1] + "…" for name in names]
+    cut = [shorten(name, most) for name in names]
     return [
         f"{name} ({cut[: i + 1].count(name)})" if cut.count(name) > 1 else name for i, name in enumerate(cut)
     ]
@@ -171,7 +179,11 @@ def legend_above(figure: Figure, ax: Axes, columns: int = 2) -> None:
     """The legend over the axes, outside, so that it never lies on data."""
     handles, names = ax.get_legend_handles_labels()
     figure.legend(
-        handles, short_names(names, most=40 // columns + 10), loc="outside upper left", ncols=columns, handlelength=3.2
+        handles,
+        short_names(names, most=40 // columns + 10),
+        loc="outside upper left",
+        ncols=columns,
+        handlelength=3.2,
     )
 
 
@@ -190,8 +202,10 @@ def short_number(value: float) -> str:
 
 def settle_layout(figure: Figure) -> None:
     """Lays the figure out once and for all, so that each file does not do it again."""
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+        figure.set_layout_engine("none")
 
 
 def svg_text(drawing: Drawing) -> str:
