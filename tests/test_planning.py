@@ -78,7 +78,7 @@ _TPE = {"name": "TPESampler", "round_size": 2, "options": {"n_startup_trials": 2
         (
             "architectures.0",
             {"name": "lenet5", "widths": {"low": 1, "high": 2}},
-            "architectures.lenet5: lenet5 needs images (channels x height x width) of at least 16x16, found 1x8x8",
+            "architectures.lenet5: lenet5 needs images (channels x height x width) of at least 16x16",
         ),
         (
             "claim.baseline",
@@ -382,7 +382,8 @@ def test_too_few_trials_for_the_claim_are_a_warning(tiny: Fields) -> None:
 def test_an_adaptive_arm_needs_replicates_and_is_unlike_a_random_one(tiny: Fields) -> None:
     put(tiny, "methods.1", {"name": "l2", "sampler": _TPE})
     assert warnings_of(tiny) == (
-        "digits/mlp: fixed is sampled iid, l2 adaptive; formulas for independent trials do not hold between them",
+        "digits/mlp: fixed is sampled iid, l2 adaptive; formulas for independent trials do not hold between "
+        "them",
         "digits/mlp/l2: TPESampler makes one search of 3 trials, replicated 1 time(s); to compare searches 5 "
         "are needed",
     )

@@ -47,7 +47,7 @@ def test_every_sampler_is_described_with_all_its_options(name: str) -> None:
     assert text.startswith(f"{name}(")
     assert ", Optuna " in text
     assert " at 0x" not in text, "an address would make the plan another one in every process"
-    assert "seed" not in text
+    assert "seed=" not in text
 
 
 def test_a_description_holds_what_was_asked_for_and_the_defaults() -> None:
@@ -87,14 +87,18 @@ def test_large_seeds_are_taken() -> None:
 
 
 def adaptive() -> list[str]:
-    return [name for name in sampler_names() if sampling_of(name) == "adaptive"]
+    """GPSampler is left out where many points are asked for: each takes it a second."""
+    return [name for name in sampler_names() if sampling_of(name) == "adaptive" and name != "GPSampler"]
 
 
 def searched(name: str, scores: list[float | None]) -> list[list[dict[str, Scalar]]]:
     """Rounds of four under fixed scores."""
     space: Space = {"rate": Float(0, 1), "units": Int(4, 64)}
-    options = {"n_startup_trials": 2} if name in ("TPESampler", "GPSampler", "CmaEsSampler") else {}
-    options |= {"population_size": 4} if name.startswith("NSGA") else {}
+    options: dict[str, object] = {}
+    if name in ("TPESampler", "CmaEsSampler"):
+        options = {"n_startup_trials": 2}
+    elif name.startswith("NSGA"):
+        options = {"population_size": 4}
     search = Search(space, make_sampler(name, options, 3))
     rounds = []
     for start in range(0, len(scores), 4):
@@ -104,7 +108,7 @@ def searched(name: str, scores: list[float | None]) -> list[list[dict[str, Scala
     return [*rounds, search.ask(4)]
 
 
-_SCORES = [0.1, None, 0.9, 0.5, 0.2, 0.3, None, 0.4]
+_SCORES = [0.1, None, 0.9, 0.5, 0.2, 0.3, None, 0.4, 0.6, 0.7, 0.65, 0.1, 0.8, 0.2, 0.3, 0.4]
 
 
 @pytest.mark.parametrize("name", adaptive())
@@ -112,22 +116,25 @@ def test_the_same_scores_give_the_same_search(name: str) -> None:
     assert searched(name, _SCORES) == searched(name, _SCORES)
 
 
-@pytest.mark.parametrize("name", ["TPESampler", "GPSampler", "CmaEsSampler"])
+@pytest.mark.parametrize("name", adaptive())
 def test_other_scores_give_another_search(name: str) -> None:
-    rounds, others = searched(name, _SCORES), searched(name, [0.9, None, 0.1, 0.2, 0.6, 0.1, None, 0.05])
-    assert rounds[0] == others[0], "nothing was told before the first round"
-    assert rounds[2] != others[2]
+    others = [score and 1 - score for score in _SCORES]
+    first, second = searched(name, _SCORES), searched(name, others)
+    assert first[0] == second[0], "nothing was told before the first round"
+    assert first[-1] != second[-1]
 
 
-def test_a_round_of_failures_ends_no_search() -> None:
-    for name in adaptive():
-        assert len(searched(name, [None] * 8)) == 3
+@pytest.mark.parametrize("name", adaptive())
+def test_a_round_of_failures_ends_no_search(name: str) -> None:
+    assert len(searched(name, [None] * 8)) == 3
 
 
 def test_better_is_higher() -> None:
-    search = Search({"rate": Float(0, 1)}, make_sampler("TPESampler", {"n_startup_trials": 4}, 0))
-    for _ in range(10):
-        points = search.ask(4)
-        search.tell([float(point["rate"]) for point in points])
-    late = [float(point["rate"]) for point in search.ask(4)]
-    assert min(late) > 0.5
+    def last_points(sign: int) -> float:
+        search = Search({"rate": Float(-1, 1)}, make_sampler("TPESampler", {"n_startup_trials": 4}, 0))
+        for _ in range(10):
+            points = [float(point["rate"]) for point in search.ask(4)]
+            search.tell([sign * point for point in points])
+        return sum(points) / len(points)
+
+    assert last_points(-1) < -0.2 < 0.2 < last_points(1)

@@ -93,7 +93,7 @@ def test_shipped_studies_are_sound(name: str) -> None:
         (
             "training.optimizer.options",
             {"eps": float("nan")},
-            "training.optimizer.options: finite numbers, words, lists and fields are allowed, found {'eps': n",
+            "training.optimizer.options: finite numbers, words, lists and fields are allowed, found {'eps'",
         ),
         ("training.optimizer.learning_rate", 0, "training.optimizer.learning_rate: input should be greater"),
         ("training.validation_fraction", 1.0, "training.validation_fraction: input should be less than 1"),
