@@ -185,16 +185,11 @@ class _Training:
             receipt = surgery.apply(self.network, self.optimizer, on_network, self.example)
             account = {what: found for what, found in asdict(receipt).items() if found}
             self.journal.events.append(Event(self.epoch, self.step, account))
-            self._check_alive()
+            if receipt.emptied:
+                dead = ", ".join(receipt.emptied)
+                raise TrialEndedError("collapsed", f"{dead} lost its last unit in epoch {self.epoch}")
             self._structure_changed()
         return ended
-
-    def _check_alive(self) -> None:
-        for layer in self.job.cell.architecture.sized_layers:
-            weight = self.network.get_submodule(layer).weight
-            assert isinstance(weight, Tensor)
-            if len(weight) == 0:
-                raise TrialEndedError("collapsed", f"{layer} lost its last unit in epoch {self.epoch}")
 
     def _structure_changed(self) -> None:
         """Look again at what depends on the structure."""
