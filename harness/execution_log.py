@@ -39,7 +39,11 @@ class ExecutionLog:
 
     def lost_attempts(self) -> int:
         """Attempts that left no record: their worker died, or the run was stopped. Each was started again."""
-        return sum(count - 1 for count in self.starts().values())
+        lines = self.read()
+        finished = {(line["trial_id"], line["attempt"]) for line in lines if line["event"] == "finished"}
+        started = [(line["trial_id"], line["attempt"]) for line in lines if line["event"] == "started"]
+        latest = dict(started)  # it may be running, or be told by a record that the driver wrote
+        return sum(latest[trial] != number and (trial, number) not in finished for trial, number in started)
 
     def starts(self) -> dict[str, int]:
         """Trial id -> how often it was started."""
