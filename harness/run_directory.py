@@ -20,6 +20,11 @@ from harness.plan import Plan
 from harness.records import RecordStore
 
 
+_PARTIAL, _PROBE, _LOCK = "plan.partial", ".writable", ".lock"
+#: What a start that was killed may have left before the plan was whole.
+_OF_A_START = {_PARTIAL, _PROBE, _LOCK}
+
+
 class DirectoryError(ValueError):
     """A run directory cannot be used; the message says why and what to do."""
 
@@ -54,19 +59,19 @@ class RunDirectory:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            probe = self.path / ".writable"
+            probe = self.path / _PROBE
             probe.write_text("")
-            probe.unlink()
+            probe.unlink(missing_ok=True)  # two starts at once share it
         except OSError as error:
             raise DirectoryError(
                 f"{self.path} cannot be written ({error.strerror}); choose another with --out"
             ) from error
         if self.plan_file.exists():
             self._check_same(plan)
-        elif any(self.path.iterdir()):
+        elif any(path.name not in _OF_A_START for path in self.path.iterdir()):
             raise DirectoryError(f"{self.path} holds files but no plan.json; choose another with --out")
         else:
-            partial = self.plan_file.with_suffix(".partial")
+            partial = self.path / _PARTIAL
             partial.write_text(json.dumps(plan.to_json(), indent=1), encoding="utf-8")
             partial.replace(self.plan_file)
 
@@ -78,7 +83,8 @@ class RunDirectory:
             raise DirectoryError(f"{self.path} is not a run directory: it holds no plan.json") from error
         except (OSError, ValueError) as error:
             raise DirectoryError(f"{self.plan_file} cannot be read: {error}") from error
-        if not isinstance(plan, dict) or "study" not in plan:
+        parts = ("study", "arms", "data")
+        if not isinstance(plan, dict) or not all(isinstance(plan.get(part), dict) for part in parts):
             raise DirectoryError(f"{self.plan_file} is not a plan")
         return plan
 
@@ -89,7 +95,7 @@ class RunDirectory:
         Raises:
             DirectoryError: if another process holds it.
         """
-        with open(self.path / ".lock", "a+", encoding="utf-8") as lock:
+        with open(self.path / _LOCK, "a+", encoding="utf-8") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
