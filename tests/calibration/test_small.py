@@ -1,0 +1,106 @@
+"""The calibration in small: a few hundred studies a bar, so each bar is held with some slack.
+
+The seed is fixed once for all bars. `make calibrate` runs the full size without slack.
+"""
+
+import numpy as np
+import pytest
+
+from reports.results import Contrast
+from reports.savings import EVEN
+from tests.calibration import claims, exact, intervals, tests_of_arms
+from tests.calibration.rows import Row
+from tests.calibration.worlds import D1, D2, D3, D4, NEAR, WORLDS, World
+from tests.reports.tables import arm, judged, table
+
+SEED = 7
+SLACK = 0.04
+
+
+def hold(*rows: Row, slack: float = SLACK) -> None:
+    broken = [str(row) for row in rows if not row.holds(slack)]
+    assert not broken, "\n".join(broken)
+
+
+def test_bar_1_error_rate_of_the_default_test() -> None:
+    rows = [tests_of_arms.equal_arms(world, (20, 20), 200, SEED) for world in WORLDS]
+    hold(*rows, slack=0.0)  # these bounds know the number of studies
+    pooled = tests_of_arms.pooled(rows)
+    hold(pooled, slack=0.02)
+
+
+@pytest.mark.parametrize("sizes", [(50, 20), (20, 50)])
+def test_bar_2_unequal_spread_and_the_control_that_must_fail(sizes: tuple[int, int]) -> None:
+    hold(*tests_of_arms.unequal_spread(sizes, 300, SEED))
+
+
+@pytest.mark.parametrize("world", WORLDS, ids=lambda world: world.name)
+def test_bars_3_and_7b_best_of_n(world: World) -> None:
+    hold(*intervals.best_of_n(world, 50, (3, 5, 10), 250, SEED))
+
+
+def test_bar_4_cost_to_target() -> None:
+    hold(
+        *(
+            intervals.cost_ratios(rates, trials, 1_000, SEED)
+            for rates in intervals.RATES
+            for trials in (20, 50)
+        )
+    )
+
+
+def test_bar_5_and_7b_matched_trials_and_power() -> None:
+    hold(*claims.matching(NEAR, 10, 100, 250, SEED), slack=0.06)  # a power near 1/2 is noisier than a level
+    hold(*claims.matching(NEAR, 5, 50, 250, SEED))
+    hold(*claims.equal_arms(D1, 5, 50, 250, SEED), *claims.equal_arms(D3, 10, 50, 250, SEED))
+
+
+def test_bar_6_non_inferiority() -> None:
+    hold(
+        claims.non_inferiority(D1, 0.0025, 5, 50, 300, SEED),
+        claims.non_inferiority(D3, 0.01, 5, 50, 300, SEED),
+    )
+
+
+@pytest.mark.parametrize("in_trials", [True, False])
+def test_bar_7_whole_reports(in_trials: bool) -> None:
+    hold(claims.whole_reports(50, 5, in_trials, 250, SEED))
+
+
+def test_bar_8_pooling() -> None:
+    for cells in (3, 6):
+        hold(*intervals.pooling(cells, 0.3, 1_000, SEED))
+
+
+def test_bar_9_adaptive_searches() -> None:
+    hold(*tests_of_arms.adaptive(300, SEED))
+
+
+def test_bar_10_exact() -> None:
+    hold(*exact.largest_error(20, SEED), slack=0.0)
+
+
+def test_further_intervals() -> None:
+    hold(
+        intervals.medians(D4, 50, 5, 300, SEED),
+        intervals.win(D2, 50, 5, 5, 200, SEED),
+        intervals.hypervolumes(50, 5, 200, SEED),
+    )
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_shortcut_of_bar_7_gives_the_reports_own_claims(seed: int) -> None:
+    """Whole studies through `analyse` and through the vectorised rules: the same claims."""
+    drawn = claims.drawn_table(seed, 50, NEAR)
+    frame = table(*(arm(method, v, test=t, dataset=cell) for cell, method, v, t in drawn))
+    results = judged(frame, n=5, margin=0.0, failed_score=0.0)
+    contrasts: list[Contrast] = [contrast for cell in results.cells for contrast in cell.contrasts]
+    gaps = [claims.gap_of(drawn[2 * i], drawn[2 * i + 1], 5) for i in range(6)]
+    kinds = claims.claims(gaps, [EVEN] * 6)[0]
+    names = {1: "saves", -1: "costs more", -2: "worse"}
+    for contrast, kind in zip(contrasts, kinds, strict=True):
+        if kind:
+            assert contrast.verdict.kind == names[int(kind)]
+        else:
+            assert contrast.verdict.kind not in names.values()
+    assert np.any(kinds == 1) or seed != 0  # at least one of the studies has something to find
