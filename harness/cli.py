@@ -137,7 +137,9 @@ def export(
     try:
         table.to_csv(path, index=False) if format is TableFormat.csv else table.to_parquet(path, index=False)
     except OSError as error:
-        raise typer.BadParameter(f"{path} cannot be written: {error.strerror}") from error
+        from harness.run_directory import DirectoryError
+
+        raise DirectoryError(f"--out: {path} cannot be written ({error.strerror or error})") from error
     print(path)
 
 
@@ -165,8 +167,10 @@ def _console() -> Console:
 
 def _data_root(given: Path | None) -> Path | None:
     if given is not None and not given.is_dir():
-        raise typer.BadParameter(f"--data: {given} is not a folder")
-    if given is None and "HARNESS_DATA" in os.environ:
+        from harness.datasets.base import DataError
+
+        raise DataError(f"--data: {given} is not a folder")
+    if given is None and os.environ.get("HARNESS_DATA"):
         return Path(os.environ["HARNESS_DATA"]).resolve()
     return given and given.resolve()
 
