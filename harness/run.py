@@ -11,7 +11,7 @@ from rich.console import Console
 
 from harness.datasets import prepare
 from harness.dealing import Dealer
-from harness.executors.base import Executor
+from harness.executors.base import Executor, ExecutorError, ResourcesError
 from harness.plan import Plan
 from harness.planning import make_plan
 from harness.progress import Progress
@@ -61,7 +61,21 @@ def run_study(request: RunRequest, console: Console) -> RunResult:
     plan = plan_study(request.source, request.data_root)
     # Absolute, because workers run in folders of their own.
     directory = RunDirectory((request.out or Path("runs") / plan.study.name).resolve())
+    is_new = not directory.plan_file.exists()
     directory.open_for(plan)
+    try:
+        return _run_into(directory, plan, request, console, deadline)
+    except ExecutorError as error:
+        if is_new:
+            directory.remove_unused()
+        if isinstance(error, ResourcesError):
+            raise ExecutorError(f"{find_study(request.source)}: {error}") from error
+        raise
+
+
+def _run_into(
+    directory: RunDirectory, plan: Plan, request: RunRequest, console: Console, deadline: float | None
+) -> RunResult:
     with directory.locked():
         for warning in plan.warnings:
             console.print(f"Note: {warning}", markup=False)

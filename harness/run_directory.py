@@ -10,7 +10,7 @@ report/       written at the end of every run
 import fcntl
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,6 +103,14 @@ class RunDirectory:
                     f"{self.path} is in use by another `harness run`; choose another with --out"
                 ) from error
             yield
+
+    def remove_unused(self) -> None:
+        """Take a directory away in which nothing was ever begun."""
+        with suppress(OSError):
+            if not self.log.read() and not any(self.store.folder.glob("*")):
+                self.plan_file.unlink()
+                (self.path / _LOCK).unlink()
+                self.path.rmdir()
 
     def in_use(self) -> bool:
         """Whether a driver holds the directory now."""

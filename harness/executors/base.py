@@ -11,6 +11,10 @@ class ExecutorError(RuntimeError):
     """An executor cannot start or go on; the message says why and what to do."""
 
 
+class ResourcesError(ExecutorError):
+    """A trial is given more than there is; the message begins with the study's field."""
+
+
 class Executor(Protocol):
     """Where trials run."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from harness.dealing import Dealer
-from harness.executors.base import ExecutorError
+from harness.executors.base import ResourcesError
 from harness.plan import Plan
 from harness.records import Record
 from harness.run_directory import RunDirectory
@@ -29,7 +29,7 @@ class InlineExecutor:
         """See `Executor.run`. An interrupted trial leaves no record and runs again."""
         gpus = self.plan.study.resources.gpus
         if gpus and not torch.cuda.is_available():
-            raise ExecutorError(
+            raise ResourcesError(
                 f"resources.gpus: {gpus:g} GPU is asked for each trial, and this machine has none that torch "
                 "can use; write 0 to run on the CPU"
             )

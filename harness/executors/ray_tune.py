@@ -29,7 +29,7 @@ from ray import tune
 from ray.tune.search import Searcher
 
 from harness.dealing import Bundle, Dealer, Task
-from harness.executors.base import ExecutorError
+from harness.executors.base import ExecutorError, ResourcesError
 from harness.giving_up import give_up
 from harness.plan import Plan, Trial
 from harness.records import Record
@@ -86,6 +86,7 @@ def connected(
     Raises:
         ExecutorError: if the address does not answer, or the cluster lacks what a trial is given.
     """
+    address = address or os.environ.get("RAY_ADDRESS") or None  # which Ray's own job commands set
     if address is not None:
         _check_answers(address)
     logging.getLogger("ray").setLevel(logging.ERROR)
@@ -123,14 +124,14 @@ def _check_answers(address: str) -> None:
 
 
 def _count_workers(plan: Plan) -> int:
-    """How many trials the cluster can run at once. Raises ExecutorError if not even one."""
+    """How many trials the cluster can run at once. Raises ResourcesError if not even one."""
     resources, cluster = plan.study.resources, ray.cluster_resources()
     counts = []
     for name, kind, asked in (("cpus", "CPU", resources.cpus), ("gpus", "GPU", resources.gpus)):
         if asked:
             has = cluster.get(kind, 0)
             if has < asked:
-                raise ExecutorError(
+                raise ResourcesError(
                     f"resources.{name}: {asked:g} {kind} is asked for each trial, and the cluster has {has:g}"
                 )
             counts.append(int(has / asked + 1e-9))
