@@ -19,7 +19,6 @@ from harness.execution_log import ExecutionLog
 from harness.plan import Plan
 from harness.records import RecordStore
 
-
 _PARTIAL, _PROBE, _LOCK = "plan.partial", ".writable", ".lock"
 #: What a start that was killed may have left before the plan was whole.
 _OF_A_START = {_PARTIAL, _PROBE, _LOCK}
