@@ -51,13 +51,14 @@ def main() -> None:
     """Entry point: runs the command, turns what a user can mend into one sentence and exit code 2."""
     from harness.datasets.base import DataError
     from harness.executors.base import ExecutorError
+    from harness.extraction.errors import ExtractionError
     from harness.run_directory import DirectoryError
     from harness.study import StudyError
     from reports.errors import TableError
 
     try:
         app(standalone_mode=True)
-    except (StudyError, DataError, DirectoryError, ExecutorError, TableError) as error:
+    except (StudyError, DataError, DirectoryError, ExecutorError, ExtractionError, TableError) as error:
         print(error, file=sys.stderr)
         sys.exit(2)
 
@@ -141,6 +142,31 @@ def export(
 
         raise DirectoryError(f"--out: {path} cannot be written ({error.strerror or error})") from error
     print(path)
+
+
+@app.command()
+def extract(
+    directory: RunArgument,
+    trial: Annotated[
+        str,
+        typer.Argument(
+            help="A trial's id, the beginning of one, `best` (by validation score) or `best:METHOD`."
+        ),
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write; DIRECTORY/extracted/ID unless given.")
+    ] = None,
+    data: DataOption = None,
+    plugin: Annotated[
+        list[Path] | None, typer.Option(help="A plug-in file of the study; may be given several times.")
+    ] = None,
+) -> None:
+    """Take a trial's network along: trained again as recorded, gates folded, written for use elsewhere."""
+    from harness.extraction.extract import ExtractionRequest, extract_network
+    from harness.extraction.view import ExtractionView
+
+    request = ExtractionRequest(directory, trial, out, _data_root(data), tuple(plugin or ()))
+    extract_network(request, ExtractionView(_console()))
 
 
 @app.command()

@@ -1,0 +1,74 @@
+"""architecture.json: all that rebuilds an extracted network, and what it needs to be fed."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from harness.datasets.base import Normalisation
+from harness.extraction.errors import ExtractionError
+
+FILE = "architecture.json"
+WEIGHTS = "model.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """An extracted network.
+
+    family, options: the architecture, as the registry of the harness knows it.
+    plugins: file name -> SHA-256 of the plug-in files that define the family; none if it ships or comes from
+        an installed package.
+    example_shape: of one example, without the batch axis. outputs: length of the output, one logit a class.
+    sizes: sized layer -> units.
+    normalisation: the network takes (x - mean) / std, one number for each entry of the axis after the batch,
+        where x are the values of the source: 0 to 255 for images.
+    val_score, test_score: accuracy of this very network.
+    """
+
+    study: str
+    trial_id: str
+    arm: str
+    family: str
+    options: dict[str, Any]
+    plugins: dict[str, str]
+    example_shape: tuple[int, ...]
+    outputs: int
+    classes: int
+    sizes: dict[str, int]
+    normalisation: Normalisation
+    selected_epoch: int
+    val_score: float
+    test_score: float
+    schema_version: Literal[1] = 1
+
+
+_DESCRIPTIONS = TypeAdapter(Description)
+
+
+def write_description(folder: Path, description: Description) -> None:
+    """Write architecture.json into a folder."""
+    fields = {"schema_version": description.schema_version} | asdict(description)
+    (folder / FILE).write_text(json.dumps(fields, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def read_description(folder: Path) -> Description:
+    """Read a folder's architecture.json. Raises ExtractionError."""
+    path = folder / FILE
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise ExtractionError(f"{folder} holds no extracted network: there is no {FILE}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ExtractionError(f"{path} cannot be read: {error}") from error
+    try:
+        return _DESCRIPTIONS.validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(step) for step in first["loc"]) or "the file"
+        raise ExtractionError(
+            f"{path}: {where}: {first['msg'][0].lower()}{first['msg'][1:]}; another version wrote this file, "
+            "or it was changed"
+        ) from error

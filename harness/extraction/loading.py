@@ -1,0 +1,54 @@
+"""Rebuilds an extracted network from its folder: from a description and plain numbers, without pickle."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.extraction.description import WEIGHTS, read_description
+from harness.extraction.errors import ExtractionError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def load(folder: Path | str, *, raw: bool = False, plugins: Sequence[Path | str] = ()) -> "nn.Module":
+    """Rebuild the network that `harness extract` wrote.
+
+    Args:
+        folder: where it lies.
+        raw: the network takes values as the data's source holds them (images: 0 to 255) and normalises them
+            itself; otherwise it takes normalised ones.
+        plugins: the plug-in files that define its architecture, if any do.
+
+    Returns:
+        A plain module on the CPU, in evaluation mode, that maps [batch, *example_shape] to
+        [batch, outputs]. Torch's global generator is left as it is.
+
+    Raises:
+        ExtractionError: if something is missing, damaged or changed, in one sentence.
+    """
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_model
+
+    from harness.extraction.normaliser import Normalise
+    from harness.extraction.plugins import matching_plugins
+    from harness.registry import make_architecture
+
+    folder = Path(folder)
+    about = read_description(folder)
+    matching_plugins(
+        about.plugins, [Path(plugin) for plugin in plugins], whose="this network", where="`plugins`"
+    )
+    try:
+        architecture = make_architecture(about.family, about.options)
+        with torch.random.fork_rng(devices=[]):
+            network = architecture.build(about.example_shape, about.outputs, about.sizes)
+        load_model(network, folder / WEIGHTS)
+    except (ValueError, KeyError, RuntimeError, OSError, SafetensorError) as error:
+        reason = " ".join(str(error).split())
+        raise ExtractionError(f"{folder}: the network cannot be rebuilt: {reason}") from error
+    network.eval()
+    if not raw:
+        return network
+    return torch.nn.Sequential(Normalise(about.normalisation, len(about.example_shape)), network).eval()

@@ -1,0 +1,70 @@
+"""From a run's plan.json and a record back to the plan and the trial, or a sentence on what has changed."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from harness.datasets import DatasetFacts, DatasetSpec, prepare
+from harness.extraction.errors import ExtractionError
+from harness.extraction.plugins import matching_plugins
+from harness.plan import Plan, Trial
+from harness.planning import plan_arms
+from harness.records import Record
+from harness.run_directory import RunDirectory
+from harness.study import Study
+
+
+def replan(
+    directory: RunDirectory, record: Record, data_root: Path | None, plugins: Sequence[Path]
+) -> tuple[Plan, Trial]:
+    """The plan a record's trial belongs to, and the trial.
+
+    A trial's id is the hash of all that defines it, so equal ids prove that study, data, plug-ins, parameters
+    and seeds are those of the record. Only the trial's own data set is looked at; the others may be gone.
+
+    Args:
+        plugins: the plug-in files of the study; plans know their names and contents, not where they lie.
+
+    Raises:
+        DirectoryError, DataError, StudyError: from the parts.
+        ExtractionError: if plug-ins, data or study are not those of the run, in one sentence.
+    """
+    written = directory.read_plan()
+    paths = matching_plugins(written["plugins"], plugins, whose="the study of this run", where="--plugin")
+    try:
+        study = Study.model_validate(written["study"] | {"plugins": [str(path) for path in paths]})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(step) for step in first["loc"])
+        raise ExtractionError(
+            f"{directory.plan_file}: study.{where}: {first['msg']}; another version wrote this plan"
+        ) from error
+    dataset = written["arms"][record.arm]["dataset"]
+
+    def facts(spec: DatasetSpec) -> DatasetFacts:
+        return prepare(spec, data_root) if spec.name == dataset else _facts(written["data"][spec.name])
+
+    plan = plan_arms(study, str(directory.plan_file), facts)
+    _check_data(directory, plan.facts[dataset], _facts(written["data"][dataset]))
+    trial = plan.make_trial(plan.arms[record.arm], record.replicate, record.index, record.params)
+    if trial.id != record.trial_id:
+        raise ExtractionError(
+            f"trial {record.trial_id}: study, parameters and seeds now give the id {trial.id}: the record or "
+            f"{directory.plan_file} was changed, or another version of the harness wrote them"
+        )
+    return plan, trial
+
+
+def _facts(written: Mapping[str, Any]) -> DatasetFacts:
+    return DatasetFacts(**{**written, "example_shape": tuple(written["example_shape"])})
+
+
+def _check_data(directory: RunDirectory, found: DatasetFacts, planned: DatasetFacts) -> None:
+    if found != planned:
+        raise ExtractionError(
+            f"data set {planned.name!r} is not the one of the run: its fingerprint is "
+            f"{found.fingerprint[:12]}..., {directory.plan_file} has {planned.fingerprint[:12]}...; name the "
+            "folder of the run's data with --data"
+        )
