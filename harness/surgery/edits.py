@@ -19,8 +19,9 @@ class Remove:
     why. A unit that still varies is removed as if it were held at zero, normalisation included.
 
     layer: path of the module that produces the units; a normalisation or gate behind it names the same
-    units; of an attention, units are heads. units: their indices as the layer is now. exact: leave units
-    that still vary in place, e.g. where a layer on the same residual sum is alive; the receipt names them.
+    units; of an attention, units are heads. units: their indices as the layer is now; removals that follow
+    each other count as one, so that two layers of one residual sum can both name a unit. exact: leave units
+    that still vary in place, e.g. where another layer of the sum is alive; the receipt names them.
     """
 
     layer: str

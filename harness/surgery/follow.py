@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -54,7 +53,7 @@ def check_plain(network: nn.Module, example: Tensor) -> None:
         kind = _WRAPPERS.get(type(module).__name__)
         if kind is not None:
             raise SurgeryError(
-                f"The module {path or 'at the root'!r} is {kind}; give the plain network inside to surgery."
+                f"The module at {path or 'the root'} is {kind}; give the plain network inside to surgery."
             )
     devices = {str(tensor.device) for tensor in network.parameters()} - {str(example.device)}
     if devices:
@@ -67,7 +66,8 @@ def check_plain(network: nn.Module, example: Tensor) -> None:
 def _run(tracer: Tracer, network: nn.Module, example: Tensor) -> None:
     tracer.receive(example)
     try:
-        with torch.no_grad(), tracer:
+        # With gradients on, the graph behind the output shows functions that have a gradient of their own.
+        with torch.enable_grad(), tracer:
             output = network(example)
     except SurgeryError:
         raise
@@ -75,8 +75,26 @@ def _run(tracer: Tracer, network: nn.Module, example: Tensor) -> None:
         raise SurgeryError(
             f"The network does not run on an example of shape {tuple(example.shape)}: {error}"
         ) from error
+    _check_gradients(leaves(output))
     for tensor in leaves(output):
         tracer.freeze(tracer.mark(tensor), "belongs to the network's output")
+
+
+def _check_gradients(outputs: list[Tensor]) -> None:
+    """Refuse networks with gradients of their own making, which may hold sizes that no edit could reach."""
+    waiting = [tensor.grad_fn for tensor in outputs if tensor.grad_fn is not None]
+    seen = set(waiting)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(cast(object, node), torch.autograd.function.BackwardCFunction):
+            name = type(node).__name__.removesuffix("Backward")
+            raise SurgeryError(
+                f"The network uses the autograd function {name!r}, whose gradient surgery cannot see into; "
+                "only networks made of PyTorch's own operations can be followed."
+            )
+        fresh = {after for after, _ in node.next_functions if after is not None} - seen
+        seen |= fresh
+        waiting.extend(fresh)
 
 
 def _declare(tracer: Tracer, network: nn.Module) -> None:
@@ -89,14 +107,26 @@ def _declare(tracer: Tracer, network: nn.Module) -> None:
             own = [tracer.labels(name, 0) for name in names if name in tracer.tensors]
             for labels in own[1:]:
                 tracer.coupling.unite(own[0], labels)
-        if isinstance(module, nn.MultiheadAttention) and prefix + "in_proj_weight" in tracer.tensors:
-            rows = tracer.labels(prefix + "in_proj_weight", 0).reshape(3, module.num_heads, -1)
-            tracer.coupling.unite(rows, rows[:1, :, :1])
+        if isinstance(module, nn.MultiheadAttention):
+            _declare_heads(tracer, prefix, module)
     for path, tensor in tracer.tensors.items():
         masked = path.removesuffix(MASK_SUFFIX)
         if masked != path and masked in tracer.tensors and tracer.tensors[masked].shape == tensor.shape:
             for axis in range(tensor.dim()):
                 tracer.coupling.unite(tracer.labels(path, axis), tracer.labels(masked, axis))
+
+
+def _declare_heads(tracer: Tracer, prefix: str, module: nn.MultiheadAttention) -> None:
+    """A head's rows for queries, keys and values go together."""
+    if cast(Tensor | None, module.in_proj_weight) is not None:
+        rows = tracer.labels(prefix + "in_proj_weight", 0).reshape(3, module.num_heads, -1)
+        tracer.coupling.unite(rows, rows[:1, :, :1])
+        if module.bias_k is not None or module.add_zero_attn:
+            tracer.coupling.freeze(rows.reshape(-1), "attends to extra positions of fixed size")
+        return
+    for name in ("q_proj_weight", "k_proj_weight", "v_proj_weight"):
+        reason = "projects queries, keys and values of different widths"
+        tracer.coupling.freeze(tracer.labels(prefix + name, 0), reason)
 
 
 @contextmanager
@@ -125,13 +155,3 @@ def twice(example: Tensor) -> Tensor:
     if example.shape[0] > 1:
         return example
     return torch.cat([example, -example if example.is_floating_point() else example])
-
-
-def same_partition(first: Any, second: Any) -> bool:
-    """Whether two arrays of class names of one length describe the same classes."""
-    if len(first) != len(second):
-        return False
-    _, left = np.unique(first, return_inverse=True)
-    _, right = np.unique(second, return_inverse=True)
-    pairs = np.unique(np.stack([left, right]), axis=1).shape[1]
-    return bool(pairs == left.max(initial=-1) + 1 == right.max(initial=-1) + 1)

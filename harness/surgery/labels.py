@@ -38,9 +38,20 @@ class Coupling:
         roots = parent[labels]
         while True:
             above = parent[roots]
-            if np.array_equal(above, roots):
+            if (above == roots).all():
                 return roots
             roots = above
+
+    def classes(self) -> Labels:
+        """The class of every label, by its root; the parents are made to point there at once."""
+        self._parent[: self._size] = self.roots(np.arange(self._size, dtype=np.int64))
+        return self._parent[: self._size]
+
+    def members(self, roots: Labels) -> npt.NDArray[np.bool_]:
+        """[labels]: whether each label belongs to one of these classes."""
+        chosen = np.zeros(self._size, dtype=np.bool_)
+        chosen[roots] = True
+        return chosen[self.classes()]
 
     def unite(self, first: Labels, second: Labels) -> None:
         """Put first[i] and second[i] into one class, for every i (arrays of equal or broadcastable shape)."""

@@ -63,7 +63,8 @@ class Mark:
 
     planes: axis -> plane. signal: whether the tensor depends on the network's input. source: path of the
     parameter that a tensor made of weights stands for (itself, transposed or scaled). scaled_by: paths of
-    the parameters that scale it. read: number of the layer that has just made this signal, or None.
+    the parameters that scale it. read: number of the reading that has just made this signal, or None. maker:
+    the layer that has just made it, or None.
     """
 
     planes: dict[int, Plane] = field(default_factory=dict)
@@ -71,6 +72,7 @@ class Mark:
     source: str | None = None
     scaled_by: tuple[str, ...] = ()
     read: int | None = None
+    maker: str | None = None
 
 
 @dataclass(slots=True)

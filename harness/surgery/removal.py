@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from harness.surgery.draft import Draft
 from harness.surgery.edits import Remove
-from harness.surgery.follow import follow, same_partition
+from harness.surgery.follow import follow
 from harness.surgery.labels import Labels
 from harness.surgery.resize import fit_attributes
 from harness.surgery.silence import Fold, contribution, judge
@@ -29,7 +29,7 @@ class Removal:
 
 
 def plan_removal(tracer: Tracer, network: nn.Module, edits: Sequence[Remove]) -> Removal:
-    """Decide what a series of `Remove`, each counting on the ones before it, takes out.
+    """Decide what a series of `Remove` takes out, all of them speaking of the network as it is now.
 
     Raises:
         SurgeryError: for a layer or unit that does not exist.
@@ -39,15 +39,14 @@ def plan_removal(tracer: Tracer, network: nn.Module, edits: Sequence[Remove]) ->
     refused: dict[str, str] = {}
     for edit in edits:
         classes = tracer.coupling.roots(unit_labels(tracer, network, edit.layer))
-        present = classes[~np.isin(classes, list(asked))]
-        for root in chosen(present, edit.layer, edit.units).tolist():
+        for root in chosen(classes, edit.layer, edit.units).tolist():
             if root in frozen:
                 refused[edit.layer] = frozen[root]
             else:
                 exact = asked.get(root, (edit.layer, True))[1] and edit.exact
                 asked[root] = (edit.layer, exact)
     going, folds = _settle(tracer, network, asked, refused)
-    removed, emptied = _losses(tracer, going)
+    removed, emptied = _losses(tracer, network, going)
     return Removal(going, folds, removed, refused, emptied)
 
 
@@ -69,14 +68,14 @@ def _settle(
         for root, reason in stay.items():
             refused[asked.pop(root)[0]] = reason
         forced = (forced | fresh) & asked.keys()
-        every = tracer.coupling.roots(np.arange(len(tracer.coupling)))
-        held = np.isin(every, list(forced)) if forced else None
+        held = tracer.coupling.members(np.array(sorted(forced), dtype=np.int64)) if forced else None
 
 
-def _losses(tracer: Tracer, going: Labels) -> tuple[dict[str, int], tuple[str, ...]]:
+def _losses(tracer: Tracer, network: nn.Module, going: Labels) -> tuple[dict[str, int], tuple[str, ...]]:
     removed, emptied = {}, []
-    for layer, (path, axis) in tracer.producers.items():
-        gone = np.isin(tracer.coupling.roots(tracer.labels(path, axis)), going)
+    members = tracer.coupling.members(going)
+    for layer in tracer.producers:
+        gone = members[unit_labels(tracer, network, layer)]
         if gone.any():
             removed[layer] = int(gone.sum())
         if gone.all() and len(gone):
@@ -88,8 +87,7 @@ def cut(draft: Draft, tracer: Tracer, removal: Removal) -> None:
     """Fold constants and slice every tensor, mask and module attribute."""
     for fold in removal.folds:
         _fold(draft, fold)
-    every = tracer.coupling.roots(np.arange(len(tracer.coupling)))
-    gone = np.isin(every, removal.roots)
+    gone = tracer.coupling.members(removal.roots)
     touched: dict[str, None] = {}
     for path, starts in tracer.starts.items():
         keep: dict[int, Tensor] = {}
@@ -159,10 +157,13 @@ def differing(removal: Removal) -> dict[str, bool]:
 def verified(tracer: Tracer, removal: Removal, network: nn.Module, example: Tensor) -> bool:
     """Whether a network that has been cut still couples what is left as it did before."""
     after = follow(network, example)
-    survivors, now = [], []
-    for path, starts in tracer.starts.items():
-        for axis, start in enumerate(starts):
-            own = tracer.coupling.roots(np.arange(start, start + tracer.tensors[path].shape[axis]))
-            survivors.append(own[~np.isin(own, removal.roots)])
-            now.append(after.coupling.roots(after.labels(path, axis)))
-    return same_partition(np.concatenate(survivors), np.concatenate(now))
+    own = [(path, axis) for path, starts in tracer.starts.items() for axis in range(len(starts))]
+    count = sum(sum(tracer.tensors[path].shape) for path in tracer.starts)
+    staying = ~tracer.coupling.members(removal.roots)[:count]
+    now = np.concatenate([after.labels(path, axis) for path, axis in own])
+    if len(now) != staying.sum():
+        return False
+    # A class is named by the first of its labels; which is the first does not change by a cut.
+    renamed = np.empty(count, dtype=np.int64)
+    renamed[staying] = now
+    return np.array_equal(renamed[tracer.coupling.classes()[:count][staying]], after.coupling.roots(now))

@@ -23,6 +23,10 @@ def reset(draft: Draft, tracer: Tracer, edit: Reset) -> int:
     if edit.layer not in tracer.producers:
         raise SurgeryError(f"The layer {edit.layer!r} has no incoming weights to reset.")
     path, axis = tracer.producers[edit.layer]
+    if len(labels) != tracer.tensors[path].shape[axis]:
+        raise SurgeryError(
+            f"The units of {edit.layer!r} are heads, which have no single row of weights to reset."
+        )
     rows = torch.from_numpy(positions)
     _put(draft, path, axis, rows, edit.weight)
     if edit.bias is not None:

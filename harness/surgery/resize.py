@@ -3,6 +3,7 @@
 from torch import nn
 
 from harness.surgery.draft import Draft
+from harness.surgery.heads import HeadAttention
 
 _CONVOLUTIONS = nn.Conv1d | nn.Conv2d | nn.Conv3d
 _TRANSPOSED = nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d
@@ -11,8 +12,15 @@ _TRANSPOSED = nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d
 def fit_attributes(draft: Draft, layer: str) -> None:
     """Make a module's numbers say what its tensors have become."""
     module = draft.network.get_submodule(layer)
+    if isinstance(module, nn.MultiheadAttention):
+        draft.exchange_module(layer, _lighter)
     for name, value in _sizes(module).items():
         draft.set_attribute(layer, name, value)
+
+
+def _lighter(module: nn.Module) -> nn.Module:
+    assert isinstance(module, nn.MultiheadAttention)
+    return HeadAttention.of(module)
 
 
 def _sizes(module: nn.Module) -> dict[str, int]:

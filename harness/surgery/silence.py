@@ -45,8 +45,8 @@ def judge(tracer: Tracer, network: nn.Module, roots: Labels, held: Held) -> Judg
         roots: the classes to be removed.
         held: labels to be taken as held at zero.
     """
-    every = tracer.coupling.roots(np.arange(len(tracer.coupling)))
-    gone = np.isin(every, roots)
+    every = tracer.coupling.classes()
+    gone = tracer.coupling.members(roots)
     readers: dict[str | None, int] = {}
     for read in tracer.reads:
         readers[read.weight] = readers.get(read.weight, 0) + 1

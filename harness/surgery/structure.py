@@ -34,13 +34,15 @@ class Group:
 class Structure:
     """The units of a network as it is now.
 
-    units: layer -> number of its units, for each layer that makes some. groups: coupled layers, in order of
-    execution. norms: layer -> normalisation that directly follows it. readers: layer -> layers that read
-    its units. parameters: of the whole network. reachable: how many of them belong to some unit that may
-    be removed.
+    units: layer -> number of its units, for each layer that makes some. classes: layer -> for each of its
+    units, the number of the class it belongs to, for batch normalisations too; units of one class go
+    together, wherever they are. groups: coupled layers, in order of execution. norms: layer ->
+    normalisation that directly follows it. readers: layer -> layers that read its units. parameters: of the
+    whole network. reachable: how many of them belong to some unit that may be removed.
     """
 
     units: Mapping[str, int]
+    classes: Mapping[str, tuple[int, ...]]
     groups: tuple[Group, ...]
     norms: Mapping[str, str]
     readers: Mapping[str, tuple[str, ...]]
@@ -76,19 +78,30 @@ def trace(network: nn.Module, example: Tensor) -> Structure:
             or the example does not fit it.
     """
     tracer = follow(network, example)
-    if tracer.rigid:
-        stands_removal(tracer, network, example)
+    stands_removal(tracer, network, example)
     labels = {layer: unit_labels(tracer, network, layer) for layer in tracer.producers}
     frozen = tracer.coupling.frozen()
     total, reachable = _reach(tracer, frozen)
     return Structure(
         units={layer: len(own) for layer, own in labels.items()},
+        classes=_classes(tracer, network),
         groups=_groups(tracer, labels, frozen),
         norms=dict(tracer.norms),
         readers=_readers(tracer, labels),
         parameters=total,
         reachable=reachable,
     )
+
+
+def _classes(tracer: Tracer, network: nn.Module) -> dict[str, tuple[int, ...]]:
+    """Classes of the units of every layer that makes some or normalises them one by one."""
+    layers = dict.fromkeys(tracer.producers)
+    for path, module in network.named_modules():
+        if isinstance(module, nn.modules.batchnorm._NormBase) and f"{path}.weight" in tracer.tensors:
+            layers[path] = None
+    return {
+        layer: tuple(tracer.coupling.roots(unit_labels(tracer, network, layer)).tolist()) for layer in layers
+    }
 
 
 def _groups(tracer: Tracer, labels: Mapping[str, Labels], frozen: Mapping[int, str]) -> tuple[Group, ...]:
@@ -127,19 +140,19 @@ def _reach(tracer: Tracer, frozen: Mapping[int, str]) -> tuple[int, int]:
 def _touched(tracer: Tracer, roots: Labels) -> list[tuple[int, int]]:
     """(size, entries that belong to the classes on some axis) of every parameter."""
     counts = []
+    members = tracer.coupling.members(roots)
     for path, tensor in tracer.tensors.items():
         if not isinstance(tensor, nn.Parameter):
             continue
         left = 1
         for axis in range(tensor.dim()):
-            own = tracer.coupling.roots(tracer.labels(path, axis))
-            left *= int((~np.isin(own, roots)).sum())
+            left *= int((~members[tracer.labels(path, axis)]).sum())
         counts.append((tensor.numel(), tensor.numel() - left))
     return counts
 
 
 def _readers(tracer: Tracer, labels: Mapping[str, Labels]) -> dict[str, tuple[str, ...]]:
-    every = tracer.coupling.roots(np.arange(len(tracer.coupling)))
+    every = tracer.coupling.classes()
     readers: dict[str, tuple[str, ...]] = {}
     for layer, own in labels.items():
         ours = np.unique(every[own])

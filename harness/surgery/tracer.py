@@ -62,7 +62,7 @@ class Tracer(TorchDispatchMode):
         reads: the layers that read units, in order of execution.
         producers: layer -> (path of its parameter, axis along which its units lie).
         norms: layer -> the normalisation that directly follows it.
-        rigid: whether a reshape was seen that may have been written for fixed sizes.
+        rigid: labels whose axis was reshaped or split, perhaps by code written for fixed sizes.
     """
 
     def __init__(self, network: nn.Module, rules: Mapping[str, Rule], pointwise: Rule) -> None:
@@ -77,7 +77,7 @@ class Tracer(TorchDispatchMode):
         self.reads: list[Read] = []
         self.producers: dict[str, tuple[str, int]] = {}
         self.norms: dict[str, str] = {}
-        self.rigid = False
+        self.rigid: list[Labels] = []
         self._owners: list[tuple[int, str, int]] = []
         for path, tensor in [*network.named_parameters(), *network.named_buffers()]:
             self._own(path, tensor)
@@ -128,26 +128,27 @@ class Tracer(TorchDispatchMode):
             if axes is None or axis in axes:
                 self.coupling.freeze(plane.labels, reason)
 
-    def produce(self, labels: Labels) -> None:
-        """Note that the axis of a parameter that these labels were made for makes units."""
+    def produce(self, labels: Labels) -> str:
+        """Note that the axis of a parameter that these labels were made for makes units; the layer's name."""
         path, axis = self.owner(int(labels[0]))
         layer = path.rpartition(".")[0]
-        if self.producers.setdefault(layer, (path, axis)) != (path, axis):
-            self.producers.setdefault(path, (path, axis))
+        if self.producers.setdefault(layer, (path, axis)) == (path, axis):
+            return layer
+        # A module that makes several kinds of units names each by its parameter.
+        self.producers.setdefault(path, (path, axis))
+        return path
 
-    def follow(self, read: int, plane: Plane, mean: str | None) -> None:
-        """Note that a normalisation is all that reads what a layer has made.
-
-        Args:
-            read: number of the layer among `reads`.
-            plane: the channels that are normalised.
-            mean: path of the running mean, or None if there is none.
-        """
-        if mean is not None:
+    def normalise(self, signal: Tensor, weight: str | None, mean: str | None) -> None:
+        """Note a normalisation that directly follows a layer, by the paths of its factor and running mean."""
+        mark = self.mark(signal)
+        norm = weight or mean
+        if norm is None or self.uses(signal) > 1:
+            return
+        if mark.maker is not None:
+            self.norms.setdefault(mark.maker, norm.rpartition(".")[0])
+        if mark.read is not None and not self.reads[mark.read].scaled:
             # A scaled weight adds its constant scaled; a bias of the layer is scaled alike, a mean is not.
-            self.reads[read].norm = None if self.reads[read].scaled else mean
-            layer = self.owner(int(plane.labels[0]))[0].rpartition(".")[0]
-            self.norms.setdefault(layer, mean.rpartition(".")[0])
+            self.reads[mark.read].norm = mean
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None

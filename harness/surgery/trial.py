@@ -20,11 +20,14 @@ def stands_removal(tracer: Tracer, network: nn.Module, example: Tensor) -> None:
     One class of units of each layer is taken out and put back: of all layers at once, and one by one only
     if that fails.
     """
+    if not tracer.rigid:
+        return
     frozen = tracer.coupling.frozen()
+    rigid = tracer.coupling.roots(np.concatenate(tracer.rigid))
     first: dict[str, int] = {}
     for layer, place in tracer.producers.items():
         roots = np.unique(tracer.coupling.roots(tracer.labels(*place)))
-        free = [root for root in roots.tolist() if root not in frozen]
+        free = [root for root in np.intersect1d(roots, rigid).tolist() if root not in frozen]
         if len(roots) > 1 and free:
             first[layer] = free[0]
     if _survives(tracer, network, example, list(first.values())):

@@ -26,6 +26,7 @@ def widen(draft: Draft, tracer: Tracer, edit: Widen) -> int:
     """
     labels = unit_labels(tracer, draft.network, edit.layer)
     classes = tracer.coupling.roots(labels)
+    members = tracer.coupling.members(classes)
     _check(tracer, edit, classes)
     new = edit.incoming.shape[0]
     path, axis = tracer.producers[edit.layer]
@@ -34,10 +35,10 @@ def widen(draft: Draft, tracer: Tracer, edit: Widen) -> int:
     for own, starts in tracer.starts.items():
         for place, start in enumerate(starts):
             size = tracer.tensors[own].shape[place]
-            along = tracer.coupling.roots(np.arange(start, start + size))
-            positions = np.flatnonzero(np.isin(along, classes))
+            positions = np.flatnonzero(members[start : start + size])
             if not len(positions):
                 continue
+            along = tracer.coupling.roots(np.arange(start, start + size))
             times = _multiplicity(edit.layer, own, along, positions, classes)
             if (own, place) == (path, axis):
                 values: Tensor | float = edit.incoming

@@ -40,12 +40,12 @@ def _product(tracer: Tracer, call: Call, left: Tensor, right: Tensor, bias: Tens
     last = left.dim() - 1
     mark = tracer.mark(left)
     _read(tracer, mark.planes.get(last), right, 0, 1, bias, padded=False)
-    made = _made(tracer, right, 1, bias)
+    made, maker = _made(tracer, right, 1, bias)
     planes = {axis: Plane(plane.labels, _mixed(plane.constant, bias)) for axis, plane in mark.planes.items()}
     planes.pop(last, None)
     if made is not None:
         planes[last] = made
-    tracer.tag(call.out, Mark(planes, read=len(tracer.reads) - 1))
+    tracer.tag(call.out, Mark(planes, read=len(tracer.reads) - 1, maker=maker))
 
 
 def _mixed(constant: Constant, bias: Tensor | None) -> Constant:
@@ -104,18 +104,20 @@ def _read(
     )
 
 
-def _made(tracer: Tracer, weight: Tensor, out_axis: int, bias: Tensor | None) -> Plane | None:
-    """The units that a weight's rows make."""
+def _made(
+    tracer: Tracer, weight: Tensor, out_axis: int, bias: Tensor | None
+) -> tuple[Plane | None, str | None]:
+    """The units that a weight's rows make, and the layer they are of."""
     rows = tracer.mark(weight).planes.get(out_axis)
     bias_plane = tracer.mark(bias).planes.get(0) if bias is not None else None
     if rows is None:
         if bias_plane is not None:
             tracer.coupling.freeze(bias_plane.labels, "added to a tensor of fixed size")
-        return None
+        return None, None
     if bias_plane is not None:
         tracer.coupling.unite(rows.labels, bias_plane.labels)
-    tracer.produce(rows.labels)
-    return Plane(rows.labels, _silent_rows(weight, out_axis, bias, rows.labels))
+    maker = tracer.produce(rows.labels)
+    return Plane(rows.labels, _silent_rows(weight, out_axis, bias, rows.labels)), maker
 
 
 def _silent_rows(weight: Tensor, out_axis: int, bias: Tensor | None, labels: Labels) -> Constant:
@@ -151,10 +153,11 @@ def convolution(tracer: Tracer, call: Call) -> None:
         # does not arrive as a constant there either.
         borders = transposed and any(size > 1 for size in weight.shape[2:])
         _read(tracer, plane, weight, in_axis, out_axis, bias, padded=any(padding) or borders)
-        made = _made(tracer, weight, out_axis, bias)
-        tracer.tag(out, Mark({} if made is None else {1: made}, read=len(tracer.reads) - 1))
+        made, maker = _made(tracer, weight, out_axis, bias)
+        planes = {} if made is None else {1: made}
+        tracer.tag(out, Mark(planes, read=len(tracer.reads) - 1, maker=maker))
         return
-    made = None if transposed else _made(tracer, weight, 0, bias)
+    made, maker = (None, None) if transposed else _made(tracer, weight, 0, bias)
     if made is None or plane is None:
         tracer.freeze(mark, "read by a grouped convolution that surgery cannot cut")
         if made is not None:
@@ -168,7 +171,7 @@ def convolution(tracer: Tracer, call: Call) -> None:
     tracer.coupling.unite(inside, inside[:, :1])
     tracer.coupling.unite(outside, inside[:, :1])
     sent = _grouped(plane, made, weight, bias, groups, padded=any(padding))
-    tracer.tag(out, Mark({1: Plane(made.labels, sent)}))
+    tracer.tag(out, Mark({1: Plane(made.labels, sent)}, maker=maker))
 
 
 def _grouped(

@@ -47,9 +47,8 @@ def _channels(
     if plane is None:
         tracer.tag(out, Mark({}))
         return
-    mean_path = tracer.mark(tensors[2]).source if tensors[2] is not None else None
-    if mark.read is not None and tracer.uses(signal) == 1:
-        tracer.follow(mark.read, plane, mean_path)
+    weight, _, mean, _ = (tracer.mark(tensor).source if tensor is not None else None for tensor in tensors)
+    tracer.normalise(signal, weight, mean)
     tracer.tag(out, Mark({1: Plane(plane.labels, _sent(plane, tensors, epsilon, training))}))
 
 

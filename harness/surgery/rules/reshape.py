@@ -28,9 +28,9 @@ def reshaped(tracer: Tracer, plane: Plane, axis: int, old: Shape, new: Shape) ->
         if front and back and before % front == 0 and after % back == 0:
             outer, inner = before // front, after // back
             if outer * size * inner == length:
-                tracer.rigid = True
+                tracer.rigid.append(plane.labels)
                 return k, _merged(plane, outer, inner)
-    tracer.rigid = True
+    tracer.rigid.append(plane.labels)
     return _regrouped(tracer, plane, axis, old, new)
 
 

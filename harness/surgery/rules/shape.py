@@ -135,7 +135,7 @@ def split(tracer: Tracer, call: Call) -> None:
     if plane is not None and fixed:
         tracer.coupling.freeze(plane.labels, "split at fixed bounds")
     elif plane is not None:
-        tracer.rigid = True
+        tracer.rigid.append(plane.labels)
         parts = plane.labels.reshape(-1, size)
         tracer.coupling.unite(parts, parts[:1])
     for index, part in enumerate(call.out):
