@@ -17,7 +17,6 @@ from torch.nn import functional
 
 from harness.sizing.gate_rules import GateRule, Rectified
 
-
 #: How many more entries may be scaled before scaling the weight and the bias apart is quicker than scaling
 #: once what comes out (measured on a CPU, forward and backward).
 _CHEAP_ENTRIES = 2**15
@@ -52,7 +51,7 @@ class GatedLinear(Gated, nn.Linear):
         factor = self.factor()
         rows = input.shape[:-1].numel()
         if (rows - self.in_features) * self.out_features <= _CHEAP_ENTRIES:
-            # Few examples: what comes out has hardly more entries than the weight, and needs no second product.
+            # Few examples: what comes out has hardly more entries than the weight, and is scaled at once.
             return functional.linear(input, self.weight, self.bias) * factor
         bias = self.bias * factor if self.bias is not None else None
         return functional.linear(input, self.weight * factor.unsqueeze(1), bias)
