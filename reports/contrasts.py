@@ -11,7 +11,7 @@ from reports.boxes import box_savings
 from reports.estimates import difference_estimate, inverse, matched_estimate, saving_estimate, target_ratios
 from reports.estimators import trial_grid
 from reports.evidence import Evidence, factor_to_settle, shown_trials
-from reports.matching import Gap, gap, win_grid, win_limits, win_probability
+from reports.matching import Gap, arm_track, gap, win_grid, win_limits, win_probability
 from reports.results import (
     Contrast,
     Estimate,
@@ -25,7 +25,7 @@ from reports.results import (
     WinGrid,
 )
 from reports.savings import CostRatio, holm, unit_costs
-from reports.scope import Scope
+from reports.scope import FEWEST_TRIALS, Scope
 from reports.verdicts import Case, verdict
 from reports.wording import ScoreWords, number
 
@@ -106,6 +106,7 @@ def conclude(
         level_adjusted=level,
         difference=None,
         difference_adjusted=None,
+        difference_without_failed=None,
         non_inferiority=None,
         matched=(),
         win=None,
@@ -144,6 +145,7 @@ def conclude(
         refused,
         difference=difference_estimate(evidence.gap, scope.level),
         difference_adjusted=difference_adjusted,
+        difference_without_failed=_without_failed(evidence, base, scope),
         non_inferiority=non_inferiority,
         matched=matched,
         win=win,
@@ -153,6 +155,19 @@ def conclude(
         depends_on_space=_space_sentence(primary.ratio, sub_boxes, base.method),
         verdict=verdict(case),
     )
+
+
+def _without_failed(evidence: Evidence, baseline: Arm, scope: Scope) -> Estimate | None:
+    """The difference at equal n over finished trials only: what failures contribute to it."""
+    arms = baseline, evidence.method.arm
+    if evidence.paired or any(arm.sampling != "iid" for arm in arms):
+        return None
+    if not any(arm.failed.any() for arm in arms):
+        return difference_estimate(evidence.gap, scope.level) if evidence.gap else None
+    base, method = (arm.taken(~arm.failed) for arm in arms)
+    if min(base.trials, method.trials) < max(2 * scope.n, FEWEST_TRIALS):
+        return Estimate(None, note="too few trials finished")
+    return difference_estimate(gap(arm_track(method), arm_track(base), scope.n), scope.level)
 
 
 def _saving(

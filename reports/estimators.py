@@ -177,7 +177,8 @@ def bootstrap_best(
     """
     trials = ranking.trials
     ranked = ranking.sorted(values)
-    counts = generator.multinomial(trials, np.full(trials, 1 / trials), size=resamples)
+    draws = generator.integers(0, trials, (resamples, trials)) + trials * np.arange(resamples)[:, None]
+    counts = np.bincount(draws.ravel(), minlength=resamples * trials).reshape(resamples, trials)
     ends = np.unique(ranking.last)
     reached = np.concatenate(
         (np.zeros((resamples, 1), dtype=np.int64), np.cumsum(counts, axis=1)[:, ends]), axis=1

@@ -12,7 +12,7 @@ Everything a report prints, tabulates or draws comes from here. Conventions:
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Literal
 
 RESULTS_VERSION = 1
@@ -337,6 +337,7 @@ class Contrast:
     level_adjusted: float  # confidence level of the Holm-adjusted limits of this contrast
     difference: Estimate | None  # E[best of n], method minus baseline, positive = method better
     difference_adjusted: Estimate | None
+    difference_without_failed: Estimate | None  # sensitivity: only trials that finished, in both arms
     non_inferiority: NonInferiority | None
     matched: tuple[Matched, ...]  # the primary n first, then the other n of the study's set
     win: WinGrid | None
@@ -430,7 +431,6 @@ class Results:
     pooled: tuple[Pooled, ...]
     profiles: tuple[Profile, ...]
     warnings: tuple[Warn, ...]
-    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 def to_json_able(value: object) -> object:

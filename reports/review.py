@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 import numpy as np
-import pandas as pd
 from scipy import stats
 
 from harness.trial_table import ArmDesign, StudyDesign
@@ -36,7 +35,8 @@ def review(
         *_reading(table, design, scope),
         *_spaces(design, arms),
         *_epochs(arms),
-        *_sizes(arms, scope),
+        *_sizes(arms),
+        *_few(arms, scope),
         *_missing(results),
         *_noise(arms, contrasts, scope, score),
         *_optimism(results, contrasts, scope, score),
@@ -140,21 +140,26 @@ def _epochs(arms: Sequence[Arm]) -> Iterator[Warn]:
             yield Warn("epochs", "serious", sentence, dataset, architecture)
 
 
-def _sizes(arms: Sequence[Arm], scope: Scope) -> Iterator[Warn]:
+def _sizes(arms: Sequence[Arm]) -> Iterator[Warn]:
     for (dataset, architecture), members in _cells(arms).items():
         counts = {arm.method: arm.trials for arm in members}
         if counts and max(counts.values()) > UNEQUAL * max(min(counts.values()), 1):
             said = ", ".join(f"{method} {count}" for method, count in counts.items())
             sentence = f"The arms have unequal numbers of trials ({said})."
             yield Warn("unequal", "caution", sentence, dataset, architecture)
-        for arm in members:
-            if arm.sampling == "iid" and arm.trials < TRIALS_PER_N * scope.n:
-                needed = int(np.ceil(TRIALS_PER_N * scope.n))
-                sentence = (
-                    f"{arm.method} has {arm.trials} trials; n = {scope.n} asks for {needed} at least, and "
-                    f"for {10 * scope.n} if a difference is to be found."
-                )
-                yield Warn("few", "caution", sentence, dataset, architecture, arm.method)
+
+
+def _few(arms: Sequence[Arm], scope: Scope) -> Iterator[Warn]:
+    short = [arm for arm in arms if arm.sampling == "iid" and arm.trials < TRIALS_PER_N * scope.n]
+    if short:
+        sizes = sorted({arm.trials for arm in short})
+        have = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
+        sentence = (
+            f"{len(short)} of {len(arms)} arms have too few trials ({have}) for n = {scope.n}: it asks for "
+            f"{int(np.ceil(TRIALS_PER_N * scope.n))} at least, and for {10 * scope.n} if a difference is to "
+            "be found."
+        )
+        yield Warn("few", "caution", sentence)
 
 
 def _missing(results: Sequence[ArmResult]) -> Iterator[Warn]:
@@ -180,18 +185,26 @@ def _noise(
     arms: Sequence[Arm], contrasts: Sequence[Contrast], scope: Scope, score: ScoreWords
 ) -> Iterator[Warn]:
     by_name = {(arm.dataset, arm.architecture, arm.method): arm for arm in arms}
+    found: dict[str, list[str]] = {}
     for contrast in contrasts:
         arm = by_name[contrast.dataset, contrast.architecture, contrast.method]
-        if contrast.difference is None or contrast.difference.value is None or arm.trials == 0:
+        if contrast.difference is None or contrast.difference.value is None:
             continue
         noise = score_noise(scope, arm, float(np.median(arm.test))) * np.sqrt(2)
-        if 0 < abs(contrast.difference.value) < noise:
-            sentence = (
-                f"The difference between {contrast.method} and {contrast.baseline} at n = {contrast.n} "
-                f"({score.difference(contrast.difference.value)}) is smaller than the noise of the test set "
-                f"({score.difference(noise).lstrip('+')}): another test set could turn it round."
-            )
-            yield Warn("noise", "caution", sentence, arm.dataset, arm.architecture, arm.method)
+        value = contrast.difference.value
+        if 0 < abs(value) < noise:
+            numbers = f"{score.difference(value)} against {score.difference(noise).lstrip('+')}"
+            found.setdefault(contrast.method, []).append(f"{_place(arm)}: {numbers}")
+    for method, cells in found.items():
+        sentence = (
+            f"The difference between {method} and {scope.baseline} at n = {scope.n} is smaller than the "
+            f"noise of the test set, so another test set could turn it round ({'; '.join(cells)})."
+        )
+        yield Warn("noise", "caution", sentence, method=method)
+
+
+def _place(arm: Arm | ArmResult) -> str:
+    return f"{arm.dataset} / {arm.architecture}"
 
 
 def _optimism(
@@ -202,6 +215,7 @@ def _optimism(
         for c in contrasts
         if c.difference is not None and c.difference.value is not None
     }
+    found: dict[str, list[str]] = {}
     for arm in results:
         curve = arm.optimism_of_n
         if curve is None or scope.n not in curve.n:
@@ -212,12 +226,14 @@ def _optimism(
         if limits is None or limits.low is None or excess.value is None:
             continue
         if limits.low > 0 and excess.value > largest:
-            sentence = (
-                f"The trial that validation selects among {scope.n} of {arm.method} scores "
-                f"{score.difference(excess.value).lstrip('+')} better on validation than on test, more than "
-                "the arms differ: trust test scores only."
-            )
-            yield Warn("optimism", "caution", sentence, arm.dataset, arm.architecture, arm.method)
+            points = score.difference(excess.value).lstrip("+")
+            found.setdefault(arm.method, []).append(f"{_place(arm)}: {points}")
+    for method, cells in found.items():
+        sentence = (
+            f"The trial of {method} that validation selects among {scope.n} scores better on validation than "
+            f"on test, by more than the arms differ: trust test scores only ({'; '.join(cells)})."
+        )
+        yield Warn("optimism", "caution", sentence, method=method)
 
 
 def _drift(arms: Sequence[Arm]) -> Iterator[Warn]:
@@ -251,17 +267,18 @@ def _hardware(arms: Sequence[Arm], scope: Scope) -> Iterator[Warn]:
 
 
 def _splits(arms: Sequence[Arm]) -> Iterator[Warn]:
+    alone = []
     for dataset in sorted({arm.dataset for arm in arms}):
         frames = [arm.facts for arm in arms if arm.dataset == dataset]
-        seeds = pd.concat(
-            [frame["split_seed"] for frame in frames if "split_seed" in frame] or [pd.Series(dtype=float)]
+        seeds = {seed for frame in frames if "split_seed" in frame for seed in frame["split_seed"].dropna()}
+        if len(seeds) == 1:
+            alone.append(dataset)
+    if alone:
+        sentence = (
+            f"One validation split only, the same for every trial ({', '.join(alone)}): what another split "
+            "would select is not part of any interval."
         )
-        if seeds.dropna().nunique() == 1:
-            sentence = (
-                f"{dataset}: one validation split only, the same for every trial; what another split would "
-                "select is not part of any interval."
-            )
-            yield Warn("split", "note", sentence, dataset)
+        yield Warn("split", "note", sentence)
 
 
 def _copies(arms: Sequence[Arm]) -> Iterator[Warn]:

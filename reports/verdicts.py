@@ -144,8 +144,11 @@ def _win(case: Case) -> str:
 
 
 def _saves(case: Case) -> str:
-    amount = f"{_value(case.saving)} times cheaper ({_limits(case.saving)}; {_adjusted(case)})"
-    return f"{_needs(case)}; in {unit_name(case.unit)} that is {amount}.{_win(case)}"
+    limits = f"({_limits(case.saving)}; {_adjusted(case)})"
+    if case.unit == "trials":
+        return f"{_needs(case)}: {_value(case.saving)} times fewer {limits}.{_win(case)}"
+    cheaper = f"{_value(case.saving)} times cheaper"
+    return f"{_needs(case)}; in {unit_name(case.unit)} that is {cheaper} {limits}.{_win(case)}"
 
 
 def _costs_more(case: Case) -> str:
@@ -155,8 +158,11 @@ def _costs_more(case: Case) -> str:
     high = saving.interval.high
     least = number(1 / high) if high else "unknown"
     most = number(1 / saving.interval.low) if saving.interval.low else "not reached"
-    amount = f"{number(1 / saving.value)} times dearer ({least} to {most}; {_adjusted(case)})"
-    return f"{_needs(case)}; in {unit_name(case.unit)} that is {amount}."
+    limits = f"({least} to {most}; {_adjusted(case)})"
+    if case.unit == "trials":
+        return f"{_needs(case)}: {number(1 / saving.value)} times as many {limits}."
+    dearer = f"{number(1 / saving.value)} times dearer"
+    return f"{_needs(case)}; in {unit_name(case.unit)} that is {dearer} {limits}."
 
 
 def _on_par(case: Case) -> str:

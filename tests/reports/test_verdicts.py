@@ -41,7 +41,7 @@ def test_costs_more() -> None:
     assert contrast.verdict.kind == "costs more"
     assert contrast.verdict.estimate is not None
     assert contrast.verdict.estimate.value == pytest.approx(0.3, abs=0.03)  # 30 % of its trials finish
-    assert "dearer" in contrast.verdict.sentence
+    assert "times as many" in contrast.verdict.sentence
 
 
 def test_on_par() -> None:
