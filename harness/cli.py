@@ -178,6 +178,17 @@ def methods() -> None:
 
 
 @app.command()
+def check(
+    part: Annotated[str, typer.Argument(help="A method, an architecture, or a plug-in file with some.")],
+) -> None:
+    """Hold a method or an architecture against its contract; exit code 1 if it breaks a rule."""
+    from harness.testing.report import show_check
+
+    if not show_check(part, _console()):
+        raise typer.Exit(1)
+
+
+@app.command()
 def schema() -> None:
     """Print the JSON Schema of study files, for editors."""
     from harness.study import json_schema

@@ -1,0 +1,194 @@
+"""Holds a sizing method against the contract in `harness.sizing.base`, on a small network and digits."""
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from harness.datasets import prepare
+from harness.plan import Arm, Plan, Trial
+from harness.planning import make_plan
+from harness.sampling import draw_frozen
+from harness.sizing.base import Moment, Situation, SizingMethod
+from harness.space import Choice, Float, Int
+from harness.study import Study
+from harness.testing.findings import Finding, found
+from harness.training.probe import Probe
+from harness.trial_runner import TrialRunner
+
+_EPOCHS = 4
+
+
+def check_method(name: str, options: Mapping[str, Any] | None = None) -> list[Finding]:
+    """Every rule a sizing method must keep, and whether the registered method of that name does.
+
+    Raises:
+        UnknownNameError, ValueError: if there is no such method, or it does not take the options.
+    """
+    return _Check(_plan_for(name, dict(options or {}))).run()
+
+
+def _plan_for(name: str, options: dict[str, Any]) -> Plan:
+    study = Study.model_validate(
+        {
+            "name": "conformance",
+            "datasets": ["digits"],
+            "architectures": [{"name": "mlp", "widths": {"low": 4, "high": 12}}],
+            "methods": [{"name": name, "options": options}],
+            "trials": 2,
+            "training": {"epochs": _EPOCHS, "batch_size": 64},
+            "claim": {"baseline": name, "n": 1},
+        }
+    )
+    return make_plan(study, "conformance", lambda spec: prepare(spec, None))
+
+
+class _Check:
+    """One method under examination."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.arm: Arm = next(iter(plan.arms.values()))
+        self.trials: tuple[Trial, ...] = plan.frozen[self.arm.key, 0]
+        self.method: SizingMethod = plan.method(self.arm)
+        self.cell = plan.cell(self.arm)
+        self.runner = TrialRunner(plan, None)
+
+    def run(self) -> list[Finding]:
+        return [
+            found("space: every value is a Float, an Int or a Choice", self._space),
+            found("reach: every sized layer, smallest at most largest", self._reach),
+            found("start_sizes: every sized layer, and what build builds", self._start_sizes),
+            found("build: the same seed gives the same network", self._build),
+            found("phases: at least one, with epochs, one of them selectable", self._phases),
+            found("penalty: a scalar, pure, the same for a stack of trials under vmap", self._penalty),
+            found("after_step: known names, same shapes, pure", self._after_step),
+            found("edits: leave the network and torch's global generator alone", self._edits),
+            found("training ends ok, within reach, and twice the same", self._training),
+        ]
+
+    def _space(self) -> str:
+        wrong = [
+            n for n, d in self.method.space(self.cell).items() if not isinstance(d, Float | Int | Choice)
+        ]
+        return f"of another kind: {wrong}" if wrong else ""
+
+    def _reach(self) -> str:
+        reach = self.method.reach(self.cell, self.arm.space)
+        layers = self.cell.architecture.sized_layers
+        if set(reach) != set(layers):
+            return f"layers {sorted(reach)}, the architecture has {sorted(layers)}"
+        wrong = {layer: ends for layer, ends in reach.items() if not 0 <= ends[0] <= ends[1]}
+        return f"not in order: {wrong}" if wrong else ""
+
+    def _start_sizes(self) -> str:
+        for trial in self.trials:
+            said = self.method.start_sizes(self.cell, trial.params)
+            network, _ = self._built(trial)
+            for layer in self.cell.architecture.sized_layers:
+                built = len(network.get_submodule(layer).weight)  # type: ignore[arg-type]
+                if said.get(layer) != built:
+                    return f"{layer}: says {said.get(layer)}, builds {built}"
+        return ""
+
+    def _build(self) -> str:
+        first, second = (self._built(self.trials[0])[0].state_dict() for _ in range(2))
+        different = [name for name in first if not torch.equal(first[name], second[name])]
+        return f"differ: {different}" if different else ""
+
+    def _phases(self) -> str:
+        phases = self.method.phases(self.trials[0].params, self.plan.schedule(self.arm))
+        if not phases or any(phase.epochs < 1 for phase in phases):
+            return f"found {phases}"
+        return "" if any(phase.selectable for phase in phases) else "no phase is selectable"
+
+    def _penalty(self) -> str:
+        networks = [self._built(self.trials[0])[0] for _ in range(2)]
+        tensors = [{n: p.detach().clone() for n, p in net.named_parameters()} for net in networks]
+        points = draw_frozen(self.arm.space, "RandomSampler", {}, 1, 2)
+        numbers = [_numbers(point) for point in points]
+        before = copy.deepcopy(tensors[0])
+        singles = [self.method.penalty(t, n) for t, n in zip(tensors, numbers, strict=True)]
+        if any(not torch.equal(before[name], tensors[0][name]) for name in before):
+            return "it changed a tensor"
+        if singles[0] is None or singles[1] is None:
+            return "" if singles[0] is singles[1] else "None for one trial and not for another"
+        if singles[0].shape != () or not torch.isfinite(singles[0]):
+            return f"found {singles[0]!r:.80}"
+        stacked = torch.func.vmap(self.method.penalty)(_stack(tensors), _stack(numbers))
+        assert isinstance(stacked, Tensor)
+        apart = torch.stack([single for single in singles if single is not None])
+        return (
+            ""
+            if torch.allclose(stacked, apart)
+            else f"stacked {stacked.tolist()}, one by one {apart.tolist()}"
+        )
+
+    def _after_step(self) -> str:
+        network, _ = self._built(self.trials[0])
+        tensors = {n: t.detach().clone() for n, t in [*network.named_parameters(), *network.named_buffers()]}
+        before = copy.deepcopy(tensors)
+        changed = self.method.after_step(tensors, _numbers(self.trials[0].params), 1e-3)
+        unknown = [name for name in changed if name not in tensors]
+        if unknown:
+            return f"unknown names: {unknown}"
+        reshaped = [name for name, tensor in changed.items() if tensor.shape != tensors[name].shape]
+        if reshaped:
+            return f"other shapes: {reshaped}"
+        return (
+            "" if all(torch.equal(before[n], tensors[n]) for n in before) else "it changed a tensor in place"
+        )
+
+    def _edits(self) -> str:
+        split = self.runner.split(self.arm)
+        network, state = self._built(self.trials[0])
+        before = copy.deepcopy(network.state_dict())
+        global_state = torch.random.get_rng_state()
+        for moment in (
+            Moment(0, 0, 0, epoch_ended=False, phase_ended=False),
+            Moment(0, 1, 18, epoch_ended=True, phase_ended=False),
+            Moment(0, _EPOCHS, 18 * _EPOCHS, epoch_ended=True, phase_ended=True),
+        ):
+            probe, generator = Probe(split.train, 64), torch.Generator().manual_seed(0)
+            now = Situation(moment, network, state, self.trials[0].params, self.cell, probe, generator)
+            state, _ = self.method.edits(now)
+        after = network.state_dict()
+        changed = [
+            name for name in before if not torch.equal(before[name], after.get(name, before[name][:0]))
+        ]
+        if changed or after.keys() != before.keys():
+            return f"the network changed: {changed or sorted(after.keys() ^ before.keys())}"
+        same = torch.equal(global_state, torch.random.get_rng_state())
+        return "" if same else "random numbers were drawn from torch's global generator"
+
+    def _training(self) -> str:
+        reach = self.method.reach(self.cell, self.arm.space)
+        for trial in self.trials:
+            first, second = (self.runner.run(trial, attempt=1) for _ in range(2))
+            if first.status != "ok":
+                return f"{first.status}: {first.message}"
+            if first.outcome() != second.outcome():
+                return "two runs of one trial differ"
+            for layer, units in first.epochs[-1].size.units.items():
+                if not reach[layer][0] <= units <= reach[layer][1]:
+                    return f"{layer} ended with {units} units, said to reach {reach[layer]}"
+        return ""
+
+    def _built(self, trial: Trial) -> tuple[torch.nn.Module, Any]:
+        torch.manual_seed(trial.seeds["init"])
+        return self.method.build(self.cell, trial.params)
+
+
+def _numbers(params: Mapping[str, Any]) -> dict[str, Tensor]:
+    """As the training loop makes them."""
+    return {
+        name: torch.tensor(float(value))
+        for name, value in params.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }
+
+
+def _stack(trials: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    return {name: torch.stack([trial[name] for trial in trials]) for name in trials[0]}

@@ -1,0 +1,136 @@
+"""The conformance suite passes what ships, and catches a planted fault of every kind."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from harness import registry
+from harness.sizing.base import Cell, Params, Phase, Schedule, Situation
+from harness.sizing.fixed import Fixed
+from harness.space import Domain
+from harness.surgery import Edit, Remove
+from harness.testing import check_architecture, check_method
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+@pytest.mark.parametrize("name", sorted(registry.METHODS))
+def test_shipped_methods_keep_every_rule(name: str) -> None:
+    assert [finding for finding in check_method(name) if not finding.kept] == []
+
+
+@pytest.mark.parametrize("name", sorted(registry.ARCHITECTURES))
+def test_shipped_architectures_keep_every_rule(name: str) -> None:
+    assert [finding for finding in check_architecture(name) if not finding.kept] == []
+
+
+@dataclass(frozen=True)
+class ForgetsALayer(Fixed):
+    def reach(self, cell: Cell, space: Mapping[str, Domain]) -> dict[str, tuple[int, int]]:
+        return {"hidden1": (4, 12)}
+
+
+@dataclass(frozen=True)
+class SaysOtherSizes(Fixed):
+    def build(self, cell: Cell, params: Params) -> Any:
+        sizes = {layer: size + 1 for layer, size in self.start_sizes(cell, params).items()}
+        return cell.architecture.build(cell.example_shape, cell.outputs, sizes), {}
+
+
+@dataclass(frozen=True)
+class BuildsUnseeded(Fixed):
+    def build(self, cell: Cell, params: Params) -> Any:
+        torch.seed()
+        return super().build(cell, params)
+
+
+@dataclass(frozen=True)
+class SelectsNothing(Fixed):
+    def phases(self, params: Params, schedule: Schedule) -> Sequence[Phase]:
+        return (Phase(schedule.epochs, schedule.learning_rate, selectable=False),)
+
+
+@dataclass(frozen=True)
+class PenalisesWithPythonNumbers(Fixed):
+    def penalty(self, tensors: Any, numbers: Any) -> Any:
+        # A number taken out of a tensor is one trial's; a stack of trials cannot be trained with it.
+        return tensors["output.bias"].square().sum() * numbers["hidden1"].item()
+
+
+@dataclass(frozen=True)
+class PenaltyWrites(Fixed):
+    def penalty(self, tensors: Any, numbers: Any) -> Any:
+        with torch.no_grad():
+            tensors["output.bias"].add_(1)
+        return tensors["output.bias"].sum()
+
+
+@dataclass(frozen=True)
+class StepsIntoTheUnknown(Fixed):
+    def after_step(self, tensors: Any, numbers: Any, learning_rate: float) -> Any:
+        return {"no.such.tensor": torch.zeros(1)}
+
+
+@dataclass(frozen=True)
+class TouchesTheNetwork(Fixed):
+    def edits(self, now: Situation) -> Any:
+        with torch.no_grad():
+            now.network.get_submodule("output").weight.mul_(0.5)  # type: ignore[operator, union-attr]
+        return now.state, ()
+
+
+@dataclass(frozen=True)
+class DrawsGlobally(Fixed):
+    def edits(self, now: Situation) -> Any:
+        torch.rand(1)
+        return now.state, ()
+
+
+@dataclass(frozen=True)
+class LeavesItsReach(Fixed):
+    def edits(self, now: Situation) -> "tuple[Any, Sequence[Edit]]":
+        units = len(now.network.get_submodule("hidden1").weight)  # type: ignore[arg-type]
+        return now.state, [Remove("hidden1", (0,))] if now.moment.epoch_ended and units > 1 else []
+
+
+@dataclass(frozen=True)
+class Crashes(Fixed):
+    def edits(self, now: Situation) -> Any:
+        raise RuntimeError("planted")
+
+
+_FAULTS = {
+    ForgetsALayer: "reach",
+    SaysOtherSizes: "start_sizes",
+    BuildsUnseeded: "build",
+    SelectsNothing: "phases",
+    PenalisesWithPythonNumbers: "penalty",
+    PenaltyWrites: "penalty",
+    StepsIntoTheUnknown: "after_step",
+    TouchesTheNetwork: "edits",
+    DrawsGlobally: "edits",
+    LeavesItsReach: "training",
+    Crashes: "training",
+}
+
+
+@pytest.mark.parametrize("planted", _FAULTS, ids=lambda fault: fault.__name__)
+def test_a_planted_fault_breaks_the_rule_it_offends(planted: type, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(registry._from_files["methods"], "planted", planted)
+    broken = [finding.rule for finding in check_method("planted") if not finding.kept]
+    assert any(rule.startswith(_FAULTS[planted]) for rule in broken), broken
+
+
+def test_the_method_in_the_readme_keeps_every_rule(tmp_path: Path) -> None:
+    code = next(
+        block for block in re.findall(r"```python\n(.*?)```", README.read_text(), re.S) if "half.py" in block
+    )
+    path = tmp_path / "half.py"
+    path.write_text(code)
+    registry.load_file(path)
+    assert [finding for finding in check_method("half") if not finding.kept] == []
