@@ -25,6 +25,9 @@ from reports.wording import ScoreWords
 
 CellName = tuple[str, str]
 
+#: Most pairs of arms that are all compared; each takes about a twentieth of a second.
+MOST_PAIRS = 500
+
 
 def analyse(table: TrialTable, design: StudyDesign | None, settings: Settings) -> Results:
     """Everything the report says about a table.
@@ -47,7 +50,7 @@ def analyse(table: TrialTable, design: StudyDesign | None, settings: Settings) -
     keep = paired or any(arm.pair is not None for arm in arms)
     cells: dict[CellName, list[Prepared]] = {}
     for arm in arms:
-        cells.setdefault((arm.dataset, arm.architecture), []).append(prepare(arm, keep))
+        cells.setdefault((arm.dataset, arm.architecture), []).append(prepare(arm, scope, keep))
     for name in cells:
         cells[name].sort(key=lambda side: (side.arm.method != scope.baseline, side.arm.method))
     targets = {name: _targets(name, sides, scope) for name, sides in cells.items()}
@@ -171,11 +174,17 @@ def _placed(members: Sequence[int], outcome: Family) -> dict[int, tuple[float, f
 def _exploratory(
     cells: dict[CellName, list[Prepared]], scope: Scope, contrasts: Sequence[Contrast]
 ) -> dict[CellName, tuple[Test, ...]]:
-    """All pairs of arms in all cells, Benjamini-Hochberg over all of them. Primary tests are taken over."""
+    """All pairs of arms in all cells, Benjamini-Hochberg over all of them. Primary tests are taken over.
+
+    With more than `MOST_PAIRS` pairs only those with the baseline are tested.
+    """
     known = {(c.dataset, c.architecture, c.method): c.test for c in contrasts if c.test is not None}
     found: list[tuple[CellName, Test]] = []
+    every = sum(len(sides) * (len(sides) - 1) // 2 for sides in cells.values()) <= MOST_PAIRS
     for name, sides in cells.items():
         for second, first in combinations(sides, 2):
+            if not every and second.arm.method != scope.baseline:
+                continue
             test: Test | str | None = None
             if second.arm.method == scope.baseline:
                 test = known.get((*name, first.arm.method))

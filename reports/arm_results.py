@@ -149,13 +149,14 @@ def _summary(arm: Arm, ranking: Ranking | None, scope: Scope) -> Summary:
     )
 
 
-def _shown(arm: Arm) -> Integers:
-    """Numbers of trials that curves are shown at: up to half of the arm."""
-    grid = trial_grid(max(arm.trials // 2, 1))
+def _shown(arm: Arm, scope: Scope) -> Integers:
+    """Numbers of trials that curves are shown at: up to half of the arm, with the reported ones."""
+    largest = max(arm.trials // 2, 1)
+    grid = trial_grid(largest)
     if grid.size <= CURVE_POINTS:
         return grid
-    places = np.unique(np.round(np.geomspace(1, grid.size, CURVE_POINTS)).astype(np.int64)) - 1
-    return grid[places]
+    places = np.round(np.geomspace(1, grid.size, CURVE_POINTS)).astype(np.int64) - 1
+    return np.union1d(grid[places], [n for n in scope.n_set if n <= largest])
 
 
 def _best_curve(arm: Arm, ranking: Ranking, scope: Scope) -> Curve | None:
@@ -165,7 +166,7 @@ def _best_curve(arm: Arm, ranking: Ranking, scope: Scope) -> Curve | None:
             return None
         track = search_track(arm)
         return Curve("test score", _ints(track.m), _search_estimates(track, arm, scope), int(track.m[-1]))
-    grid = _shown(arm)
+    grid = _shown(arm, scope)
     values = np.array([float(expected_best(ranking, arm.test, int(n))) for n in grid])
     if arm.sampling == "design":
         points = tuple(Estimate(scope.sign * float(v), note="a design: described only") for v in values)
@@ -200,7 +201,7 @@ def _ints(values: Integers) -> tuple[int, ...]:
 
 
 def _median_curve(arm: Arm, scope: Scope) -> Curve:
-    grid = _shown(arm)
+    grid = _shown(arm, scope)
     estimates = []
     for n in grid:
         value, low, high = median_best(arm.validation, int(n), scope.level)
@@ -215,7 +216,7 @@ def _median_curve(arm: Arm, scope: Scope) -> Curve:
 
 def _jackknife_curve(arm: Arm, ranking: Ranking, values: Floats, quantity: str, scope: Scope) -> Curve:
     """Any concomitant of the selected trial; without limits where trials are not independent."""
-    grid = _shown(arm)
+    grid = _shown(arm, scope)
     estimates = []
     for n in grid:
         value = float(expected_best(ranking, values, int(n)))

@@ -87,7 +87,7 @@ def box_savings(method: Prepared, baseline: Prepared, scope: Scope) -> list[BoxS
             results.append(BoxSaving(box, None, None, note))
             continue
         narrowed = replace(baseline.arm.taken(box.inside), pair=None)
-        part = weigh(method, prepare(narrowed, keep=False), scope, False)
+        part = weigh(method, prepare(narrowed, scope), scope, False)
         ratio = part.ratios.get(scope.cost)
         results.append(BoxSaving(box, part.gap, ratio, part.refusal))
     return results

@@ -167,7 +167,9 @@ def _without_failed(evidence: Evidence, baseline: Arm, scope: Scope) -> Estimate
     base, method = (arm.taken(~arm.failed) for arm in arms)
     if min(base.trials, method.trials) < max(2 * scope.n, FEWEST_TRIALS):
         return Estimate(None, note="too few trials finished")
-    return difference_estimate(gap(arm_track(method), arm_track(base), scope.n), scope.level)
+    return difference_estimate(
+        gap(arm_track(method, scope.n_set), arm_track(base, scope.n_set), scope.n), scope.level
+    )
 
 
 def _saving(

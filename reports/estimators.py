@@ -219,13 +219,17 @@ def hull_limits(
     return low, high
 
 
-def trial_grid(largest: int) -> Integers:
-    """Numbers of trials at which curves are computed: 1..largest, thinned beyond `DENSE_TRIALS`."""
+def trial_grid(largest: int, *wanted: int) -> Integers:
+    """Numbers of trials at which curves are computed: 1..largest, thinned beyond `DENSE_TRIALS`.
+
+    `wanted` numbers are kept, if not above `largest`.
+    """
     if largest <= DENSE_TRIALS:
         return np.arange(1, largest + 1)
     steps = int(np.ceil(np.log(largest / DENSE_TRIALS) / np.log(1.02)))
     tail = np.geomspace(DENSE_TRIALS, largest, steps + 1)
-    return np.unique(np.concatenate((np.arange(1, DENSE_TRIALS + 1), np.round(tail).astype(np.int64))))
+    kept = np.array([n for n in wanted if 1 <= n <= largest], dtype=np.int64)
+    return np.unique(np.concatenate((np.arange(1, DENSE_TRIALS + 1), np.round(tail).astype(np.int64), kept)))
 
 
 def median_best(validation: Floats, n: int, level: float) -> tuple[float, float, float]:

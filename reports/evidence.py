@@ -31,18 +31,19 @@ class Prepared:
         return np.where(self.arm.failed, -np.inf, self.arm.test)
 
 
-def prepare(arm: Arm, keep: bool) -> Prepared:
+def prepare(arm: Arm, scope: Scope, keep: bool = False) -> Prepared:
     """Ranks an arm and follows its best-of-m, or says why that is not possible.
 
     Args:
         arm: the trials.
+        scope: names the numbers of trials that the track must hold.
         keep: keep leave-one-out values (paired studies).
     """
     ranking = rank(arm.validation) if arm.trials else None
     problem = _problem(arm)
     if problem:
         return Prepared(arm, ranking, None, problem)
-    return Prepared(arm, ranking, arm_track(arm, keep), "")
+    return Prepared(arm, ranking, arm_track(arm, scope.n_set, keep), "")
 
 
 def _problem(arm: Arm) -> str:
@@ -89,7 +90,7 @@ def weigh(method: Prepared, baseline: Prepared | None, scope: Scope, paired_by_d
     if refusal or baseline is None:
         return Evidence(method, baseline, refusal, pairing)
     if pairing:
-        method, baseline = _aligned(method), _aligned(baseline)
+        method, baseline = _aligned(method, scope), _aligned(baseline, scope)
     tracks = method.track, baseline.track
     if tracks[0] is None or tracks[1] is None:
         return Evidence(method, baseline, "an arm has no curve", pairing)
@@ -141,8 +142,6 @@ def _refusal(
             if side.arm.search is not None:
                 have = f"searches of {int(side.track.m[-1])} trials"
             return f"n = {scope.n} needs {need} trials of {side.arm.method}, which has {have}", paired
-        if side.track is not None and scope.n not in side.track.m:
-            return f"n = {scope.n} lies beyond what is computed exactly", paired
         if scope.cost not in side.arm.costs:
             why = side.arm.withheld.get(scope.cost, f"the table has no {scope.cost} for them")
             return f"the claim is in {scope.cost}, which cannot be told for {side.arm.method}: {why}", paired
@@ -171,12 +170,12 @@ def _pairing(method: Arm, baseline: Arm, by_design: bool) -> tuple[bool, str]:
     return True, ""
 
 
-def _aligned(side: Prepared) -> Prepared:
+def _aligned(side: Prepared, scope: Scope) -> Prepared:
     """The arm in the order of its pair labels, so that trials correspond."""
     arm = side.arm
     if arm.pair is None:
         raise ValueError("only paired arms can be aligned")
-    return prepare(arm.taken(np.argsort(arm.pair, kind="stable")), keep=True)
+    return prepare(arm.taken(np.argsort(arm.pair, kind="stable")), scope, keep=True)
 
 
 def grown(evidence: Evidence, unit: str, factor: float) -> tuple[Gap, CostRatio]:

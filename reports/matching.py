@@ -117,8 +117,8 @@ def search_track(arm: Arm) -> Track:
     return Track(np.arange(1, paths.shape[1] + 1), paths.mean(axis=0), error, df)
 
 
-def arm_track(arm: Arm, keep: bool = False) -> Track:
-    """The track of an arm by the formula that its sampling allows.
+def arm_track(arm: Arm, wanted: tuple[int, ...] = (), keep: bool = False) -> Track:
+    """The track of an arm by the formula that its sampling allows; it holds the wanted numbers of trials.
 
     Raises:
         DependentTrialsError: the arm is a design (grid, quasi-random): described, not inferred from.
@@ -127,7 +127,7 @@ def arm_track(arm: Arm, keep: bool = False) -> Track:
     if arm.sampling == "adaptive":
         return search_track(arm)
     arm.require_independent()
-    return independent_track(rank(arm.validation), arm.test, trial_grid(arm.trials // 2), keep)
+    return independent_track(rank(arm.validation), arm.test, trial_grid(arm.trials // 2, *wanted), keep)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

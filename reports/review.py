@@ -37,7 +37,7 @@ def review(
         *_epochs(arms),
         *_sizes(arms),
         *_few(arms, scope),
-        *_missing(results),
+        *_missing(results, design),
         *_noise(arms, contrasts, scope, score),
         *_optimism(results, contrasts, scope, score),
         *_drift(arms),
@@ -58,6 +58,11 @@ def _reading(table: TrialTable, design: StudyDesign | None, scope: Scope) -> Ite
         yield Warn(
             "baseline", "serious", "No baseline was named, so there are no verdicts; name one of the methods."
         )
+    present = set(table.trials["method"])
+    for name in (scope.baseline, *scope.methods):
+        if name is not None and len(present) and name not in present:
+            sentence = f"The table has no trials of {name}; its methods are {', '.join(sorted(present))}."
+            yield Warn("method", "serious", sentence, method=name)
     if table.lost:
         yield Warn(
             "lost", "note", f"{table.lost} attempts were lost with their worker; they are no outcomes."
@@ -162,7 +167,13 @@ def _few(arms: Sequence[Arm], scope: Scope) -> Iterator[Warn]:
         yield Warn("few", "caution", sentence)
 
 
-def _missing(results: Sequence[ArmResult]) -> Iterator[Warn]:
+def _missing(results: Sequence[ArmResult], design: StudyDesign | None) -> Iterator[Warn]:
+    present = {(arm.dataset, arm.architecture, arm.method) for arm in results}
+    for planned in design.arms if design else ():
+        place = planned.dataset, planned.architecture, planned.method
+        if place not in present:
+            sentence = f"None of the {planned.trials * planned.replicates} planned trials has an outcome yet."
+            yield Warn("missing", "caution", sentence, *place)
     for arm in results:
         place = arm.dataset, arm.architecture, arm.method
         count = arm.accounting

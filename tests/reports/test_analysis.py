@@ -327,3 +327,34 @@ def test_censored_cells_are_counted_not_averaged() -> None:
     assert pooled.these_cells.value is None
     assert pooled.median.value is not None
     assert "censored in 1" in pooled.sentence
+
+
+def test_a_large_n_is_computed_exactly() -> None:
+    generator = np.random.default_rng(21)
+    frame = table(arm("base", generator.random(1_200)), arm("new", generator.random(1_200)))
+    contrast = only(judged(frame, n=333))
+    assert contrast.verdict.kind != "refused"
+    assert contrast.matched[0].n == 333
+
+
+def test_names_that_are_not_there_are_told() -> None:
+    frame = table(arm("base", SPREAD), arm("new", SPREAD))
+    results = judged(frame, baseline="bsae", methods=("new", "nwe"))
+    assert {warn.method for warn in results.warnings if warn.code == "method"} == {"bsae", "nwe"}
+    assert {c.verdict.kind for c in results.cells[0].contrasts} == {"refused"}
+
+
+def test_an_arm_that_has_not_started_is_told() -> None:
+    frame = table(arm("base", SPREAD), arm("new", SPREAD))
+    results = judged(frame[frame["method"] == "base"], designed(frame))
+    assert any(warn.code == "missing" and warn.method == "new" for warn in results.warnings)
+
+
+def test_without_failures_the_difference_is_another() -> None:
+    scores = np.concatenate((SPREAD, np.full(20, np.nan)))
+    contrast = only(judged(table(arm("base", SPREAD), arm("new", scores)), n=2))
+    assert contrast.difference is not None
+    assert contrast.difference.value is not None
+    assert contrast.difference.value < -0.01
+    assert contrast.difference_without_failed is not None
+    assert contrast.difference_without_failed.value == pytest.approx(0.0)
