@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.records import Size
-from harness.sizing.gates import gates
+from harness.sizing.gates import Gated
 
 _COUNTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
@@ -49,7 +49,11 @@ def measure(network: nn.Module, sized_layers: Sequence[str], macs: int) -> Size:
         weight = network.get_submodule(layer).weight
         assert isinstance(weight, Tensor)
         units[layer] = len(weight)
-    open_units = {layer: gate.detach() > 0 for layer, gate in gates(network).items()}
+    open_units = {
+        layer: module.factor().detach() != 0
+        for layer, module in network.named_modules()
+        if isinstance(module, Gated)
+    }
     parameters = nonzeros = 0
     for name, parameter in network.named_parameters():
         layer, _, leaf = name.rpartition(".")

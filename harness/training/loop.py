@@ -98,10 +98,13 @@ class _Training:
 
     def run(self) -> None:
         with self.journal.timed("train"):
-            self._edit(Moment(0, 0, 0, epoch_ended=False, phase_ended=False), self.job.phases[0])
+            ended = self._edit(Moment(0, 0, 0, epoch_ended=False, phase_ended=False), self.job.phases[0])
+        skipped = ended is NextPhase
         for index, phase in enumerate(self.job.phases):
-            if self._run_phase(index, phase) is Stop:
+            if ended is Stop:
                 break
+            if index or not skipped:
+                ended = self._run_phase(index, phase)
         if self.journal.selected is not None:
             with self.journal.timed("evaluation"):
                 _, self.journal.test_score = evaluate(self.journal.selected.network, self.job.split.test)
