@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
+# Networks here are tiny: more threads than one only wait for each other, worst on a busy machine.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 Fields = dict[str, Any]
 
 

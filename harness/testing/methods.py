@@ -55,6 +55,7 @@ class _Check:
         self.method: SizingMethod = plan.method(self.arm)
         self.cell = plan.cell(self.arm)
         self.runner = TrialRunner(plan, None)
+        self.runner.prepare_worker()
 
     def run(self) -> list[Finding]:
         return [
