@@ -33,6 +33,8 @@ def follow(network: nn.Module, example: Tensor) -> Tracer:
         SurgeryError: if the network cannot be followed or the example does not fit it.
     """
     check_plain(network, example)
+    # A batch of one could be taken for an axis of one unit.
+    example = twice(example)
     tracer = Tracer(network, RULES, pointwise)
     _declare(tracer, network)
     with quiet(network):
@@ -42,7 +44,7 @@ def follow(network: nn.Module, example: Tensor) -> Tracer:
             read = len(tracer.reads)
             known = {layer.weight for layer in tracer.reads}
             network.train()
-            _run(tracer, network, twice(example))
+            _run(tracer, network, example)
             tracer.reads[read:] = [layer for layer in tracer.reads[read:] if layer.weight not in known]
     return tracer
 

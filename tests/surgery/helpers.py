@@ -1,0 +1,104 @@
+"""Training a little, silencing units by hand, and comparing outputs: the tests' own oracles."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from harness.surgery import Remove, Structure
+
+Outputs = tuple[Tensor, Tensor]
+
+
+def images(count: int, side: int, dtype: torch.dtype = torch.float64, channels: int = 3) -> Tensor:
+    return torch.randn(count, channels, side, side, dtype=dtype)
+
+
+def loss(network: nn.Module, x: Tensor) -> Tensor:
+    """Against targets that no network starts at; auxiliary outputs count too."""
+    made = network(x)
+    outputs = made if isinstance(made, tuple) else (made,)
+    parts = [(out - torch.linspace(-1, 1, out.numel(), dtype=out.dtype).view_as(out)).square().mean() for out in outputs]
+    return torch.stack(parts).sum()
+
+
+def train(network: nn.Module, optimizer: Optimizer, x: Tensor, steps: int) -> None:
+    network.train()
+    for _ in range(steps):
+        optimizer.zero_grad()
+        loss(network, x).backward()
+        optimizer.step()
+
+
+def measure(network: nn.Module, x: Tensor) -> Outputs:
+    """Main output in evaluation mode, and with normalisation by the batch."""
+    network.eval()
+    with torch.no_grad():
+        evaluation = network(x)
+        buffers = [buffer.clone() for buffer in network.buffers()]
+        for module in network.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.train()
+        training = network(x)
+        for buffer, value in zip(network.buffers(), buffers, strict=True):
+            buffer.copy_(value)
+    network.eval()
+    return evaluation, training
+
+
+def change(before: Outputs, after: Outputs) -> tuple[float, float]:
+    """Largest change relative to the output's scale, in evaluation and in training mode."""
+    parts = [float((new - old).abs().max() / old.abs().max()) for old, new in zip(before, after, strict=True)]
+    return parts[0], parts[1]
+
+
+def some_classes(structure: Structure, every: int = 4) -> set[int]:
+    """Every so-many-th class of each group that may lose some, at least one and never all."""
+    picked: set[int] = set()
+    for group in structure.groups:
+        classes = sorted({name for layer in group.layers for name in structure.classes[layer]})
+        if group.refused is None and len(classes) > 1:
+            picked.update(classes[::every] if len(classes) > every else classes[:1])
+    return picked
+
+
+def units_of(structure: Structure, layer: str, classes: set[int]) -> tuple[int, ...]:
+    return tuple(unit for unit, name in enumerate(structure.classes[layer]) if name in classes)
+
+
+def removals(structure: Structure, classes: set[int], exact: bool = True) -> list[Remove]:
+    found = [(layer, units_of(structure, layer, classes)) for layer in structure.units]
+    return [Remove(layer, units, exact) for layer, units in found if units]
+
+
+@torch.no_grad()
+def silence(network: nn.Module, structure: Structure, classes: set[int]) -> None:
+    """Put what makes or shifts the units of some classes to zero, layer by layer, by hand."""
+    for layer in structure.classes:
+        units = list(units_of(structure, layer, classes))
+        if not units:
+            continue
+        module = network.get_submodule(layer)
+        if isinstance(module, nn.MultiheadAttention):
+            rows = [part * module.embed_dim + unit * module.head_dim + place
+                    for part in range(3) for unit in units for place in range(module.head_dim)]
+            module.in_proj_weight[rows] = 0
+            module.in_proj_bias[rows] = 0
+            continue
+        transposed = isinstance(module, nn.ConvTranspose2d)
+        module.weight.movedim(1 if transposed else 0, 0)[units] = 0
+        if module.bias is not None:
+            module.bias[units] = 0
+
+
+def parameters(network: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def optimizer_parameters(optimizer: Optimizer) -> set[int]:
+    return {id(own) for group in optimizer.param_groups for own in group["params"]}
+
+
+def ids(tensors: Iterable[Tensor]) -> set[int]:
+    return {id(tensor) for tensor in tensors}
