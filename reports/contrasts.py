@@ -274,6 +274,12 @@ def _space_sentence(saving: Estimate, boxes: tuple[SubBox, ...], baseline: str) 
     judged = [box for box in boxes if box.saving.value is not None and box.saving.interval is not None]
     if not judged or saving.value is None:
         return ""
+    values = [box.saving.value for box in judged if box.saving.value is not None]
+    if not _is_clear(saving):
+        return (
+            f"Against parts of {baseline}'s search space the saving runs from {number(min(values))}× to "
+            f"{number(max(values))}×, against the whole of it {number(saving.value)}× (exploratory)."
+        )
     gone = [box for box in judged if not _same_side(saving, box.saving)]
     side = "saving" if saving.value > 1 else "loss"
     if not gone:
@@ -281,16 +287,22 @@ def _space_sentence(saving: Estimate, boxes: tuple[SubBox, ...], baseline: str) 
             f"The {side} has the same direction against {baseline} in each of {len(judged)} parts of its "
             "search space (exploratory)."
         )
-    worst = (
-        min(gone, key=lambda box: box.saving.value or 0)
-        if saving.value > 1
-        else max(gone, key=lambda box: box.saving.value or 0)
-    )
+    farthest = min if saving.value > 1 else max
+    worst = farthest(gone, key=lambda box: box.saving.value or 0.0)
     return (
         f"The answer depends on the space searched: against {baseline} searched only in the {worst.label} "
         f"({worst.baseline_trials} trials), the {side} is gone: {number(worst.saving.value)}× "
         f"({len(gone)} of {len(judged)} parts; exploratory)."
     )
+
+
+def _is_clear(saving: Estimate) -> bool:
+    """Whether the plain interval excludes 1."""
+    limits = saving.interval
+    if limits is None:
+        return False
+    above = limits.low is not None and limits.low > 1
+    return above or (limits.high is not None and limits.high < 1 and not limits.high_censored)
 
 
 def _same_side(whole: Estimate, part: Estimate) -> bool:
