@@ -13,7 +13,7 @@ from torch import nn
 from harness.plan import Arm, Plan
 from harness.sampling import draw_frozen
 from harness.sizing.base import Params
-from harness.training.ledger import multiply_accumulates
+from harness.training.counting import multiply_accumulates
 from harness.training.loop import FLOPS_PER_MAC
 
 _BYTES = 4  # float32

@@ -95,6 +95,7 @@ def _make_arm(
         with _naming(source, f"methods.{method.name}.space.{name}"):
             space[name] = _override(space[name], method.space[name])
     with _naming(source, f"methods.{method.name}"):
+        made.check(space)
         reach = made.reach(cell, space)
         for layer, (low, _) in reach.items():
             if low < 1:

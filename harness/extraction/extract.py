@@ -25,7 +25,8 @@ from harness.plan import Plan, entry_named
 from harness.records import Record
 from harness.run_directory import RunDirectory
 from harness.sizing.base import Cell
-from harness.training.ledger import measure, multiply_accumulates
+from harness.training.counting import multiply_accumulates
+from harness.training.ledger import measure
 from harness.trial_runner import TrialRunner
 
 #: Examples of the validation part that the plain network is compared with the trained one on.

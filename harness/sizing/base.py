@@ -121,6 +121,10 @@ class SizingMethod(Protocol):
         """
         ...
 
+    def check(self, space: Mapping[str, Domain]) -> None:
+        """Raise ValueError, in one sentence, if the space in use holds values the method cannot train with.
+        A study is refused by it before anything runs."""
+
     def start_sizes(self, cell: Cell, params: Params) -> dict[str, int]:
         """Units of each sized layer of the network that `build` makes."""
         ...
@@ -136,12 +140,20 @@ class SizingMethod(Protocol):
         """The phases of training, in order; one phase with the study's schedule by default."""
         return (Phase(schedule.epochs, schedule.learning_rate),)
 
+    def numbers(self, cell: Cell, params: Params) -> dict[str, float]:
+        """What `penalty` and `after_step` calculate with; the trial's numeric parameters by default."""
+        return {
+            name: float(value)
+            for name, value in params.items()
+            if isinstance(value, int | float) and not isinstance(value, bool)
+        }
+
     def penalty(self, tensors: "Mapping[str, Tensor]", numbers: "Mapping[str, Tensor]") -> "Tensor | None":
         """What is added to the loss of a step: a scalar tensor, or None for nothing. Pure.
 
         Args:
             tensors: the network's named parameters.
-            numbers: the trial's numeric parameters as 0-dimensional tensors on the same device.
+            numbers: what the method's `numbers` gave, as 0-dimensional tensors on the same device.
         """
         return None
 

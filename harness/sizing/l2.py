@@ -1,11 +1,11 @@
 """Sizes and weight decay searched: the classic network with an L2 penalty."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.sizing.base import Cell, Params, Phase, Schedule
 from harness.sizing.fixed import Fixed
-from harness.space import Domain, Float
+from harness.space import Choice, Domain, Float
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,12 @@ class L2(Fixed):
 
     def space(self, cell: Cell) -> dict[str, Domain]:
         return super().space(cell) | {"weight_decay": Float(1e-5, 1e-2, log=True)}
+
+    def check(self, space: Mapping[str, Domain]) -> None:
+        decay = space["weight_decay"]
+        least = min(map(float, decay.options)) if isinstance(decay, Choice) else decay.low
+        if not least >= 0:
+            raise ValueError(f"space.weight_decay: a decay must not be negative, found {least:g}")
 
     def phases(self, params: Params, schedule: Schedule) -> Sequence[Phase]:
         return (Phase(schedule.epochs, schedule.learning_rate, weight_decay=float(params["weight_decay"])),)

@@ -109,7 +109,7 @@ class _Check:
         networks = [self._built(self.trials[0])[0] for _ in range(2)]
         tensors = [{n: p.detach().clone() for n, p in net.named_parameters()} for net in networks]
         points = draw_frozen(self.arm.space, "RandomSampler", {}, 1, 2)
-        numbers = [_numbers(point) for point in points]
+        numbers = [self._numbers(point) for point in points]
         before = copy.deepcopy(tensors[0])
         singles = [self.method.penalty(t, n) for t, n in zip(tensors, numbers, strict=True)]
         if any(not torch.equal(before[name], tensors[0][name]) for name in before):
@@ -131,7 +131,7 @@ class _Check:
         network, _ = self._built(self.trials[0])
         tensors = {n: t.detach().clone() for n, t in [*network.named_parameters(), *network.named_buffers()]}
         before = copy.deepcopy(tensors)
-        changed = self.method.after_step(tensors, _numbers(self.trials[0].params), 1e-3)
+        changed = self.method.after_step(tensors, self._numbers(self.trials[0].params), 1e-3)
         unknown = [name for name in changed if name not in tensors]
         if unknown:
             return f"unknown names: {unknown}"
@@ -181,14 +181,9 @@ class _Check:
         torch.manual_seed(trial.seeds["init"])
         return self.method.build(self.cell, trial.params)
 
-
-def _numbers(params: Mapping[str, Any]) -> dict[str, Tensor]:
-    """As the training loop makes them."""
-    return {
-        name: torch.tensor(float(value))
-        for name, value in params.items()
-        if isinstance(value, int | float) and not isinstance(value, bool)
-    }
+    def _numbers(self, params: Mapping[str, Any]) -> dict[str, Tensor]:
+        """As the training loop makes them."""
+        return {name: torch.tensor(n) for name, n in self.method.numbers(self.cell, params).items()}
 
 
 def _stack(trials: list[dict[str, Tensor]]) -> dict[str, Tensor]:

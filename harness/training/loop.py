@@ -17,8 +17,9 @@ from harness.records import Epoch, Event
 from harness.sizing.base import Cell, Moment, Params, Phase, Situation, SizingMethod, State
 from harness.sizing.gates import gates
 from harness.surgery.edits import NetworkEdit, NextPhase, Stop
+from harness.training.counting import multiply_accumulates
 from harness.training.journal import Journal, Selected, TrialEndedError
-from harness.training.ledger import measure, multiply_accumulates
+from harness.training.ledger import measure
 from harness.training.probe import Probe
 from harness.training.scoring import evaluate
 
@@ -81,15 +82,11 @@ class _Training:
         )
         device = job.split.train.x.device
         self.example = job.split.train.x[:1]
-        self.numbers = {
-            name: torch.tensor(float(value), device=device)
-            for name, value in job.params.items()
-            if isinstance(value, int | float) and not isinstance(value, bool)
-        }
+        numbers = job.method.numbers(job.cell, job.params)
+        self.numbers = {name: torch.tensor(value, device=device) for name, value in numbers.items()}
         self.order = torch.Generator().manual_seed(job.seeds["order"])
         self.choices = torch.Generator().manual_seed(job.seeds["method"])
         self.probe = Probe(job.split.train, job.batch_size)
-        self.acts_after_steps = type(job.method).after_step is not SizingMethod.after_step
         self.step = self.epoch = 0
         self.deadline = time.perf_counter() + job.limit_seconds
         self.optimizer = self._make_optimizer()
@@ -161,12 +158,10 @@ class _Training:
         (loss if penalty is None else loss + penalty).backward()
         self.optimizer.step()
         self.step += 1
-        if self.acts_after_steps:
-            with torch.no_grad():
-                tensors = self.tensors | dict(self.network.named_buffers())
-                changed = self.job.method.after_step(tensors, self.numbers, phase.learning_rate)
-                for name, value in changed.items():
-                    tensors[name].copy_(value)
+        with torch.no_grad():
+            changed = self.job.method.after_step(self.all_tensors, self.numbers, phase.learning_rate)
+            for name, value in changed.items():
+                self.all_tensors[name].copy_(value)
         surgery.hold_masks(self.network)
         return loss.detach()
 
@@ -197,6 +192,7 @@ class _Training:
     def _structure_changed(self) -> None:
         """Look again at what depends on the structure."""
         self.tensors = dict(self.network.named_parameters())
+        self.all_tensors = self.tensors | dict(self.network.named_buffers())
         self.macs = multiply_accumulates(self.network, self.example)
         self.copy_is_stale = True
 

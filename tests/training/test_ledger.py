@@ -8,7 +8,8 @@ from harness.architectures.lenet5 import LeNet5
 from harness.architectures.mlp import MLP
 from harness.records import Size
 from harness.sizing.gates import attach_gates, gates
-from harness.training.ledger import measure, multiply_accumulates
+from harness.training.counting import multiply_accumulates
+from harness.training.ledger import measure
 
 
 def an_mlp() -> nn.Module:
