@@ -81,6 +81,7 @@ def render(template: str, document: Mapping[str, Any], figures: Sequence[PageFig
         contrast_methods=list(dict.fromkeys(contrast["method"] for contrast in contrasts)),
         headline=headline or [sentence for sentence in document["analysis"]["headline"] if not contrasts],
         at_n=_at_n,
+        by_target=_by_target,
         matched_at=_matched_at,
         saving_in=_saving_in,
         cost_in=lambda unit: partial(wording.amount, unit=unit),
@@ -130,6 +131,14 @@ def _cell_name(part: Mapping[str, Any]) -> str:
 def _at_n(curve: Mapping[str, Any] | None, n: int) -> Any:
     """A curve's estimate at n, None where the curve does not reach so far."""
     return curve["estimates"][curve["n"].index(n)] if curve and n in curve["n"] else None
+
+
+def _by_target(targets: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
+    """An arm's costs to targets, those of one target and score together, one for each unit."""
+    rows: dict[tuple[float, str], list[Mapping[str, Any]]] = {}
+    for target in targets:
+        rows.setdefault((target["target"], target["score"]), []).append(target)
+    return list(rows.values())
 
 
 def _matched_at(contrast: Mapping[str, Any], n: int) -> Any:

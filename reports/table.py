@@ -106,13 +106,13 @@ def check_table(
     has_sampling = _fill_sampling(trials, notes, source)
     _fill_ids(trials, source)
     _fill_status(trials, scores, notes, source)
+    _check_scores(trials, settings, source, notes)
     is_lost = trials["status"] == LOST
     lost = int(is_lost.sum())
     if lost:
         trials = trials[~is_lost].reset_index(drop=True)
         if trials.empty:
             raise TableError(f"{source}: every row has status lost; allowed is one outcome at least")
-    _check_scores(trials, settings, source, notes)
     empty = [name for name in trials if name not in scores and _is_empty(trials[name])]
     return TrialTable(trials.drop(columns=empty), lost, tuple(notes), has_sampling)
 
@@ -174,9 +174,9 @@ def _refuse(is_wrong: pd.Series, text: pd.Series, name: str, source: str, allowe
     row = int(np.flatnonzero(is_wrong)[0])
     others = int(is_wrong.sum()) - 1
     more = f" (and {others:,} more such rows)" if others else ""
-    raise TableError(
-        f"{source}: column {name}, row {row + 1}: found {text.iloc[row]!r}{more}; allowed is {allowed}"
-    )
+    value = text.iloc[row]
+    found = "nothing" if pd.isna(value) or value == "" else repr(str(value))
+    raise TableError(f"{source}: column {name}, row {row + 1}: found {found}{more}; allowed is {allowed}")
 
 
 def _fill_sampling(trials: pd.DataFrame, notes: list[str], source: str) -> bool:

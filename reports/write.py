@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,10 @@ def short_table(
 
 def _checked(table: pd.DataFrame, design: StudyDesign | None, settings: Settings, source: str) -> TrialTable:
     if len(table) or design is None:
-        return check_table(table, settings=settings, source=source)
+        checked = check_table(table, settings=settings, source=source)
+        # One order, whatever the order of the rows: the same trials give the same bytes.
+        ordered = checked.trials.sort_values(["dataset", "architecture", "method", "trial_id"], kind="stable")
+        return replace(checked, trials=ordered.reset_index(drop=True))
     names = [column.name for column in COLUMNS if column.required] + ["trial_id", "status", "sampling"]
     empty = pd.DataFrame({name: pd.Series(dtype=str) for name in names})
     for name in (settings.validation_column, settings.test_column):

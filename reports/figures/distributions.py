@@ -164,9 +164,12 @@ def _draw_violins(
     ax.set_xlim(-0.6, len(methods) - 0.4)
     ax.set(xlabel="", ylabel=panel.label)
     ax.xaxis.grid(visible=False)
+    everything = np.concatenate(list(values.values()))
     if panel.log:
+        if len(np.unique(everything)) == 1:  # matplotlib leaves a logarithmic axis without height there
+            ax.set_ylim(everything[0] / 2, everything[0] * 2)
         ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: short_number(value)))
-    elif any(len(v) for v in values.values()):
+    elif len(everything):
         ax.yaxis.set_major_locator(MaxNLocator(nbins=7))
     else:
         ax.set_yticks([])

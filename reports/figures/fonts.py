@@ -38,10 +38,22 @@ def font_families() -> tuple[str, str]:
     return FAMILY, _FULL
 
 
+@functools.cache
+def _drawn_characters() -> frozenset[int]:
+    font = TTFont(font_manager.findfont(_FULL), lazy=True)
+    return frozenset(font.getBestCmap())
+
+
+def drawable(text: str) -> str:
+    """The text with a question mark for every character that the font cannot draw, and for line breaks."""
+    known = _drawn_characters()
+    return "".join(letter if ord(letter) in known and letter.isprintable() else "?" for letter in text)
+
+
 def _cut(source: str, target: Path) -> None:
     options = subset.Options(layout_features=[], hinting=False, notdef_outline=True, name_IDs=["*"])
     options.drop_tables += ["GSUB", "GPOS", "GDEF", "MATH", "FFTM"]
-    font = TTFont(source)
+    font = TTFont(source, recalcTimestamp=False)  # the time of saving would be in every PDF
     cutter = subset.Subsetter(options)
     cutter.populate(unicodes=_CHARACTERS)
     cutter.subset(font)

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pandas as pd
+from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import LogNorm, Normalize
+from matplotlib.colors import ListedColormap, LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
@@ -11,6 +12,8 @@ from reports.figures.style import WIDTH_INCHES, house_style, short_number
 
 #: More lines than this are a carpet; an even choice over the searched value is drawn.
 MAX_LINES = 60
+#: Viridis without its last tenth, a yellow that a white page swallows.
+_COLOURS = ListedColormap(colormaps["viridis"](np.linspace(0, 0.9, 256)))
 
 
 def draw_histories(histories: pd.DataFrame, value: str | None, value_label: str) -> Figure:
@@ -32,7 +35,7 @@ def draw_histories(histories: pd.DataFrame, value: str | None, value_label: str)
                 LogNorm() if (numbers > 0).all() and numbers.max() > numbers.min() else Normalize()
             )
             norm.autoscale(numbers)
-            mapped = ScalarMappable(norm, "viridis")
+            mapped = ScalarMappable(norm, _COLOURS)
             colours = np.asarray(mapped.to_rgba(numbers))
             bar = figure.colorbar(mapped, ax=[above, below], location="top", aspect=45, pad=0.02)
             bar.set_label(value_label)

@@ -111,7 +111,7 @@ def draw_win_maps(contrasts: Sequence[Plain]) -> Figure:
         axes = figure.subplots(1, len(contrasts), squeeze=False, sharey=True)[0]
         mesh = None
         for ax, contrast, name in zip(
-            axes, contrasts, short_names([c["method"] for c in contrasts]), strict=True
+            axes, contrasts, short_names([c["method"] for c in contrasts], most=13), strict=True
         ):
             win = contrast["win"]
             n, m = np.array(win["n"], dtype=float), np.array(win["m"], dtype=float)

@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from reports.figures.fonts import font_families
+from reports.figures.fonts import drawable, font_families
 
 Line = str | tuple[int, tuple[float, ...]]
 
@@ -151,8 +151,8 @@ def spread(values: NDArray[np.float64], half_width: float) -> NDArray[np.float64
 
 
 def shorten(name: str, most: int) -> str:
-    """A name of at most so many characters."""
-    return name if len(name) <= most else name[: most - 1] + "…"
+    """A name of at most so many characters, all of them drawable."""
+    return drawable(name if len(name) <= most else name[: most - 1] + "…")
 
 
 def short_names(names: Sequence[str], most: int = 18) -> list[str]:
