@@ -63,7 +63,7 @@ class TrialRunner:
             train(job, network, state, journal, on_epoch)
         except TrialEndedError as end:
             status, message = end.status, str(end)
-        except Exception as error:  # noqa: BLE001 - a method's fault is its trial's outcome, recorded whole
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a method's fault is its trial's outcome
             status, message = _status_of(error), f"{type(error).__name__}: {error}"
             trace = traceback.format_exc()
         if status == "ok" and journal.selected is None:
@@ -147,7 +147,7 @@ class TrialRunner:
         )
 
 
-def _status_of(error: Exception) -> Status:
+def _status_of(error: BaseException) -> Status:
     """Out of memory, however torch says it, or a crash."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error):
         return "out_of_memory"

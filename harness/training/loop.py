@@ -177,8 +177,10 @@ class _Training:
         for edit in edits:
             if isinstance(edit, NextPhase | Stop):
                 ended = type(edit)
-            else:
+            elif isinstance(edit, NetworkEdit):
                 on_network.append(edit)
+            else:
+                raise TypeError(f"a method proposed {edit!r:.80}, which is no edit")
         if on_network:
             receipt = surgery.apply(self.network, self.optimizer, on_network, self.example)
             account = {what: found for what, found in asdict(receipt).items() if found}
