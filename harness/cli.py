@@ -72,13 +72,17 @@ def run(
         str | None, typer.Option(help="Address of a running Ray cluster; unless given, one starts here.")
     ] = None,
     data: DataOption = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="Run only arms that match, such as 'mnist/mlp/*'; may be given several times."),
+    ] = None,
     max_hours: Annotated[float | None, typer.Option(min=0, help="Begin no trial after this time.")] = None,
 ) -> None:
     """Run a study, or go on with it: what the plan has and the directory's records lack. Then report."""
     from harness.run import RunRequest, run_study
 
     console = _console()
-    request = RunRequest(study, out, executor.value, address, _data_root(data), max_hours)
+    request = RunRequest(study, out, executor.value, address, _data_root(data), max_hours, tuple(only or ()))
     try:
         result = run_study(request, console)
     except KeyboardInterrupt:

@@ -8,7 +8,7 @@ taking up, the adaptive searches are asked and told again from the records there
 
 import math
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from harness.plan import Arm, Plan, Trial
@@ -51,11 +51,18 @@ class _Round:
 class Dealer:
     """Deals bundles of a plan's missing trials, the arms in turn."""
 
-    def __init__(self, plan: Plan, records: Mapping[str, Record], starts: Mapping[str, int]):
+    def __init__(
+        self,
+        plan: Plan,
+        records: Mapping[str, Record],
+        starts: Mapping[str, int],
+        arms: Collection[str] | None = None,
+    ) -> None:
         """
         Args:
             records: what earlier runs left.
             starts: trial id -> how often earlier runs started it.
+            arms: keys of the arms to deal; None for all.
         """
         self.plan = plan
         self.records = dict(records)
@@ -63,7 +70,7 @@ class Dealer:
         self._starts = dict(starts)
         self._losses: dict[str, int] = {}
         self._waiting: dict[str, deque[Trial]] = {key: deque() for key in plan.arms}
-        self._turn = deque(plan.arms)
+        self._turn = deque(key for key in plan.arms if arms is None or key in arms)
         self._dealt = dict.fromkeys(plan.arms, 0)
         self._seconds: dict[str, list[float]] = {key: [] for key in plan.arms}
         for trials in plan.frozen.values():
@@ -96,8 +103,8 @@ class Dealer:
 
     @property
     def finished(self) -> bool:
-        """Whether every trial of the plan has its record."""
-        return not any(self._dealt.values()) and not any(self._waiting.values())
+        """Whether every trial of the arms to deal has its record."""
+        return not any(self._dealt.values()) and not any(self._waiting[key] for key in self._turn)
 
     def dealt(self, arm: str) -> int:
         """Trials of an arm that were dealt and have not come back."""
@@ -138,8 +145,8 @@ class Dealer:
             return None
         overall = sum(known) / len(known)
         left = 0.0
-        for key, arm in self.plan.arms.items():
-            times = self._seconds[key]
+        for key in self._turn:
+            arm, times = self.plan.arms[key], self._seconds[key]
             missing = arm.trials * arm.sampler.replicates - len(times)
             left += missing * (sum(times) / len(times) if times else overall)
         return left

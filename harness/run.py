@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
 
@@ -16,12 +17,16 @@ from harness.plan import Plan
 from harness.planning import make_plan
 from harness.progress import Progress
 from harness.run_directory import DirectoryError, RunDirectory
-from harness.study import find_study, load_study
+from harness.study import StudyError, find_study, load_study
 
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """What `harness run` was asked for. data_root: folder of the data sets, None for the cache's own."""
+    """What `harness run` was asked for.
+
+    data_root: folder of the data sets, None for the cache's own. only: patterns of the arms to run; none for
+    all.
+    """
 
     source: str
     out: Path | None = None
@@ -29,6 +34,7 @@ class RunRequest:
     address: str | None = None
     data_root: Path | None = None
     max_hours: float | None = None
+    only: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +91,7 @@ def _run_into(
             console.print(
                 f"Record {trial_id} {wrong}; it was set aside as {aside}, its trial runs again", markup=False
             )
-        dealer = Dealer(plan, records, directory.log.starts())
+        dealer = Dealer(plan, records, directory.log.starts(), _chosen_arms(plan, request.only))
         _refuse_strangers(dealer, directory)
         if not dealer.finished:
             with _executor(request, plan, directory) as executor:
@@ -107,6 +113,14 @@ def _executor(request: RunRequest, plan: Plan, directory: RunDirectory) -> Itera
 
         with connected(plan, request.data_root, directory, request.address) as executor:
             yield executor
+
+
+def _chosen_arms(plan: Plan, patterns: tuple[str, ...]) -> set[str]:
+    """Keys of the arms that match any of the patterns; all if there are none."""
+    chosen = {key for key in plan.arms for pattern in patterns or ("*",) if fnmatchcase(key, pattern)}
+    if not chosen:
+        raise StudyError(f"--only {' '.join(patterns)}: matches no arm; arms: {', '.join(plan.arms)}")
+    return chosen
 
 
 def _refuse_strangers(dealer: Dealer, directory: RunDirectory) -> None:

@@ -258,3 +258,18 @@ def test_time_left() -> None:
         dealer.take(record_of(bundle.tasks[0].trial, seconds))
     # Three trials are left in each arm.
     assert dealer.expected_seconds() == pytest.approx(3 * 1.0 + 3 * 3.0)
+
+
+def test_of_some_arms_only_those_are_dealt_and_the_rest_stays_for_later() -> None:
+    plan = plan_of(_FIELDS | {"methods": ["fixed", "l2"], "trials": 3})
+    chosen = next(key for key in plan.arms if key.endswith("/l2"))
+    dealer = Dealer(plan, {}, {}, {chosen})
+    arms = set()
+    while (bundle := dealer.deal(1)) is not None:
+        for task in bundle.tasks:
+            arms.add(task.trial.arm)
+            dealer.take(a_record(task.trial.id, arm=task.trial.arm, index=task.trial.index))
+    assert arms == {chosen}
+    assert dealer.finished
+    assert len(dealer.records) == 3
+    assert not Dealer(plan, dealer.records, {}).finished
