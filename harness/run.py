@@ -65,6 +65,7 @@ def run_study(request: RunRequest, console: Console) -> RunResult:
     """
     deadline = None if request.max_hours is None else time.monotonic() + request.max_hours * 3600
     plan = plan_study(request.source, request.data_root)
+    chosen = _chosen_arms(plan, request.only)
     # Absolute, because workers run in folders of their own.
     directory = RunDirectory((request.out or Path("runs") / plan.study.name).resolve())
     is_new = not directory.plan_file.exists()
@@ -91,7 +92,7 @@ def _run_into(
             console.print(
                 f"Record {trial_id} {wrong}; it was set aside as {aside}, its trial runs again", markup=False
             )
-        dealer = Dealer(plan, records, directory.log.starts(), _chosen_arms(plan, request.only))
+        dealer = Dealer(plan, records, directory.log.starts(), chosen)
         _refuse_strangers(dealer, directory)
         if not dealer.finished:
             with _executor(request, plan, directory) as executor:
