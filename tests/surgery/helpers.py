@@ -19,7 +19,10 @@ def loss(network: nn.Module, x: Tensor) -> Tensor:
     """Against targets that no network starts at; auxiliary outputs count too."""
     made = network(x)
     outputs = made if isinstance(made, tuple) else (made,)
-    parts = [(out - torch.linspace(-1, 1, out.numel(), dtype=out.dtype).view_as(out)).square().mean() for out in outputs]
+    parts = [
+        (out - torch.linspace(-1, 1, out.numel(), dtype=out.dtype).view_as(out)).square().mean()
+        for out in outputs
+    ]
     return torch.stack(parts).sum()
 
 
@@ -81,8 +84,12 @@ def silence(network: nn.Module, structure: Structure, classes: set[int]) -> None
             continue
         module = network.get_submodule(layer)
         if isinstance(module, nn.MultiheadAttention):
-            rows = [part * module.embed_dim + unit * module.head_dim + place
-                    for part in range(3) for unit in units for place in range(module.head_dim)]
+            rows = [
+                part * module.embed_dim + unit * module.head_dim + place
+                for part in range(3)
+                for unit in units
+                for place in range(module.head_dim)
+            ]
             module.in_proj_weight[rows] = 0
             module.in_proj_bias[rows] = 0
             continue

@@ -20,7 +20,9 @@ def _silent(layer: nn.Module, units: list[int], bias: float = 0.0) -> None:
             layer.bias[units] = bias
 
 
-@pytest.mark.parametrize("activation", [nn.Sigmoid, nn.Softplus, nn.ELU, nn.GELU, nn.Hardsigmoid, nn.Tanh, nn.Mish])
+@pytest.mark.parametrize(
+    "activation", [nn.Sigmoid, nn.Softplus, nn.ELU, nn.GELU, nn.Hardsigmoid, nn.Tanh, nn.Mish]
+)
 @pytest.mark.parametrize("bias", [0.0, 0.7])
 def test_a_constant_behind_any_activation_is_folded(activation: Callable[[], nn.Module], bias: float) -> None:
     network, x = mlp(activation).double(), images(4, 8)

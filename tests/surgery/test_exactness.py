@@ -49,7 +49,9 @@ def test_removal_of_silent_units_leaves_the_output_as_it_was(name: str) -> None:
     train(network, optimizer, x, 1)
 
 
-@pytest.mark.parametrize("name", ["mlp", "lenet5", "resnet18", "densenet", "mobilenet_v3", "shufflenet_v2", "vit", "unet"])
+@pytest.mark.parametrize(
+    "name", ["mlp", "lenet5", "resnet18", "densenet", "mobilenet_v3", "shufflenet_v2", "vit", "unet"]
+)
 def test_the_same_in_single_precision(name: str) -> None:
     make, side = NETWORKS[name]
     torch.manual_seed(0)

@@ -58,7 +58,11 @@ def _rows(network: nn.Module) -> list[tuple[str, list[int]]]:
     stem, inner, fc = (list(_DEAD[layer]) for layer in ("stem", "inner", "fc"))
     return [
         *((f"{layer}.{name}", stem) for layer in ("stem", "norm", "outer") for name in ("weight", "bias")),
-        *((f"{layer}.{name}", rows) for layer, rows in (("inner", inner), ("fc", fc)) for name in ("weight", "bias")),
+        *(
+            (f"{layer}.{name}", rows)
+            for layer, rows in (("inner", inner), ("fc", fc))
+            for name in ("weight", "bias")
+        ),
     ]
 
 
@@ -83,7 +87,9 @@ def test_steps_after_removal_are_the_steps_of_the_masked_full_network(kind: str)
     # Copied: loading keeps the very tensors where device and type agree.
     small_optimizer.load_state_dict(copy.deepcopy(optimizer.state_dict()))
 
-    receipt = apply(small, small_optimizer, [Remove(layer, units, exact=True) for layer, units in _DEAD.items()], x)
+    receipt = apply(
+        small, small_optimizer, [Remove(layer, units, exact=True) for layer, units in _DEAD.items()], x
+    )
 
     assert receipt.refused is None
     assert receipt.removed == {"stem": 2, "outer": 2, "inner": 3, "fc": 2}

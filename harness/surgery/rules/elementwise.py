@@ -20,7 +20,7 @@ def pointwise(tracer: Tracer, call: Call) -> None:
     for axis, size in enumerate(out.shape):
         labels = _align(tracer, operands, axis - out.dim(), size)
         if labels is not None:
-            planes[axis] = Plane(labels, _constant(call, operands, axis - out.dim()))
+            planes[axis] = Plane(labels, _constant(call, operands, axis - out.dim(), size))
     if any(mark.signal for _, mark in operands):
         tracer.tag(out, Mark(planes))
     else:
@@ -71,9 +71,9 @@ def _scaled(call: Call, operands: list[tuple[Tensor, Mark]], planes: dict[int, P
     return Mark(planes, signal=False, source=kept.source, scaled_by=scaled_by)
 
 
-def _constant(call: Call, operands: list[tuple[Tensor, Mark]], axis: int) -> Constant:
+def _constant(call: Call, operands: list[tuple[Tensor, Mark]], axis: int, size: int) -> Constant:
     def compute(positions: Positions, held: Held) -> Values:
-        values = {id(tensor): _sent(tensor, mark, axis, positions, held) for tensor, mark in operands}
+        values = {id(tensor): _sent(tensor, mark, axis, size, positions, held) for tensor, mark in operands}
         if call.name in _PRODUCTS and any((value == 0).all() for value in values.values()):
             return np.zeros((2, len(positions)))
         moving = np.isnan(sum(values.values()))
@@ -93,17 +93,17 @@ def _constant(call: Call, operands: list[tuple[Tensor, Mark]], axis: int) -> Con
     return Constant(compute)
 
 
-def _sent(tensor: Tensor, mark: Mark, axis: int, positions: Positions, held: Held) -> Values:
-    """What one operand sends at positions of an axis (counted from the end) of the result."""
+def _sent(tensor: Tensor, mark: Mark, axis: int, size: int, positions: Positions, held: Held) -> Values:
+    """What one operand sends at positions of an axis (counted from the end, of some size) of the result."""
     on_axis = tensor.dim() >= -axis
     plane = mark.planes.get(tensor.dim() + axis) if on_axis else None
     if mark.signal:
-        if plane is None or tensor.shape[axis] == 1 != len(positions):
+        if plane is None or tensor.shape[axis] != size:
             return np.full((2, len(positions)), np.nan)
         return plane.constant.at(positions, held)
     if tensor.numel() == 1:
         return np.full((2, len(positions)), tensor.item(), dtype=np.float64)
-    if not on_axis or tensor.shape[axis] == 1:
+    if not on_axis or tensor.shape[axis] != size:
         return np.full((2, len(positions)), np.nan)
     rows = tensor.movedim(axis, 0)[torch.from_numpy(positions).to(tensor.device)]
     picked = rows.reshape(len(positions), -1).double().cpu().numpy()

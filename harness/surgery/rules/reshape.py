@@ -23,7 +23,8 @@ def reshaped(tracer: Tracer, plane: Plane, axis: int, old: Shape, new: Shape) ->
     ]
     if kept:
         return (axis if axis in kept else kept[-1]), plane
-    for k, length in enumerate(new):
+    # From the back: an axis of one unit fits in several places, and flattening puts it before its positions.
+    for k, length in reversed(list(enumerate(new))):
         front, back = prod(new[:k]), prod(new[k + 1 :])
         if front and back and before % front == 0 and after % back == 0:
             outer, inner = before // front, after // back
