@@ -71,7 +71,7 @@ def run_study(request: RunRequest, console: Console) -> RunResult:
     is_new = not directory.plan_file.exists()
     directory.open_for(plan)
     try:
-        return _run_into(directory, plan, request, console, deadline)
+        return _run_into(directory, plan, chosen, request, console, deadline)
     except ExecutorError as error:
         if is_new:
             directory.remove_unused()
@@ -81,7 +81,12 @@ def run_study(request: RunRequest, console: Console) -> RunResult:
 
 
 def _run_into(
-    directory: RunDirectory, plan: Plan, request: RunRequest, console: Console, deadline: float | None
+    directory: RunDirectory,
+    plan: Plan,
+    chosen: set[str],
+    request: RunRequest,
+    console: Console,
+    deadline: float | None,
 ) -> RunResult:
     with directory.locked():
         for warning in plan.warnings:
