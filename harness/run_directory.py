@@ -5,6 +5,7 @@ records/      one file a trial
 set-aside/    damaged records, kept for whoever wants to know why
 executions/   one log a process: which trials it started and finished
 report/       written at the end of every run
+extracted/    networks that `harness extract` took out, a folder a trial
 """
 
 import fcntl

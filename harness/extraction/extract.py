@@ -25,8 +25,6 @@ from harness.plan import Plan, entry_named
 from harness.records import Record
 from harness.run_directory import RunDirectory
 from harness.sizing.base import Cell
-from harness.training.counting import multiply_accumulates
-from harness.training.ledger import measure
 from harness.trial_runner import TrialRunner
 
 #: Examples of the validation part that the plain network is compared with the trained one on.
@@ -91,7 +89,6 @@ def extract_network(request: ExtractionRequest, view: ExtractionView) -> Path:
             description=description,
             retrained=retrained,
             folding_difference=plain.difference,
-            start=measure(start, cell.architecture.sized_layers, _macs(start, cell)),
             speeds=[
                 speed
                 for place in dict.fromkeys((torch.device("cpu"), device))
@@ -138,7 +135,3 @@ def _start_network(plan: Plan, record: Record, cell: Cell) -> nn.Module:
     """The plain network of the sizes that the method starts with, untrained: speed does not ask for more."""
     sizes = plan.method(plan.arms[record.arm]).start_sizes(cell, record.params)
     return cell.architecture.build(cell.example_shape, cell.outputs, sizes).eval()
-
-
-def _macs(network: nn.Module, cell: Cell) -> int:
-    return multiply_accumulates(network, torch.zeros(1, *cell.example_shape))

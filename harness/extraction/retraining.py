@@ -14,7 +14,7 @@ from harness.datasets import Split
 from harness.extraction.errors import ExtractionError
 from harness.plan import Plan, Trial
 from harness.provenance import cpu_name, provenance
-from harness.records import Epoch, Record
+from harness.records import Epoch, Record, Size
 from harness.run_directory import changes
 from harness.training.journal import Journal, TrialEndedError
 from harness.training.loop import train
@@ -35,6 +35,7 @@ class Retrained:
 
     network: nn.Module
     split: Split
+    start_size: Size
     epochs: list[Epoch]
     val_score: float
     test_score: float
@@ -107,10 +108,12 @@ def retrain(
         _refuse(record, f"after epoch {len(journal.epochs)}")
     val_score = journal.epochs[-1].val_score
     assert val_score is not None, "the loop ends trials whose scores are not finite"
+    assert journal.start_size is not None, "the loop measures before it trains"
     _, test_score = evaluate(network, split.test)
     return Retrained(
         network=network,
         split=split,
+        start_size=journal.start_size,
         epochs=journal.epochs,
         val_score=val_score,
         test_score=test_score,

@@ -24,7 +24,6 @@ class Summary:
     """What there is to say of an extracted network beside what rebuilds it.
 
     folding_difference: largest difference of the output that folding the gates made, relative to its scale.
-    start: size of the plain network that the method started from.
     failed_exports: file name -> why it could not be written.
     """
 
@@ -32,9 +31,13 @@ class Summary:
     description: Description
     retrained: Retrained
     folding_difference: float
-    start: Size
     speeds: list[Speed]
     failed_exports: dict[str, str]
+
+    @property
+    def start(self) -> Size:
+        """Size of the network that the method started from."""
+        return self.retrained.start_size
 
     @property
     def extracted(self) -> Size:

@@ -5,6 +5,12 @@ import pytest
 from tests.extraction.runs import LENET, MLP, Extracted, Run, run_inline
 
 
+@pytest.fixture
+def _no_exports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave ONNX and torch.export out, which take seconds, where a test is about something else."""
+    monkeypatch.setattr("harness.extraction.extract.export_all", lambda *_: {})
+
+
 @pytest.fixture(scope="session")
 def mlp_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return run_inline(MLP, tmp_path_factory.mktemp("mlp"))

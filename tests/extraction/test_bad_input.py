@@ -142,6 +142,7 @@ ARCHITECTURES = {"tanh-mlp": Tanh}
 """
 
 
+@pytest.mark.usefixtures("_no_exports")
 def test_plug_ins_are_asked_for_checked_and_used(tmp_path: Path, harness_command: Command) -> None:
     plugin = tmp_path / "tanh.py"
     plugin.write_text(_PLUGIN)
@@ -175,6 +176,7 @@ def test_plug_ins_are_asked_for_checked_and_used(tmp_path: Path, harness_command
     assert load(tmp_path / "out", plugins=[plugin]).get_submodule("tanh1") is not None
 
 
+@pytest.mark.usefixtures("_no_exports")
 def test_folders_that_hold_no_sound_network(lenet_run: Run, tmp_path: Path) -> None:
     with pytest.raises(ExtractionError, match=r"holds no extracted network: there is no architecture\.json"):
         load(tmp_path)
