@@ -32,6 +32,11 @@ def replan(
         ExtractionError: if plug-ins, data or study are not those of the run, in one sentence.
     """
     written = directory.read_plan()
+    if record.arm not in written["arms"]:
+        raise ExtractionError(
+            f"trial {record.trial_id}: its record is of the arm {record.arm!r}, which {directory.plan_file} "
+            "has not; it came from another run"
+        )
     paths = matching_plugins(written["plugins"], plugins, whose="the study of this run", where="--plugin")
     try:
         study = Study.model_validate(written["study"] | {"plugins": [str(path) for path in paths]})

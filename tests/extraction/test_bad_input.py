@@ -88,6 +88,14 @@ def test_a_directory_that_is_no_run(tmp_path: Path, harness_command: Command) ->
         assert "is not a run directory" in _refused(harness_command, run, "best")
 
 
+def test_a_record_of_another_run(copied: Run, harness_command: Command) -> None:
+    stray = dataclasses.replace(copied.record("best"), trial_id="f" * 16, arm="digits/mlp/fixed")
+    assert copied.directory.store.write(stray)
+    sentence = _refused(harness_command, copied, "ffff")
+    assert "is of the arm 'digits/mlp/fixed', which" in sentence
+    assert "it came from another run" in sentence
+
+
 def test_changed_and_missing_data(copied: Run, harness_command: Command) -> None:
     file = copied.data_root / "digits16.npz"
     arrays = dict(np.load(file))
