@@ -1,6 +1,6 @@
 """Warnings about the record of a study: what `reports.review` cannot see from the arms it judges."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
@@ -30,7 +30,7 @@ def all_warnings(
     found = [
         *results.warnings,
         *_record(accounting),
-        *(warning for arm in accounting.arms for warning in _many_failures(arm)),
+        *_many_failures(accounting.arms),
         *_same_scores(done, settings),
         *_no_choice(done, settings),
     ]
@@ -57,17 +57,21 @@ def _record(accounting: Accounting) -> Iterator[Warn]:
         )
 
 
-def _many_failures(arm: ArmAccount) -> Iterator[Warn]:
-    failed = arm.total - arm.outcomes["ok"]
-    if arm.total >= 4 and _MANY_FAILURES < failed / arm.total < 1:
+def _failed_share(arm: ArmAccount) -> float:
+    return 1 - arm.outcomes["ok"] / arm.total
+
+
+def _many_failures(arms: Sequence[ArmAccount]) -> Iterator[Warn]:
+    many = [arm for arm in arms if arm.total >= 4 and _MANY_FAILURES < _failed_share(arm) < 1]
+    if many:
+        worst = max(many, key=_failed_share)
+        in_arms = "one arm" if len(many) == 1 else f"{count(len(many))} arms"
         yield Warn(
             "many failures",
             "caution",
-            f"{count(failed)} of {count(arm.total)} trials of {arm.method} on {arm.dataset} / "
-            f"{arm.architecture} failed: what is said of it depends on how a failed trial is scored.",
-            arm.dataset,
-            arm.architecture,
-            arm.method,
+            f"In {in_arms} more than a quarter of the trials failed, most of all in {worst.method} on "
+            f"{worst.dataset} / {worst.architecture} ({count(worst.total - worst.outcomes['ok'])} of "
+            f"{count(worst.total)}): what is said there depends on how a failed trial is scored.",
         )
 
 

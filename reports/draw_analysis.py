@@ -229,7 +229,13 @@ def _sizes(
         "and size, drawn at their test scores; so the line may bend back.",
         " ".join(words),
         draw_score_against_size(
-            trials, drawn, styles, (column, test_column), score.scale, f"test {score.axis}"
+            trials,
+            drawn,
+            styles,
+            (column, test_column),
+            score.scale,
+            f"test {score.axis}",
+            worse_is_low=not score.lower_is_better,
         ),
     )
 

@@ -5,8 +5,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from numpy.typing import NDArray
 
 from reports.figures.style import (
     INK,
@@ -21,6 +23,7 @@ from reports.figures.style import (
 )
 
 Plain = Mapping[str, Any]
+Floats = NDArray[np.float64]
 
 
 def draw_score_against_size(
@@ -30,6 +33,8 @@ def draw_score_against_size(
     columns: tuple[str, str],
     scale: float,
     label: str,
+    *,
+    worse_is_low: bool,
 ) -> Figure:
     """Every finished trial at its size and test score; the front is chosen on validation and drawn at test
     scores.
@@ -41,6 +46,7 @@ def draw_score_against_size(
         columns: (size column, test score column).
         scale: factor from the table's score to the axis.
         label: label of the y axis.
+        worse_is_low: bad scores are low, as for an accuracy.
     """
     size_column, test_column = columns
     done = trials[(trials["status"] == "ok") & (trials[size_column] > 0)]
@@ -73,7 +79,9 @@ def draw_score_against_size(
                 markeredgewidth=0.6,
                 label=arm["method"],
             )
-        _show_better_part(ax, done[test_column].to_numpy(dtype=float) * scale, arms, scale)
+        front = [point["test_score"] * scale for arm in arms for point in arm["front"]["chosen"]]
+        scores = done[test_column].to_numpy(dtype=float) * scale
+        _show_better_part(ax, scores, np.array(front), worse_is_low=worse_is_low)
         ax.set_xscale("log")
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_number(value)))
         ax.xaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
@@ -82,19 +90,20 @@ def draw_score_against_size(
     return figure
 
 
-def _show_better_part(ax: Any, scores: np.ndarray, arms: Sequence[Plain], scale: float) -> None:
+def _show_better_part(ax: Axes, scores: Floats, front: Floats, *, worse_is_low: bool) -> None:
     """Leaves a far tail of bad trials off the axis and says how many, so that fronts can be told apart."""
-    front = [point["test_score"] * scale for arm in arms for point in arm["front"]["chosen"]]
-    if not len(scores) or not front:
+    if not len(scores) or not len(front):
         return
-    low, high = np.quantile(scores, 0.1), max(scores.max(), *front)
-    low = min(low, *front)
+    sign = 1 if worse_is_low else -1  # turned, if need be, so that bad is low
+    scores, front = sign * scores, sign * front
+    low, high = min(np.quantile(scores, 0.1), front.min()), max(scores.max(), front.max())
     edge = low - 0.08 * (high - low)
-    below = int((scores < edge).sum())
-    if high > low and below and scores.min() < low - 0.6 * (high - low):
-        ax.set_ylim(edge, high + 0.05 * (high - low))
-        words = f"{below} worse {'trial' if below == 1 else 'trials'} below the axis"
-        ax.text(0.99, 0.02, words, transform=ax.transAxes, ha="right", fontsize=8.5, color=INK)
+    off = int((scores < edge).sum())
+    if high > low and off and scores.min() < low - 0.6 * (high - low):
+        ends = sorted((sign * edge, sign * (high + 0.05 * (high - low))))
+        ax.set_ylim(*ends)
+        words = f"{off} worse {'trial' if off == 1 else 'trials'} off the axis"
+        ax.text(0.99, 0.02 if worse_is_low else 0.93, words, transform=ax.transAxes, ha="right", fontsize=8.5)
 
 
 def draw_win_maps(contrasts: Sequence[Plain]) -> Figure:
@@ -144,17 +153,17 @@ def draw_win_maps(contrasts: Sequence[Plain]) -> Figure:
     return figure
 
 
-def _edges(values: np.ndarray) -> np.ndarray:
+def _edges(values: Floats) -> Floats:
     """Cell borders around grid values on a logarithmic axis."""
     if len(values) == 1:
         return np.array([values[0] / 1.3, values[0] * 1.3])
     logs = np.log(values)
     middle = (logs[1:] + logs[:-1]) / 2
-    edges: np.ndarray = np.exp(np.r_[2 * logs[0] - middle[0], middle, 2 * logs[-1] - middle[-1]])
+    edges: Floats = np.exp(np.r_[2 * logs[0] - middle[0], middle, 2 * logs[-1] - middle[-1]])
     return edges
 
 
-def _few_ticks(axis: Any, values: np.ndarray) -> None:
+def _few_ticks(axis: Any, values: Floats) -> None:
     shown = [v for v in values if round(v) in (1, 2, 5, 10, 20, 50, 100, 200, 500)] or [values[0], values[-1]]
     axis.set_major_locator(FixedLocator(shown))
     axis.set_minor_locator(NullLocator())

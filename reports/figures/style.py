@@ -116,13 +116,15 @@ def house_style() -> Iterator[None]:
 
 
 def method_styles(methods: Sequence[str]) -> dict[str, MethodStyle]:
-    """Styles by method, in the order given (the baseline first)."""
-    return {
-        method: MethodStyle(
-            COLOURS[position % MAX_SERIES], MARKERS[position % len(MARKERS)], LINES[position % MAX_SERIES]
-        )
-        for position, method in enumerate(methods)
-    }
+    """Styles by method, in the order given (the baseline first).
+
+    The baseline has its colour to itself, so that no two methods of one of the `grouped` figures look alike.
+    """
+    styles = {}
+    for position, method in enumerate(methods):
+        look = 0 if position == 0 else 1 + (position - 1) % (MAX_SERIES - 1)
+        styles[method] = MethodStyle(COLOURS[look], MARKERS[position % len(MARKERS)], LINES[look])
+    return styles
 
 
 def grouped(methods: Sequence[str]) -> list[list[str]]:
