@@ -1,4 +1,8 @@
-"""Prints every bar beside what was measured; exits with 1 if one fails. About ten minutes on two cores."""
+"""Prints every bar beside what was measured; exits with 1 if one fails. Some ten minutes on two cores.
+
+`python -m tests.calibration` runs all; names of modules or functions run a part: `tests_of_arms`,
+`claims.whole_reports`.
+"""
 
 import os
 import sys
@@ -55,19 +59,28 @@ def jobs() -> list[Job]:
     return found
 
 
+def name_of(job: Job) -> str:
+    """Module and function of a simulation, as named on the command line."""
+    return f"{job[0].__module__.rsplit('.', 1)[-1]}.{job[0].__name__}"
+
+
 def main() -> int:
-    """Runs all bars in two processes."""
+    """Runs all bars, or those named, in two processes."""
+    wanted = [job for job in jobs() if not sys.argv[1:] or name_of(job).startswith(tuple(sys.argv[1:]))]
+    if not wanted:
+        sys.exit(f"no such simulation; there are: {', '.join(sorted({name_of(job) for job in jobs()}))}")
     started = time.monotonic()
     # Two processes are meant to take two cores; threads of the linear algebra would take all of them.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     rows: list[Row] = []
     with ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn")) as pool:
-        for outcome in [pool.submit(function, *arguments) for function, arguments in jobs()]:
+        for outcome in [pool.submit(function, *arguments) for function, arguments in wanted]:
             result = outcome.result()
             rows += result if isinstance(result, list) else [result]
             print(".", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
-    rows.append(tests_of_arms.pooled(rows))
+    if any(row.bar == "1" for row in rows):
+        rows.append(tests_of_arms.pooled(rows))
     rows.sort(key=lambda row: (row.bar == "+", len(row.bar.rstrip("b")), row.bar))
     for row in rows:
         print(row)

@@ -141,7 +141,7 @@ def drawn_table(seed: int, trials: int, method: World) -> list[tuple[str, str, F
     generator = np.random.default_rng([seed, 72])
     arms = []
     for cell, world in enumerate((D1, D2, D1, D3, D1, D4)):
-        for name, source in (("base", world), ("new", method if world is D1 else world)):
+        for name, source in (("base", world), ("new", method if world == D1 else world)):
             validation, test = source.draw(1, trials, generator)
             arms.append((f"cell {cell}", name, validation[0], test[0]))
     return arms

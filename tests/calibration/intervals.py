@@ -49,7 +49,7 @@ def best_of_n(world: World, trials: int, n_set: tuple[int, ...], studies: int, s
     for i, n in enumerate(n_set):
         name = f"{world.name} N={trials} n={n}"
         rate = float(covered[i] / studies)
-        rows.append(Row("3", f"coverage of E[best of n], {name}", rate, 0.90 if world is D4 else 0.935, None))
+        rows.append(Row("3", f"coverage of E[best of n], {name}", rate, 0.90 if world == D4 else 0.935, None))
         rows.append(Row("7b", f"that coverage is not bought by width, {name}", rate, None, 0.98))
         rows.append(Row("7b", f"width over percentile's, {name}", float(widths[i] / narrow[i]), None, 1.4))
         if (trials, n) == (50, 10):
