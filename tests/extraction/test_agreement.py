@@ -10,7 +10,7 @@ import pytest
 
 from harness.extraction import ExtractionError
 from harness.extraction.replanning import replan
-from harness.extraction.retraining import Retrained, retrain
+from harness.extraction.retraining import Retrained, on_this_machine, retrain
 from harness.records import Record
 from harness.run_directory import RunDirectory
 from harness.trial_runner import TrialRunner
@@ -81,6 +81,18 @@ def test_another_machine_is_named_as_the_reason(copied: Run) -> None:
     assert retrained.circumstances[0].startswith("torch was '1.0.0', is now")
     assert "device was 'another processor'" in retrained.verdict()
     assert "the record was changed" not in retrained.verdict()
+
+
+def test_a_trial_of_a_gpu_is_trained_on_the_cpu_where_there_is_none(
+    copied: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, _ = replan(copied.directory, copied.record("best"), copied.data_root, ())
+    resources = plan.study.resources.model_copy(update={"gpus": 0.5})
+    on_gpu = dataclasses.replace(plan, study=plan.study.model_copy(update={"resources": resources}))
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    assert on_this_machine(on_gpu) is on_gpu
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert on_this_machine(on_gpu) == plan
 
 
 def test_forged_parameters_are_refused(copied: Run) -> None:
