@@ -1,0 +1,242 @@
+"""The same plans on Ray: equal records, workers that die, drivers that are stopped. Ray starts take seconds,
+so each of the two runs here serves many tests."""
+
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from harness.dealing import MAX_LOSSES
+from harness.records import Record
+from harness.run_directory import RunDirectory
+from tests.conftest import Ended
+from tests.executors.conftest import Driver, faulty, outcomes_of, starts_of_finished, table_of
+from tests.executors.test_inline import FAULTS, check_faults, records_of, slow_study, study_of_faults
+from tests.test_cli import refused
+
+Fields = dict[str, Any]
+Write = Callable[[Fields], Path]
+
+_TPE = {"name": "TPESampler", "round_size": 2, "options": {"n_startup_trials": 2}}
+#: Arms that end a worker process; inline they would end the tests.
+_DEADLY = {"quit_once", "kill"}
+
+
+def study_of_everything(tiny: Fields, marker: Path) -> Fields:
+    """Every fault, TPE arms, ShrinkNets, and two methods that end their worker."""
+    fields = study_of_faults(tiny)
+    fields["methods"] += [
+        "shrinknets",
+        {"name": "tpe", "method": "l2", "sampler": _TPE, "trials": 5},
+        faulty("tpe-odd", "some_sizes", sampler=_TPE | {"replicates": 2}, trials=4),
+        faulty("quit_once", "quit_once", options={"marker": str(marker)}, trials=2),
+        faulty("kill", "kill"),
+    ]
+    return fields
+
+
+def test_both_executors_give_the_same_records(
+    start: Callable[..., Driver], run_inline: Callable[[Fields, Path], str], tiny: Fields, tmp_path: Path
+) -> None:
+    fields, on_ray, inline = (
+        study_of_everything(tiny, tmp_path / "quit"),
+        tmp_path / "ray",
+        tmp_path / "inline",
+    )
+    code, printed, err = start(fields, on_ray).end()
+    assert code == 0, err
+    check_faults(on_ray)
+    records = records_of(on_ray)
+
+    harmless = [
+        method
+        for method in fields["methods"]
+        if not set(_DEADLY) & {dict(method)["name"] if isinstance(method, dict) else method}
+    ]
+    run_inline(fields | {"methods": harmless}, inline)
+    ours = {
+        i: outcome
+        for i, outcome in outcomes_of(on_ray).items()
+        if outcome["arm"].rpartition("/")[2] not in _DEADLY
+    }
+    assert ours == outcomes_of(inline)
+    assert len(ours) == len(FAULTS) + 3 + 5 + 2 * 4
+    assert {record.status for record in records["tpe-odd"]} == {"ok", "crashed"}
+    table = table_of(on_ray)
+    alive = table[~table["method"].isin(_DEADLY)].reset_index(drop=True)
+    pd.testing.assert_frame_equal(alive, table_of(inline))
+
+    check_lost_once(records["quit_once"], on_ray)
+    check_given_up(records["kill"][0], on_ray)
+    assert f"{len(table)} of {len(table)} trials done" in printed
+    assert not (on_ray / ".tune").exists(), "nothing of Ray Tune's own is left"
+
+
+def events_of(out: Path, trial_id: str) -> list[tuple[str, int]]:
+    return [
+        (line["event"], line["attempt"])
+        for line in RunDirectory(out).log.read()
+        if line["trial_id"] == trial_id
+    ]
+
+
+def check_lost_once(records: list[Record], out: Path) -> None:
+    """One of the two trials ended its worker, ran again, and is like any other."""
+    assert [record.status for record in records] == ["ok", "ok"]
+    assert sorted(record.attempt for record in records) == [1, 2]
+    [lost] = [record for record in records if record.attempt == 2]
+    assert events_of(out, lost.trial_id) == [("started", 1), ("lost", 1), ("started", 2), ("finished", 2)]
+
+
+def check_given_up(record: Record, out: Path) -> None:
+    assert (record.status, record.attempt) == ("crashed", MAX_LOSSES)
+    assert record.message == "its worker died 3 times in it (out of memory, or a fault in native code)"
+    assert (record.epochs, record.val_score, record.test_score) == ([], None, None)
+    expected = [(event, attempt) for attempt in (1, 2, 3) for event in ("started", "lost")]
+    assert events_of(out, record.trial_id) == expected
+
+
+def test_stopped_in_the_middle_and_the_same_command_again(
+    start: Callable[..., Driver], run_inline: Callable[[Fields, Path], str], tiny: Fields, tmp_path: Path
+) -> None:
+    fields, out = slow_study(tiny), tmp_path / "stopped"
+    fields["methods"][0]["trials"] = 16
+
+    driver = start(fields, out)
+    driver.wait_for_records(2)
+    driver.signal(signal.SIGINT)
+    code, _, err = driver.end(seconds=10)
+    assert code == 130, err
+    assert err.endswith("Stopped; every finished trial is kept. The same command goes on.\n")
+    assert "Traceback" not in err
+    first = starts_of_finished(out)
+    assert 2 <= len(first) < 20
+
+    driver = start(fields, out)
+    driver.wait_for_records(len(first) + 2)
+    driver.signal(signal.SIGKILL)
+    driver.end()
+    second = starts_of_finished(out)
+    assert first.items() < second.items(), "a finished trial ran again"
+    assert len(second) < 20
+
+    code, _, err = start(fields, out).end()
+    assert code == 0, err
+    assert second.items() <= starts_of_finished(out).items(), "a finished trial ran again"
+    run_inline(fields, tmp_path / "uninterrupted")
+    assert outcomes_of(out) == outcomes_of(tmp_path / "uninterrupted")
+    pd.testing.assert_frame_equal(table_of(out), table_of(tmp_path / "uninterrupted"))
+    assert most_at_once(out) >= 2
+
+
+def most_at_once(out: Path) -> int:
+    """How many worker processes ran a trial at the same time, by the execution log."""
+    running: dict[str, str] = {}
+    most = 0
+    for line in RunDirectory(out).log.read():
+        if line["event"] == "started":
+            running[line["process"]] = line["trial_id"]
+        elif line["event"] == "finished":
+            running.pop(line["process"], None)
+        most = max(most, len(running))
+    return most
+
+
+# --- clusters that are not there
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    from harness.executors import ray_tune
+
+    assert ray_tune.CONNECT_SECONDS == 30
+    monkeypatch.setattr(ray_tune, "CONNECT_SECONDS", 4)
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """An address that accepts connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("how", ["refuses", "silent", "environment"])
+def test_an_address_that_does_not_answer(
+    harness_command: Callable[..., Ended],
+    write_study: Write,
+    tiny: Fields,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    impatient: None,
+    silent: str,
+    how: str,
+) -> None:
+    address = "127.0.0.1:1" if how == "refuses" else silent
+    options = ("--address", address)
+    if how == "environment":
+        monkeypatch.setenv("RAY_ADDRESS", address)
+        options = ()
+    ended = harness_command("run", write_study(tiny), "--out", tmp_path / "run", *options)
+    assert refused(ended) == (
+        f"--address {address}: no Ray cluster answered within 4 s; start one with `ray start --head`, or "
+        "leave --address out to run on this machine"
+    )
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("field", "kind"), [("gpus", "GPU"), ("cpus", "CPU")])
+def test_more_than_the_cluster_has(
+    monkeypatch: pytest.MonkeyPatch,
+    harness_command: Callable[..., Ended],
+    write_study: Write,
+    tiny: Fields,
+    tmp_path: Path,
+    field: str,
+    kind: str,
+) -> None:
+    from harness.executors import ray_tune
+
+    monkeypatch.setattr(ray_tune.ray, "init", lambda **_: None)
+    monkeypatch.setattr(ray_tune.ray, "shutdown", lambda: None)
+    monkeypatch.setattr(ray_tune.ray, "cluster_resources", lambda: {"CPU": 0.5})
+    path = write_study(
+        tiny | {"resources": {"cpus": 1 if kind == "CPU" else 0.5, "gpus": int(kind == "GPU")}}
+    )
+    ended = harness_command("run", path, "--out", tmp_path / "run")
+    has = {"CPU": "0.5", "GPU": "0"}[kind]
+    assert (
+        refused(ended)
+        == f"{path}: resources.{field}: 1 {kind} is asked for each trial, and the cluster has {has}"
+    )
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("cpus", "gpus", "cluster", "workers"),
+    [
+        (1, 0, {"CPU": 4}, 4),
+        (0.5, 0, {"CPU": 4}, 8),
+        (3, 0, {"CPU": 4}, 1),
+        (1, 0.25, {"CPU": 16, "GPU": 1}, 4),
+        (1, 0.1, {"CPU": 16, "GPU": 1}, 10),
+        (0.1, 0.3, {"CPU": 1, "GPU": 2}, 6),
+    ],
+)
+def test_how_many_trials_run_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+    tiny: Fields,
+    cpus: float,
+    gpus: float,
+    cluster: dict[str, float],
+    workers: int,
+) -> None:
+    from harness.executors import ray_tune
+    from tests.test_planning import plan_of
+
+    monkeypatch.setattr(ray_tune.ray, "cluster_resources", lambda: cluster)
+    plan = plan_of(tiny | {"resources": {"cpus": cpus, "gpus": gpus}})
+    assert ray_tune._count_workers(plan) == workers
