@@ -12,6 +12,9 @@ from torch import Tensor, nn
 #: A repeat lasts about this long: far above what the clock can tell apart.
 _REPEAT_SECONDS = 0.004
 _WARM_UP_SECONDS = 0.1
+#: Large networks get fewer repeats than asked for once a batch size has taken this long, but no fewer than 5.
+_PATIENCE_SECONDS = 20.0
+_FEWEST_REPEATS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ def measure_speed(
     Args:
         networks: name -> network; each is left in evaluation mode on the device.
         example_shape: of one example, without the batch axis.
+        repeats: wanted; large networks get fewer.
     """
     for network in networks.values():
         network.to(device).eval()
@@ -55,7 +59,10 @@ def measure_speed(
             x = torch.randn(batch_size, *example_shape, device=device)
             calls = {name: _warm_up(network, x) for name, network in networks.items()}
             times: dict[str, list[float]] = {name: [] for name in networks}
-            for _ in range(repeats):
+            give_up = time.perf_counter() + _PATIENCE_SECONDS
+            for done in range(repeats):
+                if done >= _FEWEST_REPEATS and time.perf_counter() > give_up:
+                    break
                 for name, network in networks.items():
                     times[name].append(_seconds(network, x, calls[name]) / calls[name])
             for name in networks:
@@ -66,7 +73,7 @@ def measure_speed(
                         device=str(device),
                         threads=torch.get_num_threads(),
                         batch_size=batch_size,
-                        repeats=repeats,
+                        repeats=len(times[name]),
                         latency_ms=1e3 * median,
                         latency_quartiles_ms=(1e3 * low, 1e3 * high),
                         throughput=batch_size / median,

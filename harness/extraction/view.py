@@ -50,7 +50,8 @@ class ExtractionView:
         for file, reason in summary.failed_exports.items():
             self._say(f"{file} could NOT be written: {reason}")
         self._say(
-            f"Times: median of {summary.speeds[0].repeats} repeats, {summary.speeds[0].threads} thread(s)."
+            f"Times: median of {min(speed.repeats for speed in summary.speeds)} repeats or more, "
+            f"{summary.speeds[0].threads} thread(s)."
         )
         self._say(f"Network: {folder}")
 
