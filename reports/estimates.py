@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from reports.arm_results import finite
+from reports.arm_curves import finite
 from reports.arms import Arm
 from reports.costs import cost_to_target, log_cost_ratio
 from reports.matching import Gap, matched_trials, t_quantile
