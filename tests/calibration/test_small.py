@@ -3,10 +3,8 @@
 The seed is fixed once for all bars. `make calibrate` runs the full size without slack.
 """
 
-import numpy as np
 import pytest
 
-from reports.results import Contrast
 from reports.savings import EVEN
 from tests.calibration import claims, exact, intervals, tests_of_arms
 from tests.calibration.rows import Row
@@ -88,19 +86,21 @@ def test_further_intervals() -> None:
     )
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_the_shortcut_of_bar_7_gives_the_reports_own_claims(seed: int) -> None:
+def test_the_shortcut_of_bar_7_gives_the_reports_own_claims() -> None:
     """Whole studies through `analyse` and through the vectorised rules: the same claims."""
-    drawn = claims.drawn_table(seed, 50, NEAR)
-    frame = table(*(arm(method, v, test=t, dataset=cell) for cell, method, v, t in drawn))
-    results = judged(frame, n=5, margin=0.0, failed_score=0.0)
-    contrasts: list[Contrast] = [contrast for cell in results.cells for contrast in cell.contrasts]
-    gaps = [claims.gap_of(drawn[2 * i], drawn[2 * i + 1], 5) for i in range(6)]
-    kinds = claims.claims(gaps, [EVEN] * 6)[0]
     names = {1: "saves", -1: "costs more", -2: "worse"}
-    for contrast, kind in zip(contrasts, kinds, strict=True):
-        if kind:
-            assert contrast.verdict.kind == names[int(kind)]
-        else:
-            assert contrast.verdict.kind not in names.values()
-    assert np.any(kinds == 1) or seed != 0  # at least one of the studies has something to find
+    claimed = []
+    for seed in range(3):
+        drawn = claims.drawn_table(seed, 50, NEAR)
+        frame = table(*(arm(method, v, test=t, dataset=cell) for cell, method, v, t in drawn))
+        results = judged(frame, n=5, margin=0.0, failed_score=0.0)
+        verdicts = [contrast.verdict.kind for cell in results.cells for contrast in cell.contrasts]
+        gaps = [claims.gap_of(drawn[2 * i], drawn[2 * i + 1], 5) for i in range(6)]
+        kinds = claims.claims(gaps, [EVEN] * 6)[0]
+        for verdict, kind in zip(verdicts, kinds, strict=True):
+            if kind:
+                assert verdict == names[int(kind)]
+            else:
+                assert verdict not in names.values()
+        claimed += [kind for kind in kinds if kind]
+    assert claimed  # three cells of each study hold a true saving: some must be claimed
