@@ -34,6 +34,16 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def _process_as_it_was() -> Iterator[None]:
+    """A trial run in this process sets torch to flush the smallest numbers, for all that comes after it."""
+    yield
+    if "torch" in sys.modules:
+        import torch
+
+        torch.set_flush_denormal(False)
+
+
 _TINY: Fields = {
     "name": "tiny",
     "datasets": ["digits"],

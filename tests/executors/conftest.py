@@ -67,7 +67,7 @@ class Driver:
     process: "subprocess.Popen[str]"
     out: Path
 
-    def wait_for_records(self, count: int, seconds: float = 90) -> set[str]:
+    def wait_for_records(self, count: int, seconds: float = 200) -> set[str]:
         deadline = time.monotonic() + seconds
         while len(found := recorded(self.out)) < count:
             assert self.process.poll() is None, self.process.communicate()
@@ -78,7 +78,7 @@ class Driver:
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
-    def end(self, seconds: float = 120) -> tuple[int, str, str]:
+    def end(self, seconds: float = 300) -> tuple[int, str, str]:
         """Exit code and output, when it has ended."""
         out, err = self.process.communicate(timeout=seconds)
         return self.process.returncode, out, err

@@ -278,7 +278,7 @@ def test_after_step() -> None:
     method = Clipping((Phase(2, 0.1),))
     left = trained(a_job(method))
     assert left.error is None
-    assert float(left.network.get_submodule("hidden1").bias.min()) >= 0.25
+    assert left.network.get_submodule("hidden1").bias.min().item() >= 0.25
     assert method.seen.count((0.1, True)) == 6
 
 
