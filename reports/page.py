@@ -20,7 +20,7 @@ class PageFigure:
     Attributes:
         name: id on the page and file name.
         title, caption, alt: its words.
-        svg: inline SVG.
+        svg: inline SVG; "" where the page has no room for it.
         cell: "dataset / architecture", or "" for figures over all cells.
         family: which section shows it.
     """

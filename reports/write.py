@@ -14,12 +14,15 @@ from reports.analysis import analyse
 from reports.document import baseline_of, build_document
 from reports.draw import draw_figures
 from reports.errors import TableError
-from reports.figures.style import inline_svg, svg_text, write_pdf
+from reports.figures.files import inline_svg, svg_text, write_pdf
 from reports.page import PageFigure, render
 from reports.settings import Settings
 from reports.summary import ArmSummary, summarise
 from reports.table import TrialTable, check_table
 from reports.tables import write_tables
+
+#: Figures take at most so much of the page, which stays under 10 MB; what is beyond is in `figures/` alone.
+PAGE_FIGURE_BYTES = 8_000_000
 
 
 def write_report(
@@ -98,7 +101,7 @@ def _write(
         folder.mkdir(parents=True, exist_ok=True)
     _clear(figures_folder, ("*.svg", "*.pdf"))
     _clear(tables_folder, ("*.csv", "*.tex"))
-    shown = []
+    shown, room = [], PAGE_FIGURE_BYTES
     listed: list[Mapping[str, str]] = []
     for placed in draw_figures(checked.trials, histories, document, settings):
         drawing = placed.drawing
@@ -107,7 +110,9 @@ def _write(
         write_pdf(drawing, figures_folder / f"{drawing.name}.pdf")
         words = {"name": drawing.name, "title": drawing.title, "caption": drawing.caption, "alt": drawing.alt}
         where = {"cell": placed.cell, "family": placed.family}
-        shown.append(PageFigure(**words, **where, svg=inline_svg(svg, drawing.name)))
+        inline = inline_svg(svg, drawing.name)
+        room -= len(inline)
+        shown.append(PageFigure(**words, **where, svg=inline if room >= 0 else ""))
         listed.append({**words, **where})
     document = {**document, "figures": listed}
     text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)

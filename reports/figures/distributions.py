@@ -190,7 +190,7 @@ def _draw_failures(
                 facecolor="white",
                 edgecolor=style.colour,
                 linewidth=0.9,
-                rasterized=count > MAX_VECTOR_POINTS,
+                rasterized=sum(failures) > MAX_VECTOR_POINTS // 4,
             )
         words = f"failed ({count})" if len(methods) <= _WORDS_UP_TO else f"({count})"
         ax.text(position, 0.95, words, ha="center", va="top", fontsize=8.5, color=MUTED)

@@ -103,7 +103,9 @@ def _show_better_part(ax: Axes, scores: Floats, front: Floats, *, worse_is_low: 
         ends = sorted((sign * edge, sign * (high + 0.05 * (high - low))))
         ax.set_ylim(*ends)
         words = f"{off} worse {'trial' if off == 1 else 'trials'} off the axis"
-        ax.text(0.99, 0.02 if worse_is_low else 0.93, words, transform=ax.transAxes, ha="right", fontsize=8.5)
+        at = 0.02 if worse_is_low else 0.93
+        ground = {"facecolor": "white", "alpha": 0.85, "linewidth": 0, "pad": 1.5}
+        ax.text(0.99, at, words, transform=ax.transAxes, ha="right", fontsize=8.5, bbox=ground)
 
 
 def draw_win_maps(contrasts: Sequence[Plain]) -> Figure:

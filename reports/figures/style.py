@@ -1,11 +1,9 @@
 """One look for all figures, and how a figure becomes the same bytes every time."""
 
-import io
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
@@ -200,49 +198,3 @@ def short_number(value: float) -> str:
         if abs(value) >= limit:
             return f"{value / limit:.3g}{unit}"
     return f"{value:.3g}"
-
-
-def settle_layout(figure: Figure) -> None:
-    """Lays the figure out once and for all, so that each file does not do it again."""
-    engine = figure.get_layout_engine()
-    if engine is not None:
-        engine.execute(figure)
-        figure.set_layout_engine("none")
-
-
-def svg_text(drawing: Drawing) -> str:
-    """The figure as an SVG file's text: no date, no links, ids that depend on the drawing alone."""
-    with house_style(), mpl.rc_context({"svg.hashsalt": drawing.name}):
-        settle_layout(drawing.figure)
-        buffer = io.StringIO()
-        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        drawing.figure.savefig(buffer, format="svg", metadata=nothing)
-    return re.sub(r"<!--.*?-->\n?", "", buffer.getvalue(), flags=re.DOTALL)
-
-
-def inline_svg(svg: str, name: str) -> str:
-    """The SVG as part of an HTML page: no prologue, no namespaces' addresses, and ids of its own.
-
-    Two figures of a page may hold the same ids (glyphs, clip paths), and a browser takes the first, which may
-    be in a closed part of the page.
-    """
-    body = svg[svg.index("<svg") :]
-    body = re.sub(r' xmlns(:\w+)?="[^"]*"', "", body)
-    body = re.sub(r"<style[^>]*>.*?</style>", "", body, flags=re.DOTALL)
-    body = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', body)
-    body = re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", body)
-    body = re.sub(r'xlink:href="#([^"]+)"', rf'href="#{name}-\1"', body)
-    body = body.replace("xlink:href=", "href=")
-    # Path data is most of the bytes, and a line break inside it says no more than a blank.
-    body = re.sub(r"\s*\n\s*", " ", body)
-    return re.sub(
-        r'<svg width="[^"]+" height="[^"]+"', '<svg aria-hidden="true" focusable="false"', body, count=1
-    )
-
-
-def write_pdf(drawing: Drawing, path: Path) -> None:
-    """The figure as a PDF with its text as text (font type 42)."""
-    with house_style():
-        drawing.figure.savefig(
-            path, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None}
-        )

@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 
 from harness.trial_table import StudyDesign
+from reports import write
 from reports.accounting import account
 from reports.errors import TableError
 from reports.settings import Settings
@@ -306,3 +307,12 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None
     (tmp_path / "taken").write_text("a file")
     with pytest.raises(TableError, match="cannot be written"):
         write_report(made_table(trials=4), tmp_path / "taken", settings=QUICK)
+
+
+def test_a_page_without_room_names_the_figures_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(write, "PAGE_FIGURE_BYTES", 100_000)
+    document = report(made_table(trials=8), tmp_path)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    last = document["figures"][-1]["name"]
+    assert f"It is figures/{last}.svg" in page
+    assert (tmp_path / "figures" / f"{last}.svg").stat().st_size > 1000
