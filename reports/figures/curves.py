@@ -16,8 +16,8 @@ from reports.figures.style import (
     MethodStyle,
     house_style,
     legend_above,
+    log_axis,
     mark_every,
-    short_number,
 )
 
 Plain = Mapping[str, Any]
@@ -161,9 +161,7 @@ def draw_cost_to_target(
             )
         ax.set(ylim=(0, 1.03), xlabel=cost_label, ylabel="probability of having reached it")
         if any(target["curve_cost"] for _, target in arms):
-            ax.set_xscale("log")
-            ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_number(value)))
-            ax.xaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
+            log_axis(ax.xaxis)
         else:
             ax.set_xticks([])
             ax.text(

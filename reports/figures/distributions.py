@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 
 from reports.figures.style import (
     INK,
@@ -18,7 +18,7 @@ from reports.figures.style import (
     MethodStyle,
     house_style,
     label_methods,
-    short_number,
+    log_axis,
     spread,
 )
 
@@ -168,7 +168,7 @@ def _draw_violins(
     if panel.log:
         if len(np.unique(everything)) == 1:  # matplotlib leaves a logarithmic axis without height there
             ax.set_ylim(everything[0] / 2, everything[0] * 2)
-        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: short_number(value)))
+        log_axis(ax.yaxis)
     elif len(everything):
         ax.yaxis.set_major_locator(MaxNLocator(nbins=7))
     else:

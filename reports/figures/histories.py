@@ -6,9 +6,9 @@ from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, LogNorm, Normalize
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from reports.figures.style import WIDTH_INCHES, house_style, short_number
+from reports.figures.style import WIDTH_INCHES, house_style, log_axis
 
 #: More lines than this are a carpet; an even choice over the searched value is drawn.
 MAX_LINES = 60
@@ -51,11 +51,10 @@ def draw_histories(histories: pd.DataFrame, value: str | None, value_label: str)
             (below, "training loss", "train_loss"),
         ):
             if (histories[column].dropna() > 0).all():
-                ax.set_yscale("log")
-                ax.yaxis.set_major_formatter(FuncFormatter(lambda number, _: short_number(number)))
-                ax.yaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
+                log_axis(ax.yaxis)
             ax.set_ylabel(label)
         below.set_xlabel("epoch")
+        below.xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure
 
 

@@ -18,8 +18,8 @@ from reports.figures.style import (
     MethodStyle,
     house_style,
     legend_above,
+    log_axis,
     short_names,
-    short_number,
 )
 
 Plain = Mapping[str, Any]
@@ -82,9 +82,7 @@ def draw_score_against_size(
         front = [point["test_score"] * scale for arm in arms for point in arm["front"]["chosen"]]
         scores = done[test_column].to_numpy(dtype=float) * scale
         _show_better_part(ax, scores, np.array(front), worse_is_low=worse_is_low)
-        ax.set_xscale("log")
-        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_number(value)))
-        ax.xaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
+        log_axis(ax.xaxis)
         ax.set(xlabel=size_column, ylabel=label)
         legend_above(figure, ax)
     return figure

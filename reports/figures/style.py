@@ -9,7 +9,9 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from numpy.typing import NDArray
 
 from reports.figures.fonts import drawable, font_families
@@ -185,6 +187,16 @@ def legend_above(figure: Figure, ax: Axes, columns: int = 2) -> None:
         ncols=columns,
         handlelength=3.2,
     )
+
+
+def log_axis(axis: Axis) -> None:
+    """Makes an axis logarithmic with ticks that a reader can use: 1, 2, 5 where it spans few decades."""
+    axis.axes.set(**{f"{axis.axis_name}scale": "log"})  # type: ignore[attr-defined]
+    low, high = sorted(axis.get_view_interval())
+    few = low > 0 and high / low < 300
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1,), numticks=12))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: short_number(value)))
 
 
 def mark_every(points: int) -> int:
