@@ -450,3 +450,22 @@ def test_every_command_has_help(harness_command: Command) -> None:
     for command in ("run", "plan", "status", "report", "export", "methods", "schema"):
         assert command in ended.out
         assert harness_command(command, "--help").code == 0
+
+
+# --- some arms now, others later
+
+
+def test_some_arms_may_run_now_and_the_others_later(
+    run: Callable[..., Ended], harness_command: Command, tiny: Fields, out: Path
+) -> None:
+    assert run(tiny, "--only", "*/l2").code == 0
+    assert set(table_of(out, harness_command)["method"]) == {"l2"}
+    assert run(tiny).code == 0
+    assert table_of(out, harness_command)["method"].tolist() == ["fixed"] * 3 + ["l2"] * 3
+    assert set(RunDirectory(out).log.starts().values()) == {1}
+
+
+def test_a_pattern_that_matches_no_arm(run: Callable[..., Ended], tiny: Fields, out: Path) -> None:
+    sentence = refused(run(tiny, "--only", "mnist/*"))
+    assert sentence == "--only mnist/*: matches no arm; arms: digits/mlp/fixed, digits/mlp/l2"
+    assert not out.exists()

@@ -213,6 +213,24 @@ def test_resuming_takes_up_an_adaptive_search_where_it_was() -> None:
         assert dealer.strangers() == []
 
 
+def test_a_trial_that_ends_its_worker_is_given_up_after_so_many_losses() -> None:
+    dealer = Dealer(PLAN, {}, {})
+    first = dealer.deal(100)
+    assert first is not None
+    [task] = first.tasks
+    for loss in range(1, MAX_LOSSES + 1):
+        assert task.attempt == loss
+        assert dealer.lose(task) == (loss < MAX_LOSSES)
+        if loss < MAX_LOSSES:
+            again = [dealer.deal(100) for _ in PLAN.arms][-1]
+            assert again is not None
+            [task] = again.tasks
+            assert task.trial == first.tasks[0].trial, "it runs again before the others of its arm"
+    assert dealer.dealt(task.trial.arm) == 1, "it is out until its record is taken"
+    dealer.take(record_of(task.trial))
+    assert dealer.dealt(task.trial.arm) == 0
+
+
 def test_records_of_no_trial_are_named() -> None:
     assert Dealer(PLAN, {"zz": a_record("zz")}, {}).strangers() == ["zz"]
 

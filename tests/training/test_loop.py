@@ -213,16 +213,16 @@ def test_a_mask_holds_whatever_the_optimizer_does() -> None:
     def mask(now: Situation) -> Sequence[Any]:
         if now.moment.epoch != 1:
             return ()
-        keep = torch.ones(5, FEATURES, dtype=torch.bool)
+        keep = torch.ones(CLASSES, 5, dtype=torch.bool)
         keep[2] = False
-        return (Mask("hidden1.weight", keep),)
+        return (Mask("output.weight", keep),)
 
     left = trained(a_job(scripted(Phase(4, 0.1), propose=mask), optimizer="Adam"))
     assert left.error is None
     assert left.units == [5] * 4
     drop = [left.journal.epochs[0].size.parameters - epoch.size.nonzeros for epoch in left.journal.epochs]
-    assert drop == [FEATURES] * 4
-    assert left.network.get_submodule("hidden1").weight[2].abs().sum() == 0
+    assert drop == [5] * 4
+    assert left.network.get_submodule("output").weight[2].abs().sum() == 0
 
 
 def test_choices_of_a_method_come_from_its_seed() -> None:
