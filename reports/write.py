@@ -21,6 +21,8 @@ from reports.summary import ArmSummary, summarise
 from reports.table import TrialTable, check_table
 from reports.tables import write_tables
 
+#: What a figure of units over epochs needs of every row.
+HISTORY_COLUMNS = ("trial_id", "dataset", "architecture", "method", "epoch", "train_loss", "units_total")
 #: Figures take at most so much of the page, which stays under 10 MB; what is beyond is in `figures/` alone.
 PAGE_FIGURE_BYTES = 8_000_000
 
@@ -55,6 +57,11 @@ def write_report(
     """
     settings = settings or Settings()
     checked = _checked(table, design, settings, source)
+    absent = [name for name in HISTORY_COLUMNS if histories is not None and name not in histories]
+    if absent and histories is not None and len(histories):
+        raise TableError(
+            f"{source}: the histories have no column {absent[0]}; they need {', '.join(HISTORY_COLUMNS)}"
+        )
     document = build_document(checked, design, settings, analyse(checked, design, settings))
     try:
         return _write(checked, histories, document, settings, out)

@@ -295,6 +295,16 @@ def test_many_points_are_drawn_as_an_image(tmp_path: Path) -> None:
     assert svg.count("<use") < 1000
 
 
+def test_histories_may_hold_infinite_losses_but_not_lack_columns(tmp_path: Path) -> None:
+    table = made_table(trials=8)
+    histories = made_histories(table, "shrinknets")
+    histories.loc[:3, "train_loss"] = [np.inf, np.nan, 0.0, 1.0]
+    document = report(table, tmp_path, histories=histories)
+    assert "histories" in {figure["family"] for figure in document["figures"]}
+    with pytest.raises(TableError, match="no column units_total"):
+        write_report(table, tmp_path, histories=histories.drop(columns="units_total"), settings=QUICK)
+
+
 def test_an_earlier_report_leaves_nothing_behind(tmp_path: Path) -> None:
     report(made_table(cells=2, trials=6), tmp_path)
     document = report(made_table(cells=1, trials=6), tmp_path)
