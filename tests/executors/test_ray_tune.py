@@ -104,7 +104,7 @@ def test_stopped_in_the_middle_and_the_same_command_again(
     start: Callable[..., Driver], run_inline: Callable[[Fields, Path], str], tiny: Fields, tmp_path: Path
 ) -> None:
     fields, out = slow_study(tiny), tmp_path / "stopped"
-    fields["methods"][0]["trials"] = 16
+    fields["methods"][0]["trials"] = 12
 
     driver = start(fields, out)
     driver.wait_for_records(2)
@@ -114,7 +114,7 @@ def test_stopped_in_the_middle_and_the_same_command_again(
     assert err.endswith("Stopped; every finished trial is kept. The same command goes on.\n")
     assert "Traceback" not in err
     first = starts_of_finished(out)
-    assert 2 <= len(first) < 20
+    assert 2 <= len(first) < 16
 
     driver = start(fields, out)
     driver.wait_for_records(len(first) + 2)
@@ -122,7 +122,7 @@ def test_stopped_in_the_middle_and_the_same_command_again(
     driver.end()
     second = starts_of_finished(out)
     assert first.items() < second.items(), "a finished trial ran again"
-    assert len(second) < 20
+    assert len(second) < 16
 
     code, _, err = start(fields, out).end()
     assert code == 0, err
