@@ -92,7 +92,7 @@ def connected(
     logging.getLogger("ray").setLevel(logging.ERROR)
     here: dict[str, Any] = {}
     if address is None:
-        here = {"include_dashboard": False, "num_cpus": len(os.sched_getaffinity(0))}
+        here = {"include_dashboard": False, "num_cpus": _usable_cpus()}
     ray.init(
         address=address,
         **here,
@@ -104,6 +104,11 @@ def connected(
         yield RayTuneExecutor(plan, data_root, directory, _count_workers(plan))
     finally:
         ray.shutdown()
+
+
+def _usable_cpus() -> int:
+    """Cores that this process may use, where the system tells (macOS does not)."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def _check_answers(address: str) -> None:

@@ -59,7 +59,9 @@ def train(
     Raises:
         TrialEndedError: diverged, collapsed, timed_out. Whatever a method or `on_epoch` raises goes through.
     """
-    _Training(job, network, state, journal, on_epoch).run()
+    with journal.timed("warm_up"):
+        training = _Training(job, network, state, journal, on_epoch)
+    training.run()
 
 
 class _Training:

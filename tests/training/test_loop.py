@@ -1,6 +1,7 @@
 """The training loop: order, phases, edits, costs, selection, and how a trial can end."""
 
 import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -449,6 +450,23 @@ def test_what_a_method_raises_goes_through() -> None:
     assert isinstance(left.error, KeyError)
     assert len(left.journal.epochs) == 1
     assert all(seconds > 0 for what, seconds in left.journal.seconds.items() if what != "warm_up")
+
+
+def test_no_time_goes_uncharged(monkeypatch: pytest.MonkeyPatch) -> None:
+    def slowly(seconds: float, then: Any) -> Any:
+        def run(*arguments: Any) -> Any:
+            time.sleep(seconds)
+            return then(*arguments)
+
+        return run
+
+    monkeypatch.setattr(loop, "multiply_accumulates", slowly(0.05, loop.multiply_accumulates))
+    monkeypatch.setattr(loop, "evaluate", slowly(0.05, loop.evaluate))
+    method = scripted(Phase(1, 0.1), propose=slowly(0.05, lambda now: ()))
+    spent = trained(a_job(method)).journal.seconds
+    assert spent["warm_up"] > 0.05  # looking at the network
+    assert spent["train"] > 0.1  # edits, twice
+    assert spent["evaluation"] > 0.1  # validation and test
 
 
 def test_state_is_handed_on() -> None:
