@@ -127,7 +127,8 @@ def _offered(loader: Loader, module: ModuleType, path: Path) -> dict[str, Mappin
     for kind, parts in offered.items():
         if not isinstance(parts, dict):
             raise ValueError(
-                f"plug-in file {path}: {kind.upper()} must name dataclasses (name: class), found {parts!r:.80}"
+                f"plug-in file {path}: {kind.upper()} must name dataclasses (name: class), found "
+                f"{parts!r:.80}"
             )
         for name, part in parts.items():
             if not (isinstance(part, type) and dataclasses.is_dataclass(part)):
