@@ -39,12 +39,12 @@ def follow(network: nn.Module, example: Tensor) -> Tracer:
     _declare(tracer, network)
     with quiet(network):
         network.eval()
-        _run(tracer, network, example)
+        _trace(tracer, network, example)
         if any(tracer.uses(parameter) == 0 for parameter in network.parameters()):
             read = len(tracer.reads)
             known = {layer.weight for layer in tracer.reads}
             network.train()
-            _run(tracer, network, example)
+            _trace(tracer, network, example)
             tracer.reads[read:] = [layer for layer in tracer.reads[read:] if layer.weight not in known]
     return tracer
 
@@ -65,20 +65,35 @@ def check_plain(network: nn.Module, example: Tensor) -> None:
         )
 
 
-def _run(tracer: Tracer, network: nn.Module, example: Tensor) -> None:
-    tracer.receive(example)
+def run(network: nn.Module, example: Tensor) -> None:
+    """See that a network runs, in evaluation mode.
+
+    Raises:
+        SurgeryError: if it does not.
+    """
+    with quiet(network), torch.no_grad():
+        network.eval()
+        _outputs(network, example)
+
+
+def _outputs(network: nn.Module, example: Tensor) -> list[Tensor]:
     try:
-        # With gradients on, the graph behind the output shows functions that have a gradient of their own.
-        with torch.enable_grad(), tracer:
-            output = network(example)
+        return leaves(network(example))
     except SurgeryError:
         raise
     except (RuntimeError, ValueError, IndexError, TypeError, AssertionError) as error:
         raise SurgeryError(
             f"The network does not run on an example of shape {tuple(example.shape)}: {error}"
         ) from error
-    _check_gradients(leaves(output))
-    for tensor in leaves(output):
+
+
+def _trace(tracer: Tracer, network: nn.Module, example: Tensor) -> None:
+    tracer.receive(example)
+    # With gradients on, the graph behind the output shows functions that have a gradient of their own.
+    with torch.enable_grad(), tracer:
+        outputs = _outputs(network, example)
+    _check_gradients(outputs)
+    for tensor in outputs:
         tracer.freeze(tracer.mark(tensor), "belongs to the network's output")
 
 
