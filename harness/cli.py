@@ -90,10 +90,8 @@ def run(
         # At once: there is nothing left to save, and Ray's exit handlers take seconds.
         os._exit(130)
     if not result.complete:
-        console.print(
-            f"{result.done} of {result.plan.planned_trials} trials are done. The same command goes on.",
-            markup=False,
-        )
+        rest = "The same command without --only runs the rest." if only else "The same command goes on."
+        console.print(f"{result.done} of {result.plan.planned_trials} trials are done. {rest}", markup=False)
     page = _write_report(result.directory)
     _print_result_table(result.directory, console)
     console.print(f"Report: {page}", markup=False, soft_wrap=True)

@@ -38,5 +38,6 @@ def give_up(plan: Plan, directory: RunDirectory, task: Task) -> Record:
         started_at=now,
         finished_at=now,
     )
-    directory.store.write(record)
-    return record
+    if directory.store.write(record):
+        return record
+    return directory.store.read(trial.id) or record

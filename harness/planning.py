@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from harness.datasets import validation_count
 from harness.datasets.base import DatasetFacts, DatasetSpec
@@ -16,6 +16,8 @@ from harness.sampling import Search, check_sampler, draw_frozen, draw_paired, ma
 from harness.sizing.base import Cell
 from harness.space import Choice, Domain, Float, Int, Scalar
 from harness.study import ArchitectureEntry, Dataset, Method, Range, Sampler, Study, StudyError
+
+T = TypeVar("T")
 
 
 def make_plan(study: Study, source: str, prepare: Callable[[DatasetSpec], DatasetFacts]) -> Plan:
@@ -90,13 +92,14 @@ def _make_arm(
     study: Study, source: str, dataset: Dataset, entry: ArchitectureEntry, method: Method, cell: Cell
 ) -> Arm:
     made = make_method(method)
-    space = dict(made.space(cell))
+    with _naming(source, f"methods.{method.name}"):
+        space = dict(_ask(made.space, cell))
     for name in method.space.keys() & space.keys():
         with _naming(source, f"methods.{method.name}.space.{name}"):
             space[name] = _override(space[name], method.space[name])
     with _naming(source, f"methods.{method.name}"):
-        made.check(space)
-        reach = made.reach(cell, space)
+        _ask(made.check, space)
+        reach = _ask(made.reach, cell, space)
         for layer, (low, _) in reach.items():
             if low < 1:
                 raise ValueError(f"space.{layer}: a layer needs at least 1 unit, found {low}")
@@ -172,6 +175,17 @@ def _draw(arm: Arm, seed: int, paired: bool) -> list[dict[str, Scalar]]:
     if paired:
         return draw_paired(arm.space, seed, arm.trials)
     return draw_frozen(arm.space, arm.sampler.name, arm.sampler.options, seed, arm.trials)
+
+
+def _ask(question: Callable[..., T], *about: Any) -> T:
+    """Ask a method, which may be a stranger's: whatever it raises is told as its answer."""
+    try:
+        return question(*about)
+    except ValueError:
+        raise
+    except Exception as error:
+        where = getattr(question, "__qualname__", "the method")
+        raise ValueError(f"{where} raised {type(error).__name__}: {error}") from error
 
 
 @contextmanager

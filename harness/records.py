@@ -149,13 +149,18 @@ class RecordStore:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
+        path = self.path(record.trial_id)
         try:
             # A link fails where the name exists; a rename would replace the first record.
-            os.link(partial, self.path(record.trial_id))
+            os.link(partial, path)
         except FileExistsError:
             return False
+        except OSError:
+            if path.exists():
+                return False
+            partial.replace(path)  # a file system without links: two writers are kept apart by dealing alone
         finally:
-            partial.unlink()
+            partial.unlink(missing_ok=True)
         return True
 
     def read(self, trial_id: str) -> Record | None:

@@ -127,6 +127,8 @@ class RunDirectory:
                 f"{self.path} holds another study: {before['study'].get('name')!r}, not {plan.study.name!r}; "
                 "choose another with --out"
             )
+        for plan_as_written in (before, now):
+            plan_as_written["study"]["description"] = ""  # words change nothing that runs
         differences = changes(before, now)
         if differences:
             shown = "; ".join(differences[:5]) + ("; ..." if len(differences) > 5 else "")

@@ -43,4 +43,8 @@ def show_status(path: Path, console: Console) -> None:
     for trial_id, wrong in damaged.items():
         console.print(Text(f"Record {trial_id} {wrong}; the next `harness run` sets it aside"))
     if lost := directory.log.lost_attempts():
-        console.print(Text(f"{lost} attempt(s) were lost with their worker and run again"))
+        console.print(
+            Text(
+                f"{lost} attempt(s) ended without a record (stopped, or lost with their worker) and ran again"
+            )
+        )

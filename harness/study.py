@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from harness import registry
-from harness.optimizers import OPTIMIZERS
+from harness.optimizers import OPTIMIZERS, check_options
 from harness.registry import nearest
 
 
@@ -168,11 +168,7 @@ class Optimizer(_Model):
     def _known(self) -> "Optimizer":
         if self.name not in OPTIMIZERS:
             raise ValueError(f"there is no optimizer {self.name!r}{nearest(self.name, OPTIMIZERS)}")
-        for option in self.options:
-            if option not in OPTIMIZERS[self.name]:
-                raise ValueError(
-                    f"{self.name} has no option {option!r}{nearest(option, OPTIMIZERS[self.name])}"
-                )
+        check_options(self.name, self.options)
         return self
 
 

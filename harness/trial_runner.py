@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from harness import registry
 from harness.datasets import load_split
@@ -37,6 +38,7 @@ class TrialRunner:
         torch.set_num_threads(max(1, int(self.plan.study.resources.cpus)))
         # Gates and dying units leave numbers so small that the processor slows down a hundredfold on them.
         torch.set_flush_denormal(True)
+        _warm_up(self._device())
 
     def run(
         self,
@@ -145,6 +147,16 @@ class TrialRunner:
             device=torch.cuda.get_device_name() if on_gpu else cpu_name(),
             device_share=resources.gpus if on_gpu else resources.cpus,
         )
+
+
+def _warm_up(device: torch.device) -> None:
+    """One step of a tiny network: what torch loads at its first step is charged to no trial."""
+    network = nn.Linear(2, 2, device=device)
+    optimizer = torch.optim.Adam(network.parameters(), fused=True)
+    functional.cross_entropy(
+        network(torch.zeros(1, 2, device=device)), torch.zeros(1, dtype=torch.long, device=device)
+    ).backward()
+    optimizer.step()
 
 
 def _status_of(error: BaseException) -> Status:

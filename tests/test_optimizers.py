@@ -1,12 +1,14 @@
 """The table of optimizers against torch, which a study is checked without."""
 
 import inspect
+import re
+from typing import Any
 
 import pytest
 import torch
 
 from harness.forecast import _COPIES
-from harness.optimizers import OPTIMIZERS
+from harness.optimizers import OPTIMIZERS, check_options
 from harness.training.loop import _FUSED
 
 #: Set by the study's learning rate, by the method, or about speed and not about what is computed.
@@ -50,3 +52,38 @@ def test_the_forecast_counts_the_tensors_of_each(name: str) -> None:
     optimizer.step()
     state = sum(value.shape == weight.shape for value in optimizer.state[weight].values())
     assert _COPIES[name] == 2 + state  # the parameter, its gradient, the state
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "found"),
+    [
+        ("Adam", {"beta": 1}, "Adam has no option 'beta'; did you mean 'betas'?"),
+        ("Adam", {"betas": 0.9}, "Adam: betas is two numbers from 0 to below 1, found 0.9"),
+        ("Adam", {"betas": [0.9, 1.0]}, "Adam: betas must lie below 1, found"),
+        ("Adam", {"eps": "small"}, "Adam: eps is a number of at least 0, found 'small'"),
+        ("Adam", {"amsgrad": 1}, "Adam: amsgrad is true or false, found 1"),
+        ("SGD", {"momentum": -0.1}, "SGD: momentum is a number of at least 0, found -0.1"),
+        ("SGD", {"nesterov": True}, "SGD: nesterov needs a momentum above 0 and no dampening"),
+        ("SGD", {"nesterov": True, "momentum": 0.9, "dampening": 0.1}, "SGD: nesterov needs"),
+        ("RMSprop", {"alpha": 1.0}, "RMSprop: alpha must lie below 1"),
+    ],
+)
+def test_impossible_options_are_refused_in_one_sentence(
+    name: str, options: dict[str, Any], found: str
+) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(found)}"):
+        check_options(name, options)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("Adam", {"betas": [0.9, 0.99], "eps": 1e-7, "amsgrad": True}),
+        ("SGD", {"momentum": 0.9, "nesterov": True}),
+        ("RMSprop", {"alpha": 0.9, "centered": True, "momentum": 0.5}),
+        ("NAdam", {"momentum_decay": 0.004, "decoupled_weight_decay": True}),
+    ],
+)
+def test_what_is_not_refused_torch_takes_too(name: str, options: dict[str, Any]) -> None:
+    check_options(name, options)
+    getattr(torch.optim, name)([torch.zeros(1, requires_grad=True)], lr=0.1, **options)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from harness import registry
 from harness.datasets import DatasetFacts, DatasetSpec
 from harness.plan import Plan, Trial
 from harness.planning import make_plan
@@ -401,3 +402,20 @@ def test_every_sampler_can_be_planned_with(tiny: Fields, name: str) -> None:
     adaptive = name not in ("RandomSampler", "QMCSampler")
     sampler = {"name": name, "round_size": 2} if adaptive else {"name": name}
     plan_of(tiny | {"sampler": sampler})
+
+
+def test_whatever_a_strangers_method_raises_is_told_in_one_sentence(tiny: Fields, tmp_path: Path) -> None:
+    plugin = tmp_path / "broken.py"
+    plugin.write_text(
+        "from dataclasses import dataclass\n"
+        "from harness.sizing.fixed import Fixed\n"
+        "@dataclass(frozen=True)\n"
+        "class Broken(Fixed):\n"
+        "    def space(self, cell):\n"
+        "        return {}['no such key']\n"
+        "METHODS = {'broken': Broken}\n"
+    )
+    registry.load_file(plugin)
+    fields = tiny | {"methods": ["fixed", "broken"], "claim": {"baseline": "fixed"}}
+    with pytest.raises(StudyError, match=r"methods\.broken: Broken\.space raised KeyError: 'no such key'"):
+        plan_of(fields)

@@ -205,3 +205,18 @@ def test_other_users_may_read_records(store: RecordStore) -> None:
     mode = store.path("aa").stat().st_mode
     assert mode & stat.S_IRUSR
     assert asdict(a_record())["version"] == 1
+
+
+def test_a_file_system_without_links_keeps_the_first_record_too(
+    store: RecordStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_links(source: object, target: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("os.link", no_links)
+    assert store.write(a_record("aa", message="first"))
+    assert not store.write(a_record("aa", message="second"))
+    record = store.read("aa")
+    assert record is not None
+    assert record.message == "first"
+    assert [path.name for path in store.folder.iterdir()] == ["aa.json"]

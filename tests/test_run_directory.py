@@ -150,3 +150,8 @@ def test_changes_are_named_by_their_place() -> None:
     assert changes(before, after) == ["a.b.1.c was 2, is now 3", "gone is gone, was 1", "new is new: 2"]
     assert changes(before, before) == []
     assert changes({"a": [1]}, {"a": [1, 2]}) == ["a was [1], is now [1, 2]"]
+
+
+def test_other_words_in_the_description_are_no_other_plan(directory: RunDirectory, tiny: Fields) -> None:
+    directory.open_for(plan_of(tiny | {"description": "before"}))
+    directory.open_for(plan_of(tiny | {"description": "after"}))
