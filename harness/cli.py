@@ -193,7 +193,7 @@ def check(
 @app.command()
 def schema() -> None:
     """Print the JSON Schema of study files, for editors."""
-    from harness.study import json_schema
+    from harness.study_file import json_schema
 
     print(json_schema())
 

@@ -10,7 +10,7 @@ from rich.text import Text
 from harness import registry
 from harness.datasets import source_names
 from harness.sampling import sampler_names, sampling_of
-from harness.study import shipped_studies
+from harness.study_file import shipped_studies
 
 
 def show_parts(console: Console) -> None:

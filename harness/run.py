@@ -17,7 +17,8 @@ from harness.plan import Plan
 from harness.planning import make_plan
 from harness.progress import Progress
 from harness.run_directory import DirectoryError, RunDirectory
-from harness.study import StudyError, find_study, load_study
+from harness.study import StudyError
+from harness.study_file import find_study, load_study
 
 
 @dataclass(frozen=True, slots=True)

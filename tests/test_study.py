@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from harness.study import Study, StudyError, find_study, json_schema, load_study, shipped_studies
+from harness.study import Study, StudyError
+from harness.study_file import find_study, json_schema, load_study, shipped_studies
 
 Fields = dict[str, Any]
 Write = Callable[[Fields], Path]

@@ -1,8 +1,8 @@
 """One search, from process start to results, against a script written by hand for Ray Tune and Optuna.
 
 The script is not part of this project: $HARNESS_PEER names it. It does the same search in two styles,
-`tutorial` (a process a trial, DataLoader) and `expert` (actors reused, data as tensors, loggers off). Ours may
-not be slower than `expert`. Ours writes its report in the time measured; theirs write none.
+`tutorial` (a process a trial, DataLoader) and `expert` (actors reused, data as tensors, loggers off).
+Ours may not be slower than `expert`, and writes its report in the time measured; theirs write none.
 """
 
 import os
