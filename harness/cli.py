@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+
+from harness import cli_reports
+from harness.terminal import terminal
 
 if TYPE_CHECKING:
     from harness.run_directory import RunDirectory
@@ -27,10 +28,6 @@ DataOption = Annotated[
     Path | None,
     typer.Option("--data", help="Folder of the data sets; unless given, $HARNESS_DATA, else downloads."),
 ]
-
-
-#: Columns of plain output, to a file or a pipe.
-_PLAIN_WIDTH = 160
 
 
 class ExecutorName(StrEnum):
@@ -81,7 +78,7 @@ def run(
     """Run a study, or go on with it: what the plan has and the directory's records lack. Then report."""
     from harness.run import RunRequest, run_study
 
-    console = _console()
+    console = terminal()
     request = RunRequest(study, out, executor.value, address, _data_root(data), max_hours, tuple(only or ()))
     try:
         result = run_study(request, console)
@@ -92,8 +89,7 @@ def run(
     if not result.complete:
         rest = "The same command without --only runs the rest." if only else "The same command goes on."
         console.print(f"{result.done} of {result.plan.planned_trials} trials are done. {rest}", markup=False)
-    page = _write_report(result.directory)
-    _print_result_table(result.directory, console)
+    page = _write_report(result.directory, console)
     console.print(f"Report: {page}", markup=False, soft_wrap=True)
 
 
@@ -103,7 +99,7 @@ def plan(study: StudyArgument, data: DataOption = None) -> None:
     from harness.plan_view import show_plan
     from harness.run import plan_study
 
-    show_plan(plan_study(study, _data_root(data)), _console())
+    show_plan(plan_study(study, _data_root(data)), terminal())
 
 
 @app.command()
@@ -111,19 +107,11 @@ def status(directory: RunArgument) -> None:
     """Show how far a run is."""
     from harness.status import show_status
 
-    show_status(directory, _console())
+    show_status(directory, terminal())
 
 
-@app.command()
-def report(directory: RunArgument) -> None:
-    """Write the report of a run, finished or not."""
-    from harness.run_directory import RunDirectory
-
-    run_directory = RunDirectory(directory)
-    page = _write_report(run_directory)
-    console = _console()
-    _print_result_table(run_directory, console)
-    console.print(f"Report: {page}", markup=False, soft_wrap=True)
+app.command()(cli_reports.report)
+app.command("import")(cli_reports.import_trials)
 
 
 @app.command()
@@ -168,7 +156,7 @@ def extract(
     from harness.extraction.view import ExtractionView
 
     request = ExtractionRequest(directory, trial, out, _data_root(data), tuple(plugin or ()))
-    extract_network(request, ExtractionView(_console()))
+    extract_network(request, ExtractionView(terminal()))
 
 
 @app.command()
@@ -176,7 +164,7 @@ def methods() -> None:
     """List the sizing methods, architectures, data sets, samplers and shipped studies."""
     from harness.parts_view import show_parts
 
-    show_parts(_console())
+    show_parts(terminal())
 
 
 @app.command()
@@ -186,7 +174,7 @@ def check(
     """Hold a method or an architecture against its contract; exit code 1 if it breaks a rule."""
     from harness.testing.report import show_check
 
-    if not show_check(part, _console()):
+    if not show_check(part, terminal()):
         raise typer.Exit(1)
 
 
@@ -196,12 +184,6 @@ def schema() -> None:
     from harness.study_file import json_schema
 
     print(json_schema())
-
-
-def _console() -> Console:
-    """The terminal; where there is none, lines long enough that no table is cut."""
-    console = Console()
-    return console if console.is_terminal else Console(width=_PLAIN_WIDTH)
 
 
 def _data_root(given: Path | None) -> Path | None:
@@ -214,33 +196,12 @@ def _data_root(given: Path | None) -> Path | None:
     return given and given.resolve()
 
 
-def _write_report(directory: "RunDirectory") -> Path:
+def _write_report(directory: "RunDirectory", console: Console) -> Path:
+    """The report of a run, with its result table on the terminal."""
     from harness.tabulate import read_run
     from reports.write import write_report
 
     table, histories, design = read_run(directory.path)
-    return write_report(table, directory.report, design=design, histories=histories)
-
-
-def _print_result_table(directory: "RunDirectory", console: Console) -> None:
-    from harness.tabulate import read_run
-    from reports.write import short_table
-
-    table, _, design = read_run(directory.path)
-    shown = Table(box=None, pad_edge=False)
-    shown.add_column("arm")
-    for heading in ("trials", "failed", "median val", "median test", "best by val: test", "its parameters"):
-        shown.add_column(heading, justify="right")
-    for arm in short_table(table, design=design):
-        shown.add_row(
-            Text(f"{arm.dataset}/{arm.architecture}/{arm.method}"),
-            str(arm.trials),
-            str(arm.failed),
-            *(_score(value) for value in (arm.val_median, arm.test_median, arm.best_test)),
-            "" if arm.best_parameters is None else f"{arm.best_parameters:,.0f}",
-        )
-    console.print(shown)
-
-
-def _score(value: float | None) -> str:
-    return "" if value is None else f"{value:.4f}"
+    page = write_report(table, directory.report, design=design, histories=histories)
+    cli_reports.print_result_table(table, design, console)
+    return page

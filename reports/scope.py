@@ -7,6 +7,7 @@ import numpy as np
 from harness.trial_table import StudyDesign
 from reports.arms import Arm
 from reports.settings import Settings, Target
+from reports.table import is_accuracy
 
 #: Numbers of trials that are reported beside the primary one.
 N_SET = (1, 3, 5, 10)
@@ -74,7 +75,7 @@ def fill(settings: Settings, design: StudyDesign | None, arms: list[Arm]) -> Sco
         targets=settings.targets,
         level=settings.confidence,
         sign=-1.0 if settings.lower_is_better else 1.0,
-        bounded=settings.score == "accuracy" and not settings.lower_is_better,
+        bounded=is_accuracy(settings),
         seed=settings.seed,
         permutations=settings.permutations,
         resamples=settings.resamples,

@@ -7,14 +7,13 @@ Nothing is dropped silently: what cannot be judged raises a `TableError`; what h
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from harness.trial_table import COLUMNS, OUTCOMES, PARAMETER_PREFIX, SAMPLINGS, Column
 from reports.errors import TableError
-from reports.reading import MAX_TEXT, METRIC_COLUMN, read_table
+from reports.reading import MAX_TEXT, METRIC_COLUMN
 from reports.settings import Settings
 
 LOST = "lost"
@@ -42,24 +41,6 @@ class TrialTable:
     lost: int
     notes: tuple[str, ...]
     has_sampling: bool
-
-
-def load_tables(paths: Sequence[Path], settings: Settings = DEFAULTS) -> TrialTable:
-    """Reads and checks one or more trial tables as one.
-
-    Raises:
-        TableError: a file cannot be read, a table fails a check, or two tables share a trial id.
-    """
-    if not paths:
-        raise TableError("no trial table was named; allowed are one or more .csv or .parquet files")
-    frames = [read_table(path, score_columns(settings)) for path in paths]
-    if len(frames) == 1:
-        return check_table(frames[0], settings=settings, source=str(paths[0]))
-    for path, frame in zip(paths, frames, strict=True):
-        check_table(frame, settings=settings, source=str(path))  # so that an error names its file
-    as_text = [frame.astype(object) for frame in frames]
-    together = pd.concat(as_text, ignore_index=True)
-    return check_table(together, settings=settings, source=" + ".join(str(path) for path in paths))
 
 
 def score_columns(settings: Settings) -> tuple[str, str]:

@@ -1,7 +1,7 @@
 """Writes a report: one page, its numbers, tables and figures."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ def write_report(
     settings: Settings | None = None,
     histories: pd.DataFrame | None = None,
     source: str = "the table",
+    notes: Sequence[str] = (),
 ) -> Path:
     """Judges a trial table and writes the report.
 
@@ -48,6 +49,7 @@ def write_report(
             epoch, train_loss, val_score, units_total, parameters and, as in the table, param_*; None where
             not recorded.
         source: what the table is called in messages.
+        notes: sentences on how the table came about, to stand before those on how it was read.
 
     Returns:
         Path of `report.html`.
@@ -57,6 +59,7 @@ def write_report(
     """
     settings = settings or Settings()
     checked = _checked(table, design, settings, source)
+    checked = replace(checked, notes=(*notes, *checked.notes))
     absent = [name for name in HISTORY_COLUMNS if histories is not None and name not in histories]
     if absent and histories is not None and len(histories):
         raise TableError(

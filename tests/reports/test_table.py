@@ -9,8 +9,9 @@ import pytest
 
 from reports import reading
 from reports.errors import TableError
+from reports.joining import load_tables
 from reports.settings import Settings
-from reports.table import check_table, load_tables
+from reports.table import check_table
 from tests.reports.made import made_table
 
 LOSS = Settings(score="loss", validation_column="val_loss", test_column="test_loss", lower_is_better=True)
@@ -120,9 +121,12 @@ def test_csv_and_parquet_give_the_same_table(tmp_path: Path) -> None:
 
 
 def test_two_tables_may_not_share_a_trial(tmp_path: Path) -> None:
-    made_table().to_csv(tmp_path / "a.csv", index=False)
-    with pytest.raises(TableError, match=r"a\.csv \+ .*trial_id, row 61.*once"):
-        load_tables([tmp_path / "a.csv", tmp_path / "a.csv"])
+    for name in ("a.csv", "b.csv"):
+        made_table().to_csv(tmp_path / name, index=False)
+    with pytest.raises(
+        TableError, match=r"a\.csv and .*b\.csv both hold trial digits-mlp-fixed-0 \(and 59 more\)"
+    ):
+        load_tables([tmp_path / "a.csv", tmp_path / "b.csv"])
 
 
 @pytest.mark.parametrize(

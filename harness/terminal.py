@@ -1,0 +1,12 @@
+"""The terminal that commands print to."""
+
+from rich.console import Console
+
+#: Columns of plain output, to a file or a pipe.
+_PLAIN_WIDTH = 160
+
+
+def terminal() -> Console:
+    """The terminal; where there is none, lines long enough that no table is cut."""
+    console = Console()
+    return console if console.is_terminal else Console(width=_PLAIN_WIDTH)
