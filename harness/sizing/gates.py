@@ -20,6 +20,8 @@ from harness.sizing.gate_rules import GateRule, Rectified
 #: How many more entries may be scaled before scaling the weight and the bias apart is quicker than scaling
 #: once what comes out (measured on a CPU, forward and backward).
 _CHEAP_ENTRIES = 2**15
+#: From how many entries on a normalisation scales quicker than a product (measured as above).
+_LARGE_ENTRIES = 2**16
 
 
 class Gated:
@@ -52,9 +54,21 @@ class GatedLinear(Gated, nn.Linear):
         rows = input.shape[:-1].numel()
         if (rows - self.in_features) * self.out_features <= _CHEAP_ENTRIES:
             # Few examples: what comes out has hardly more entries than the weight, and is scaled at once.
-            return functional.linear(input, self.weight, self.bias) * factor
+            return _scaled(functional.linear(input, self.weight, self.bias), factor)
         bias = self.bias * factor if self.bias is not None else None
         return functional.linear(input, self.weight * factor.unsqueeze(1), bias)
+
+
+def _scaled(made: Tensor, factor: Tensor) -> Tensor:
+    """made * factor, [..., units]: as a normalisation by mean 0 and variance 1 where that is quicker.
+
+    Its gradients come out of one pass over a large tensor; those of a product take three, and memory for
+    what is in between (layers of 500 units, batch 256: 1.08 against 1.12 of a plain training step).
+    """
+    if made.dim() != 2 or made.numel() < _LARGE_ENTRIES or made.device.type != "cpu":
+        return made * factor
+    mean, variance = torch.zeros_like(factor), torch.ones_like(factor)
+    return functional.batch_norm(made, mean, variance, factor, eps=0.0)
 
 
 class _GatedConvolution(Gated):

@@ -144,7 +144,8 @@ class Tracer(TorchDispatchMode):
         norm = weight or mean
         if norm is None or self.uses(signal) > 1:
             return
-        if mark.maker is not None:
+        # A layer may normalise what it makes itself: then there is no other to name.
+        if mark.maker not in (None, norm.rpartition(".")[0]):
             self.norms.setdefault(mark.maker, norm.rpartition(".")[0])
         if mark.read is not None and not self.reads[mark.read].scaled:
             # A scaled weight adds its constant scaled; a bias of the layer is scaled alike, a mean is not.

@@ -61,6 +61,28 @@ def test_a_gate_multiplies_what_its_unit_sends(count: int) -> None:
     assert (gated(x) - plain(x)).abs().max() < _EXACT
 
 
+@pytest.mark.parametrize("inputs", [200, 600])
+def test_large_layers_get_the_gradients_of_the_products(inputs: int) -> None:
+    """Where the output is scaled by a normalisation (600), and where the weight is scaled (200)."""
+    plain, x = nn.Linear(inputs, 300).double(), torch.randn(400, inputs).double()
+    network = nn.Sequential(copy.deepcopy(plain))
+    attach_gates(network, ["0"], {"0": torch.randn(300)})
+    gate = gates(network)["0"]
+    factor = gate.detach().clone().requires_grad_()
+    weights = torch.randn(400, 300).double()
+    made, expected = network(x), plain(x) * factor.relu()
+    assert (made - expected).abs().max() < _EXACT
+    (made * weights).sum().backward()
+    (expected * weights).sum().backward()
+    assert gate.grad is not None
+    assert factor.grad is not None
+    assert (gate.grad - factor.grad).abs().max() < 1e-9
+    ours, theirs = network.get_parameter("0.weight").grad, plain.weight.grad
+    assert ours is not None
+    assert theirs is not None
+    assert (ours - theirs).abs().max() < 1e-9
+
+
 def test_gates_get_the_gradient_of_the_products() -> None:
     gated, x = _lenet(), _images(2)
     attach_gates(gated, _SIZED, {"0": torch.ones(6), "3": torch.tensor([-1.0, 0.5] * 4), "7": torch.ones(20)})
