@@ -187,6 +187,26 @@ def test_a_gate_in_front_of_what_answers_to_zero_has_its_constant_folded() -> No
     assert (network(x) - before).abs().max() < 1e-10
 
 
+def test_a_constant_into_a_gated_layer_before_normalisation_is_scaled_by_its_gates() -> None:
+    network = nn.Sequential(
+        nn.Linear(6, 8),
+        nn.Sigmoid(),
+        nn.Linear(8, 7, bias=False),
+        nn.BatchNorm1d(7),
+        nn.ReLU(),
+        nn.Linear(7, 2),
+    ).double()
+    x = torch.randn(9, 6).double()
+    network(x)
+    attach_gates(network.eval(), ["0", "2"], {"0": torch.ones(8), "2": torch.rand(7)})
+    with torch.no_grad():
+        gates(network)["0"][[1, 5]] = -1
+    before = network(x)
+    receipt = apply(network, None, [Remove("0", (1, 5), exact=True)], x)
+    assert receipt.folded == ("2",)
+    assert (network(x) - before).abs().max() < 1e-10
+
+
 def test_gates_behind_normalisation_scale_its_factor_and_shift() -> None:
     network, x = models.resnet18(num_classes=5).double(), torch.randn(4, 3, 32, 32).double()
     structure = trace(network, x[:2])

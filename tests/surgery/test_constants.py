@@ -108,6 +108,37 @@ def test_a_constant_before_padding_by_its_own_kind_is_folded(mode: str) -> None:
     assert max(change(before, measure(network, x))) <= _EXACT
 
 
+def test_a_constant_into_a_padded_depthwise_convolution_varies_at_the_border() -> None:
+    network = nn.Sequential(
+        nn.Conv2d(3, 6, 1),
+        nn.Sigmoid(),
+        nn.Conv2d(6, 6, 3, padding=1, groups=6),
+        nn.ReLU(),
+        nn.Conv2d(6, 2, 1),
+    ).double()
+    x = images(2, 6)
+    _silent(network[0], [1, 4])
+    _silent(network[2], [4])
+    before = measure(network, x)
+    receipt = apply(network, None, [Remove("0", (1, 4), exact=True)], x)
+    assert receipt.removed == {"0": 1, "2": 1}
+    assert receipt.refused == {"0": "still varies"}
+    assert max(change(before, measure(network, x))) <= _EXACT
+
+
+def test_a_constant_through_an_unpadded_depthwise_convolution_is_folded_behind_it() -> None:
+    network = nn.Sequential(
+        nn.Conv2d(3, 6, 1), nn.Sigmoid(), nn.Conv2d(6, 6, 3, groups=6), nn.Sigmoid(), nn.Conv2d(6, 2, 1)
+    ).double()
+    x = images(2, 6)
+    _silent(network[0], [1, 4], 0.3)
+    before = measure(network, x)
+    receipt = apply(network, None, [Remove("0", (1, 4), exact=True)], x)
+    assert receipt.removed == {"0": 2, "2": 2}
+    assert receipt.folded == ("4",)
+    assert max(change(before, measure(network, x))) <= _EXACT
+
+
 def test_silence_before_zero_padding_is_no_obstacle() -> None:
     network, x = Blocks(padding=1, bias=True, norm=False).double(), images(4, 10)
     network.forward = lambda x: network.out(network.second(network.first(x).relu()).relu().mean((2, 3)))  # type: ignore[method-assign]

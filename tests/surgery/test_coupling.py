@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from harness.surgery import Remove, Structure, apply, trace
+from harness.surgery import Remove, Structure, SurgeryError, apply, trace
 from tests.surgery.helpers import change, images, measure, parameters
 from tests.surgery.networks import NETWORKS, lenet, resnext, vit
 
@@ -165,6 +165,27 @@ def test_a_size_written_into_the_code_is_found_out_and_refused() -> None:
     structure = trace(network, x)
     assert structure.group("conv").refused == "reshaped in code that was written for fixed sizes"
     assert structure.group("inner").refused is None
+
+
+class Pairs(nn.Module):
+    """Units taken two by two: with fewer of them it still runs, but other units meet."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(3, 8)
+        self.second = nn.Linear(8, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.second(self.first(x).view(len(x), -1, 2).transpose(1, 2).reshape(len(x), -1))
+
+
+def test_a_network_that_would_run_on_but_pair_other_units_is_refused() -> None:
+    network, x = Pairs(), torch.randn(3, 3)
+    assert trace(network, x).group("first").refused == "reshaped in code that was written for fixed sizes"
+    before = dict(network.named_parameters())
+    with pytest.raises(SurgeryError, match="makes the network pair other units than before"):
+        apply(network, None, [Remove("first", (0,))], x)
+    assert all(before[name] is parameter for name, parameter in network.named_parameters())
 
 
 def test_what_an_unknown_operation_reads_stays() -> None:
