@@ -116,7 +116,7 @@ def _row(source: str, trial: ForeignTrial, options: ImportOptions) -> dict[str, 
         value = known.get(name, getattr(options, name))
         if value is None or str(value) == "":
             raise TableError(
-                f"{source}: trial {trial.trial_id} does not tell its {name}; give one for all trials"
+                f"{source}: trial {trial.trial_id} does not tell its {name}; give one for all with --{name}"
             )
         row[name] = str(value)
     status = trial.status

@@ -81,7 +81,7 @@ def _folder(path: Path, validation: str, options: ImportOptions) -> Iterator[For
         place = meta.parent
         if not (place / "metrics").is_dir():
             continue  # an experiment's own meta.yaml
-        facts = yaml.safe_load(meta.read_text(encoding="utf-8")) or {}
+        facts = _meta(meta)
         status = facts.get("status", "FINISHED")
         status = _NUMBERED.get(status, "FAILED") if isinstance(status, int) else str(status)
         metrics = {
@@ -140,6 +140,16 @@ def _at_best_step(
         if at_step or len(values) == 1:
             chosen[name] = at_step[-1] if at_step else values[0][1]
     return chosen
+
+
+def _meta(file: Path) -> dict[str, Any]:
+    try:
+        facts = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise TableError(
+            f"{file}: not YAML that can be read; allowed is what MLflow wrote of a run"
+        ) from error
+    return facts if isinstance(facts, dict) else {}
 
 
 def _texts(folder: Path) -> dict[str, str]:
