@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from harness import cli_reports
+from harness import cli_imports, cli_reports
 from harness.terminal import terminal
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def status(directory: RunArgument) -> None:
 
 
 app.command()(cli_reports.report)
-app.command("import")(cli_reports.import_trials)
+app.command("import")(cli_imports.import_trials)
 
 
 @app.command()
