@@ -19,11 +19,12 @@ def unit_labels(tracer: Tracer, network: nn.Module, layer: str) -> Labels:
     Raises:
         SurgeryError: if there is no such module, or it has no units.
     """
+    path, axis = tracer.producers.get(layer, (None, 0))
     try:
-        module = network.get_submodule(layer)
+        # A layer that makes several kinds of units names each by its parameter.
+        module = network.get_submodule(path.rpartition(".")[0] if path is not None else layer)
     except AttributeError:
         raise SurgeryError(f"The network has no module {layer!r}.") from None
-    path, axis = tracer.producers.get(layer, (None, 0))
     prefix = f"{layer}." if layer else ""
     if path is None:
         names = ("weight", "running_mean", *getattr(module, "per_unit", ()))

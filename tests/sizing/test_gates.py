@@ -189,14 +189,13 @@ def test_a_gate_in_front_of_what_answers_to_zero_has_its_constant_folded() -> No
 
 def test_a_constant_into_a_gated_layer_before_normalisation_is_scaled_by_its_gates() -> None:
     network = nn.Sequential(
-        nn.Linear(6, 8),
+        nn.Conv2d(3, 8, 3),
         nn.Sigmoid(),
-        nn.Linear(8, 7, bias=False),
-        nn.BatchNorm1d(7),
-        nn.ReLU(),
-        nn.Linear(7, 2),
+        nn.Conv2d(8, 7, 3, bias=False),
+        nn.BatchNorm2d(7),
+        nn.Conv2d(7, 2, 1),
     ).double()
-    x = torch.randn(9, 6).double()
+    x = torch.randn(4, 3, 8, 8).double()
     network(x)
     attach_gates(network.eval(), ["0", "2"], {"0": torch.ones(8), "2": torch.rand(7)})
     with torch.no_grad():

@@ -21,7 +21,7 @@ def _silent(layer: nn.Module, units: list[int], bias: float = 0.0) -> None:
 
 
 @pytest.mark.parametrize(
-    "activation", [nn.Sigmoid, nn.Softplus, nn.ELU, nn.GELU, nn.Hardsigmoid, nn.Tanh, nn.Mish]
+    "activation", [nn.Sigmoid, nn.Softplus, nn.ELU, nn.GELU, nn.Hardsigmoid, nn.Tanh, nn.PReLU]
 )
 @pytest.mark.parametrize("bias", [0.0, 0.7])
 def test_a_constant_behind_any_activation_is_folded(activation: Callable[[], nn.Module], bias: float) -> None:
@@ -30,7 +30,7 @@ def test_a_constant_behind_any_activation_is_folded(activation: Callable[[], nn.
     before = measure(network, x)
     receipt = apply(network, None, [Remove("1", (0, 5, 7), exact=True)], x)
     assert receipt.removed == {"1": 3}
-    assert receipt.folded == (("3",) if float(activation()(torch.tensor(bias))) else ())
+    assert receipt.folded == (("3",) if float(activation()(torch.tensor(bias)).detach()) else ())
     assert max(change(before, measure(network, x))) <= _EXACT
 
 
@@ -207,6 +207,35 @@ def test_constants_into_a_shared_layer_are_refused() -> None:
     receipt = apply(network, None, [Remove("shared", (1,), exact=True)], x)
     assert receipt.refused is not None
     assert "used more than once" in receipt.refused["shared"]
+
+
+class Computed(nn.Module):
+    """A layer whose weight is made from others in one way or another."""
+
+    def __init__(self, make: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.inside = nn.Linear(5, 7)
+        self.outside = nn.Linear(7, 3)
+        self.make = make
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = self.make(self.outside.weight)
+        return nn.functional.linear(self.inside(x).sigmoid(), weight, self.outside.bias)
+
+
+@pytest.mark.parametrize(
+    "make", [torch.relu, torch.exp, lambda weight: weight * 0.5, lambda weight: weight * weight[:1]]
+)
+def test_constants_into_computed_weights_are_folded_rightly_or_not_at_all(
+    make: Callable[[Tensor], Tensor],
+) -> None:
+    network, x = Computed(make).double(), torch.randn(6, 5, dtype=torch.float64)
+    _silent(network.inside, [1])
+    before = measure(network, x)
+    receipt = apply(network, None, [Remove("inside", (1,), exact=True)], x)
+    assert receipt.refused is not None
+    assert "computed" in receipt.refused["inside"] or "varies" in receipt.refused["inside"]
+    assert max(change(before, measure(network, x))) <= _EXACT
 
 
 def test_certificates_measure_the_change_in_both_modes() -> None:

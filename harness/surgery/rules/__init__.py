@@ -14,6 +14,7 @@ RULES: Mapping[str, Rule] = {
     **reductions.RULES,
     **shape.RULES,
     # Pointwise, though PyTorch does not tag it so.
+    "_prelu_kernel": pointwise,
     "hardswish": pointwise,
     "hardswish_": pointwise,
 }

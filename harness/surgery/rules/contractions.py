@@ -35,7 +35,9 @@ def linear(tracer: Tracer, call: Call) -> None:
 
 def _product(tracer: Tracer, call: Call, left: Tensor, right: Tensor, bias: Tensor | None) -> None:
     if tracer.mark(right).signal or not tracer.mark(left).signal:
-        batched_product(tracer, call)
+        if bias is not None:
+            tracer.freeze(tracer.mark(bias), "added to a product of two signals")
+        _signals(tracer, call, left, right)
         return
     last = left.dim() - 1
     mark = tracer.mark(left)
@@ -197,8 +199,13 @@ def _grouped(
 
 
 def batched_product(tracer: Tracer, call: Call) -> None:
-    """A product of two signals: what it sums over must stay, what it leaves alone stays marked."""
-    left, right = (tensor for tensor in call.args if isinstance(tensor, Tensor))
+    """A product of two signals."""
+    left, right = call.args[:2]
+    _signals(tracer, call, left, right)
+
+
+def _signals(tracer: Tracer, call: Call, left: Tensor, right: Tensor) -> None:
+    """What a product of two signals sums over must stay, what it leaves alone stays marked."""
     marks = tracer.mark(left), tracer.mark(right)
     signal = marks[0].signal or marks[1].signal
     reason = "summed over in a product of two signals"

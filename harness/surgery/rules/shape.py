@@ -34,7 +34,9 @@ def view(tracer: Tracer, call: Call) -> None:
             tracer.coupling.freeze(moved.labels, "two axes of units are merged into one")
             tracer.coupling.freeze(planes[home].labels, "two axes of units are merged into one")
         planes[home] = moved
-    kept = mark.source if source.shape == out.shape else None
+    # A vector set up to scale rows is still that vector; a weight in another shape is another weight.
+    same = [size for size in source.shape if size > 1] == [size for size in out.shape if size > 1]
+    kept = mark.source if same else None
     tracer.tag(out, Mark(planes, mark.signal, kept, mark.scaled_by, read=None))
 
 
