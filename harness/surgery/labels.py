@@ -75,8 +75,11 @@ class Coupling:
 
     def frozen(self) -> dict[int, str]:
         """Class -> the first reason why it may not be removed, for the classes that have one."""
-        reasons: dict[int, str] = {}
-        for labels, reason in self._frozen:
-            for root in np.unique(self.roots(labels)).tolist():
-                reasons.setdefault(root, reason)
-        return reasons
+        first = np.full(self._size, -1, dtype=np.int64)
+        for number, (labels, _) in reversed(list(enumerate(self._frozen))):
+            first[self.roots(labels)] = number
+        roots = np.flatnonzero(first >= 0)
+        return {
+            root: self._frozen[number][1]
+            for root, number in zip(roots.tolist(), first[roots].tolist(), strict=True)
+        }
