@@ -2,7 +2,8 @@
 
 Bars: gates with a penalty of zero cost at most 1.10x of a plain training step (MLP 500-500-500 and LeNet-5
 with 50, 50 and 500 units, batch 256) and 1.25x (MLP 64-64-64); one removal costs at most 1 % of an epoch of
-235 steps for the network of figure 1 (one layer of 10,000 units); outputs change by at most 1e-10 (float64) and 1e-5 (float32, evaluation) of their scale.
+235 steps for the network of figure 1 (one layer of 10,000 units); outputs change by at most 1e-10 (float64)
+and 1e-5 (float32, evaluation) of their scale.
 """
 
 import gc
