@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -80,6 +81,8 @@ def run(
 
     console = terminal()
     request = RunRequest(study, out, executor.value, address, _data_root(data), max_hours, tuple(only or ()))
+    # What the report needs takes seconds to load, and the driver mostly waits while the trials run.
+    threading.Thread(target=_load_report, daemon=True).start()
     try:
         result = run_study(request, console)
     except KeyboardInterrupt:
@@ -184,6 +187,13 @@ def schema() -> None:
     from harness.study_file import json_schema
 
     print(json_schema())
+
+
+def _load_report() -> None:
+    import reports.write  # noqa: F401
+    from reports.figures.fonts import font_families
+
+    font_families()
 
 
 def _data_root(given: Path | None) -> Path | None:

@@ -7,7 +7,7 @@ taking up, the adaptive searches are asked and told again from the records there
 """
 
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
@@ -35,6 +35,11 @@ class Bundle:
     """Trials of one arm that one worker runs one after the other."""
 
     tasks: tuple[Task, ...]
+
+    @property
+    def arm(self) -> str:
+        """The arm of its trials."""
+        return self.tasks[0].trial.arm
 
 
 @dataclass(slots=True)
@@ -72,6 +77,8 @@ class Dealer:
         self._waiting: dict[str, deque[Trial]] = {key: deque() for key in plan.arms}
         self._turn = deque(key for key in plan.arms if arms is None or key in arms)
         self._dealt = dict.fromkeys(plan.arms, 0)
+        #: Arm -> bundles that a worker is at, one trial at a time; kept by the executor, for whoever watches.
+        self.running: Counter[str] = Counter()
         self._seconds: dict[str, list[float]] = {key: [] for key in plan.arms}
         for trials in plan.frozen.values():
             for trial in trials:

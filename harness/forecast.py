@@ -10,9 +10,11 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from harness.datasets import validation_count
 from harness.plan import Arm, Plan
 from harness.sampling import draw_frozen
 from harness.sizing.base import Params
+from harness.study import StudyError
 from harness.training.counting import multiply_accumulates
 from harness.training.loop import FLOPS_PER_MAC
 
@@ -28,7 +30,8 @@ class Forecast:
     """An arm before it runs. From its frozen trials, or for an adaptive arm from random points of its space.
 
     start_parameters: smallest, median, largest. peak_bytes: of the largest trial, parameters, gradients,
-    optimizer state and the activations of one batch. train_flops: of the whole arm if no network shrank.
+    optimizer state and the activations of one batch. train_flops: of the whole arm if every network kept
+    its starting size.
     """
 
     start_parameters: tuple[int, int, int]
@@ -37,7 +40,7 @@ class Forecast:
 
 
 def forecast(plan: Plan, arm: Arm) -> Forecast:
-    """Look at the networks an arm starts with. Raises ValueError if one cannot be built."""
+    """Look at the networks an arm starts with. Raises StudyError if one cannot be built."""
     points = _points(plan, arm)
     sizes = [_measure(plan, arm, params) for params in points]
     parameters = sorted(size[0] for size in sizes)
@@ -46,11 +49,22 @@ def forecast(plan: Plan, arm: Arm) -> Forecast:
     peak = max(
         _BYTES * (count * copies + activations * training.batch_size) for count, _, activations in sizes
     )
-    facts = plan.facts[arm.dataset]
-    examples = facts.train_examples * (1 - training.validation_fraction) * arm.epochs
-    mean_macs = sum(macs for _, macs, _ in sizes) / len(sizes)
-    flops = FLOPS_PER_MAC * mean_macs * examples * arm.trials * arm.sampler.replicates
+    work = [macs * _examples(plan, arm, params) for params, (_, macs, _) in zip(points, sizes, strict=True)]
+    flops = FLOPS_PER_MAC * sum(work) / len(work) * arm.trials * arm.sampler.replicates
     return Forecast((parameters[0], parameters[len(parameters) // 2], parameters[-1]), peak, flops)
+
+
+def _examples(plan: Plan, arm: Arm, params: Params) -> int:
+    """Examples that a trial trains on, over all its phases."""
+    training, facts = plan.study.training, plan.facts[arm.dataset]
+    one_pass = facts.train_examples - validation_count(
+        facts.name, facts.train_examples, training.validation_fraction, plan.study.seeds.split
+    )
+    phases = plan.method(arm).phases(params, plan.schedule(arm))
+    return sum(
+        phase.epochs * (phase.steps_per_epoch * training.batch_size if phase.steps_per_epoch else one_pass)
+        for phase in phases
+    )
 
 
 def _points(plan: Plan, arm: Arm) -> Sequence[Params]:
@@ -62,7 +76,11 @@ def _measure(plan: Plan, arm: Arm, params: Params) -> tuple[int, int, int]:
     """Parameters, multiply-accumulates and activations (numbers kept for backward) for one example."""
     cell, method = plan.cell(arm), plan.method(arm)
     with torch.device("meta"):
-        network, _ = method.build(cell, params)
+        try:
+            network, _ = method.build(cell, params)
+        except Exception as error:
+            where = f"{arm.key}: no network can be built"
+            raise StudyError(f"{where}: {type(error).__name__}: {error}") from error
         example = torch.empty(1, *cell.example_shape)
     activations = 0
 

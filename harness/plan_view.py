@@ -74,4 +74,4 @@ def _show_costs(plan: Plan, console: Console) -> None:
         )
     console.print(table)
     console.print(Text("Peak memory is a trial's parameters, gradients, optimizer state and one batch; "
-                       "FLOPs are an upper bound for networks that shrink."))  # fmt: skip
+                       "FLOPs are those of networks that keep their starting size."))  # fmt: skip

@@ -19,6 +19,9 @@ from harness.study import ArchitectureEntry, Dataset, Method, Range, Sampler, St
 
 T = TypeVar("T")
 
+#: More than any of Optuna's samplers draws at random before it learns, unless told.
+_STARTUP_TRIALS = 10
+
 
 def make_plan(study: Study, source: str, prepare: Callable[[DatasetSpec], DatasetFacts]) -> Plan:
     """Plan a study.
@@ -119,11 +122,15 @@ def _make_arm(
 
 
 def _try_out(study: Study, source: str, arm: Arm) -> None:
-    """Ask an adaptive arm's sampler once: what is wrong with its options shows only then."""
+    """Ask an adaptive arm's sampler past its random start: what is wrong with options shows only then."""
     own = entry_named(study.methods, arm.method).sampler is not None
     with _naming(source, f"methods.{arm.method}.sampler" if own else "sampler"):
         try:
-            Search(arm.space, make_sampler(arm.sampler.name, arm.sampler.options, seed=0)).ask(1)
+            search = Search(arm.space, make_sampler(arm.sampler.name, arm.sampler.options, seed=0))
+            startup = arm.sampler.options.get("n_startup_trials", _STARTUP_TRIALS)
+            points = search.ask(1 + startup if isinstance(startup, int) else 1)
+            search.tell([0.1 * (1 + i % 7) for i in range(len(points))])
+            search.ask(1)
         except (TypeError, AttributeError, ImportError) as error:
             options = ", ".join(f"{name}: {value}" for name, value in arm.sampler.options.items())
             raise ValueError(f"{arm.sampler.name} cannot search with {options}: {error}") from error

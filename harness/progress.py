@@ -81,7 +81,7 @@ class Progress:
                 Text(key),
                 str(self.done[key]),
                 str(self.failed[key]),
-                str(self.dealer.dealt(key)),
+                str(self.dealer.running[key]),
                 str(arm.trials * arm.sampler.replicates),
                 "" if best is None else f"{best:.4f}",
             )

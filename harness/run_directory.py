@@ -25,6 +25,10 @@ _PARTIAL, _PROBE, _LOCK = "plan.partial", ".writable", ".lock"
 _OF_A_START = {_PARTIAL, _PROBE, _LOCK}
 
 
+#: Parts of a plan that the user decides; all else follows from them.
+_WRITTEN = ("study.", "data.", "plugins.")
+
+
 class DirectoryError(ValueError):
     """A run directory cannot be used; the message says why and what to do."""
 
@@ -119,6 +123,8 @@ class RunDirectory:
                 return False
         except DirectoryError:
             return True
+        except OSError:  # it cannot be written here, so no run of ours can be at work
+            return False
 
     def _check_same(self, plan: Plan) -> None:
         before, now = self.read_plan(), json.loads(json.dumps(plan.to_json()))
@@ -128,14 +134,25 @@ class RunDirectory:
                 "choose another with --out"
             )
         for plan_as_written in (before, now):
-            plan_as_written["study"]["description"] = ""  # words change nothing that runs
+            _forget_words(plan_as_written)
         differences = changes(before, now)
+        # What the user wrote explains what follows from it.
+        differences = [d for d in differences if d.startswith(_WRITTEN)] or differences
         if differences:
             shown = "; ".join(differences[:5]) + ("; ..." if len(differences) > 5 else "")
             raise DirectoryError(
                 f"{self.path} holds this study with another plan: {shown}. Run the changed study into a new "
                 "directory with --out"
             )
+
+
+def _forget_words(plan: dict[str, Any]) -> None:
+    """Take out what changes nothing that runs: descriptions, warnings, versions of samplers already drawn."""
+    plan["study"]["description"] = ""
+    plan["warnings"] = []
+    for arm in plan["arms"].values():
+        if arm["sampling"] != "adaptive":  # its trials are compared themselves
+            arm["sampler"] = ""
 
 
 def changes(before: Any, after: Any, where: str = "") -> list[str]:
@@ -154,4 +171,13 @@ def changes(before: Any, after: Any, where: str = "") -> list[str]:
     if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
         pairs = enumerate(zip(before, after, strict=True))
         return [line for i, (b, a) in pairs for line in changes(b, a, f"{where}.{i}")]
+    if isinstance(before, list) and isinstance(after, list):
+        gone = [_name(entry) for entry in before if entry not in after]
+        new = [_name(entry) for entry in after if entry not in before]
+        parts = [f"lost {', '.join(gone)}"] * bool(gone) + [f"gained {', '.join(new)}"] * bool(new)
+        return [f"{where}: {len(before)} entries became {len(after)}: {'; '.join(parts):.160}"]
     return [] if before == after else [f"{where} was {before!r:.80}, is now {after!r:.80}"]
+
+
+def _name(entry: Any) -> str:
+    return str(entry.get("name", entry)) if isinstance(entry, dict) else str(entry)

@@ -33,6 +33,21 @@ _EXHAUSTIVE = {"GridSampler", "BruteForceSampler"}
 _NOT_OFFERED = {"BaseSampler", "BaseGASampler", "PartialFixedSampler"}
 
 
+_NOT_WRITABLE = {
+    "seed",
+    "gamma",
+    "weights",
+    "constraints_func",
+    "independent_sampler",
+    "elite_population_selection_strategy",
+    "child_generation_strategy",
+    "after_trial_strategy",
+    "mutation",
+    "crossover",
+    "source_trials",
+}
+
+
 def sampler_names() -> list[str]:
     """Names of the samplers a study may name."""
     found = (name for name in optuna.samplers.__all__ if name.endswith("Sampler"))
@@ -80,6 +95,7 @@ def make_sampler(name: str, options: Mapping[str, Any], seed: int) -> BaseSample
     with warnings.catch_warnings():
         # The study names the sampler: that it is experimental is the user's choice.
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        warnings.simplefilter("ignore", FutureWarning)
         sampler: BaseSampler = kind(**options, **seeded)
     return sampler
 
@@ -162,8 +178,10 @@ def _as_in_a_worker(sampler: BaseSampler) -> Iterator[None]:
 
 
 def _options_of(name: str) -> dict[str, inspect.Parameter]:
+    """The options a study may set: not the seed, which is derived, and not functions and samplers, which a
+    study file cannot write."""
     parameters = inspect.signature(getattr(optuna.samplers, name)).parameters
-    return {option: parameter for option, parameter in parameters.items() if option != "seed"}
+    return {option: parameter for option, parameter in parameters.items() if option not in _NOT_WRITABLE}
 
 
 def _distribution(domain: Domain) -> BaseDistribution:

@@ -215,9 +215,13 @@ class Study(_Model):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
     description: str = ""
-    datasets: list[Annotated[Dataset, BeforeValidator(_named)]] = Field(min_length=1)
+    datasets: list[Annotated[Dataset, BeforeValidator(_named, json_schema_input_type=str | Dataset)]] = Field(
+        min_length=1
+    )
     architectures: list[ArchitectureEntry] = Field(min_length=1)
-    methods: list[Annotated[Method, BeforeValidator(_named)]] = Field(min_length=1)
+    methods: list[Annotated[Method, BeforeValidator(_named, json_schema_input_type=str | Method)]] = Field(
+        min_length=1
+    )
     sampler: Sampler = Sampler(name="RandomSampler")
     trials: int = Field(ge=1, description="of each arm (of each replicate)")
     training: Training

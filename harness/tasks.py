@@ -10,8 +10,11 @@ def run_task(runner: TrialRunner, directory: RunDirectory, task: Task, wait_seco
     """Run a trial, store its record, return it.
 
     Should the trial have a record already (its first worker was taken for dead and was not), that one
-    stands.
+    stands, and nothing is run.
     """
+    before = directory.store.read(task.trial.id)
+    if before is not None:
+        return before
     directory.log.write("started", task.trial.id, task.attempt)
     record = runner.run(task.trial, task.attempt, wait_seconds)
     if not directory.store.write(record):

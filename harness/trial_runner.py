@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from harness import registry
 from harness.datasets import load_split
-from harness.datasets.base import Split
+from harness.datasets.base import DataError, Split
 from harness.plan import Arm, Plan, Trial
 from harness.provenance import cpu_name, provenance
 from harness.records import Costs, Epoch, Record, Status
@@ -57,11 +57,13 @@ class TrialRunner:
         started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
         status: Status = "ok"
         message = trace = ""
+        epochs_planned = arm.epochs
         with journal.timed("warm_up"):
             split = self.split(arm)
         try:
             with journal.timed("warm_up"):
                 job, network, state = self.start(trial, split)
+                epochs_planned = sum(phase.epochs for phase in job.phases)
             train(job, network, state, journal, on_epoch)
         except TrialEndedError as end:
             status, message = end.status, str(end)
@@ -84,7 +86,7 @@ class TrialRunner:
             traceback=trace,
             epochs=journal.epochs,
             events=journal.events,
-            epochs_planned=arm.epochs,
+            epochs_planned=epochs_planned,
             start_size=journal.start_size,
             selected_epoch=selected.epoch if selected else None,
             val_score=selected.val_score if selected else None,
@@ -123,14 +125,24 @@ class TrialRunner:
         return job, network, state
 
     def split(self, arm: Arm) -> Split:
-        """The arm's data on the device it trains on. Raises DataError."""
-        return load_split(
+        """The arm's data on the device it trains on.
+
+        Raises:
+            DataError: if they cannot be loaded, or are no longer those that the trials were planned for.
+        """
+        split = load_split(
             self.plan.dataset(arm),
             self.data_root,
             validation_fraction=self.plan.study.training.validation_fraction,
             split_seed=self.plan.study.seeds.split,
             device=self._device(),
         )
+        if split.facts.fingerprint != self.plan.facts[arm.dataset].fingerprint:
+            raise DataError(
+                f"data set {arm.dataset!r}: its content changed while the study ran; put back what it was, "
+                "or run the study on the new content into another directory with --out"
+            )
+        return split
 
     def _device(self) -> torch.device:
         return torch.device("cuda" if self.plan.study.resources.gpus else "cpu")

@@ -53,7 +53,7 @@ def test_another_study_is_refused(directory: RunDirectory, tiny: Fields) -> None
         ("trials", 4, "study.trials was 3, is now 4"),
         ("claim.n", 2, "study.claim.n was 1, is now 2"),
         ("seeds", {"study": 9}, "study.seeds.study was 0, is now 9"),
-        ("methods", ["fixed"], "study.methods was "),
+        ("methods", ["fixed"], "study.methods: 2 entries became 1: lost l2"),
         ("architectures.0.widths.high", 17, "study.architectures.0.widths.high was 16, is now 17"),
         ("paired", True, "study.paired was False, is now True"),
     ],
@@ -149,7 +149,7 @@ def test_changes_are_named_by_their_place() -> None:
     after = {"a": {"b": [1, {"c": 3}]}, "new": 2, "same": [1]}
     assert changes(before, after) == ["a.b.1.c was 2, is now 3", "gone is gone, was 1", "new is new: 2"]
     assert changes(before, before) == []
-    assert changes({"a": [1]}, {"a": [1, 2]}) == ["a was [1], is now [1, 2]"]
+    assert changes({"a": [1]}, {"a": [1, 2]}) == ["a: 1 entries became 2: gained 2"]
 
 
 def test_other_words_in_the_description_are_no_other_plan(directory: RunDirectory, tiny: Fields) -> None:

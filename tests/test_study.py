@@ -5,7 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
+import yaml
 
 from harness.study import Study, StudyError
 from harness.study_file import find_study, json_schema, load_study, shipped_studies
@@ -192,3 +194,15 @@ def test_the_schema_knows_every_field() -> None:
     assert schema["additionalProperties"] is False
     entry = schema["$defs"]["Method"]["properties"]["space"]["additionalProperties"]
     assert "oneOf" in entry or "anyOf" in entry
+
+
+@pytest.mark.parametrize("name", sorted(shipped_studies()))
+def test_the_schema_accepts_every_shipped_study(name: str) -> None:
+    written = yaml.safe_load(shipped_studies()[name].read_text())
+    jsonschema.validate(written, json.loads(json_schema()))
+
+
+def test_the_schema_refuses_what_the_study_refuses(tiny: Fields) -> None:
+    for wrong in ({"trials": 0}, {"trails": 3}, {"datasets": [5]}):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(tiny | wrong, json.loads(json_schema()))

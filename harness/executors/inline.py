@@ -37,9 +37,11 @@ class InlineExecutor:
         runner.prepare_worker()
         while (bundle := dealer.deal(self.workers)) is not None:
             taken_at = time.monotonic()
+            dealer.running[bundle.arm] += 1
             for task in bundle.tasks:
                 if deadline is not None and time.monotonic() > deadline:
                     return
                 record = run_task(runner, self.directory, task, time.monotonic() - taken_at)
                 dealer.take(record)
                 on_record(record)
+            dealer.running[bundle.arm] -= 1

@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -28,6 +29,7 @@ import ray
 from ray import tune
 from ray.tune.search import Searcher
 
+from harness.datasets.base import DataError
 from harness.dealing import Bundle, Dealer, Task
 from harness.executors.base import ExecutorError, ResourcesError
 from harness.giving_up import give_up
@@ -66,6 +68,7 @@ class RayTuneExecutor:
                 storage_path=str(scratch.resolve()),
                 verbose=0,
                 failure_config=tune.FailureConfig(max_failures=0),
+                callbacks=[_StartsWatcher(searcher)],
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             ),
         )
@@ -74,7 +77,7 @@ class RayTuneExecutor:
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
         if searcher.fault:
-            raise ExecutorError(f"a worker could not go on:\n{searcher.fault}")
+            raise ExecutorError(searcher.fault)
 
 
 @contextmanager
@@ -89,7 +92,8 @@ def connected(
     address = address or os.environ.get("RAY_ADDRESS") or None  # which Ray's own job commands set
     if address is not None:
         _check_answers(address)
-    logging.getLogger("ray").setLevel(logging.ERROR)
+    for name in ("ray", "ray.tune", "ray.air"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # a lost worker is told in our own words
     here: dict[str, Any] = {}
     if address is None:
         here = {"include_dashboard": False, "num_cpus": _usable_cpus()}
@@ -102,8 +106,11 @@ def connected(
     )
     try:
         yield RayTuneExecutor(plan, data_root, directory, _count_workers(plan))
-    finally:
+    except BaseException:
         ray.shutdown()
+        raise
+    # Taking the cluster down is seconds of waiting; the report is written meanwhile.
+    threading.Thread(target=ray.shutdown).start()
 
 
 def _usable_cpus() -> int:
@@ -130,17 +137,24 @@ def _check_answers(address: str) -> None:
 
 def _count_workers(plan: Plan) -> int:
     """How many trials the cluster can run at once. Raises ResourcesError if not even one."""
-    resources, cluster = plan.study.resources, ray.cluster_resources()
-    counts = []
-    for name, kind, asked in (("cpus", "CPU", resources.cpus), ("gpus", "GPU", resources.gpus)):
-        if asked:
-            has = cluster.get(kind, 0)
-            if has < asked:
+    resources = plan.study.resources
+    asked = {"cpus": ("CPU", resources.cpus), "gpus": ("GPU", resources.gpus)}
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    # A trial lies on one node, so what several nodes have left over adds up to nothing.
+    workers = sum(
+        min(int(node.get(kind, 0) / amount + 1e-9) for kind, amount in asked.values() if amount)
+        for node in nodes
+    )
+    if workers == 0:
+        for name, (kind, amount) in asked.items():
+            most = max((node.get(kind, 0) for node in nodes), default=0)
+            if most < amount:
                 raise ResourcesError(
-                    f"resources.{name}: {asked:g} {kind} is asked for each trial, and the cluster has {has:g}"
+                    f"resources.{name}: {amount:g} {kind} is asked for each trial, and no machine "
+                    f"of the cluster has more than {most:g}"
                 )
-            counts.append(int(has / asked + 1e-9))
-    return max(1, min(counts))
+        raise ResourcesError("resources: no machine of the cluster has both the CPU and the GPU asked for")
+    return workers
 
 
 class _Worker(tune.Trainable):
@@ -171,9 +185,21 @@ class _Worker(tune.Trainable):
         task = self.tasks.pop(0)
         try:
             run_task(self.runner, self.directory, task, time.time() - self.taken_at)
+        except (DataError, OSError) as error:
+            return {"fault": str(error), "done": True}
         except Exception:  # noqa: BLE001 - not the method's doing: told to the driver, which ends the run
-            return {"fault": traceback.format_exc(), "done": True}
+            return {"fault": f"a worker could not go on:\n{traceback.format_exc()}", "done": True}
         return {"trial_id_done": task.trial.id, "done": not self.tasks}
+
+
+class _StartsWatcher(tune.Callback):
+    """Tells the searcher when a worker begins a bundle: dealt bundles wait for a worker first."""
+
+    def __init__(self, searcher: "_DealingSearcher"):
+        self.searcher = searcher
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self.searcher.begin(trial.trial_id)
 
 
 class _DealingSearcher(Searcher):
@@ -191,6 +217,7 @@ class _DealingSearcher(Searcher):
         self.dealer, self.directory, self.workers = dealer, directory, workers
         self.on_record, self.deadline = on_record, deadline
         self.out: dict[str, list[Task]] = {}
+        self.begun: dict[str, str] = {}
         self.fault = ""
 
     def suggest(self, trial_id: str) -> Any:
@@ -202,6 +229,12 @@ class _DealingSearcher(Searcher):
         self.out[trial_id] = list(bundle.tasks)
         return {"bundle": self._packed(bundle)}
 
+    def begin(self, trial_id: str) -> None:
+        """A worker has begun the bundle."""
+        if self.out.get(trial_id):
+            self.begun[trial_id] = self.out[trial_id][0].trial.arm
+            self.dealer.running[self.begun[trial_id]] += 1
+
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         self._take(trial_id, result)
 
@@ -211,6 +244,8 @@ class _DealingSearcher(Searcher):
         if result:
             self._take(trial_id, result)
         left = self.out.pop(trial_id)
+        if trial_id in self.begun:
+            self.dealer.running[self.begun.pop(trial_id)] -= 1
         if not left:
             return
         # What has its record is done, whatever became of the worker after it.

@@ -6,13 +6,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
+import yaml
+from rich.console import Console
 
 from harness import trial_runner
-from harness.datasets import Part, Split, load_split
+from harness.datasets import DataError, Part, Split, load_split
 from harness.records import Record
+from harness.run import RunRequest, run_study
 from harness.run_directory import RunDirectory
+from harness.trial_runner import TrialRunner
 from tests.executors.conftest import FAULTY, Driver, faulty, outcomes_of, starts_of_finished, table_of
 
 Fields = dict[str, Any]
@@ -234,3 +239,29 @@ def test_records_that_the_plan_cannot_explain(run_inline: Run, tiny: Fields, out
     RunDirectory(out).store.write(a_record("ffff"))
     with pytest.raises(DirectoryError, match=r"holds 1 record\(s\) of no trial of this plan, such as ffff"):
         run_inline(tiny, out)
+
+
+def test_data_that_change_while_the_study_runs_end_it_in_one_sentence(
+    tiny: Fields, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(seed: int) -> None:
+        random = np.random.default_rng(seed)
+        x, y = random.random((60, 4), dtype=np.float32), np.arange(60) % 3
+        np.savez(tmp_path / "mine.npz", x_train=x, y_train=y, x_test=x[:15], y_test=y[:15])
+
+    write(0)
+    study = tmp_path / "study.yaml"
+    fields = tiny | {"datasets": [{"name": "mine", "source": "npz", "path": "mine.npz"}]}
+    study.write_text(yaml.safe_dump(fields))
+    run = TrialRunner.run
+
+    def run_and_change(self: TrialRunner, *arguments: Any, **named: Any) -> Record:
+        record = run(self, *arguments, **named)
+        write(1)
+        return record
+
+    monkeypatch.setattr(TrialRunner, "run", run_and_change)
+    request = RunRequest(str(study), tmp_path / "out", "inline", data_root=tmp_path)
+    with pytest.raises(DataError, match="data set 'mine': its content changed while the study ran"):
+        run_study(request, Console(quiet=True))
+    assert len(RunDirectory(tmp_path / "out").store.read_all()[0]) == 1

@@ -134,16 +134,21 @@ def test_stopped_in_the_middle_and_the_same_command_again(
 
 
 def most_at_once(out: Path) -> int:
-    """How many worker processes ran a trial at the same time, by the execution log."""
-    running: dict[str, str] = {}
-    most = 0
+    """How many worker processes ran a trial at the same time, by the execution log.
+
+    Only attempts that were finished count: one that was killed has no end, and would overlap with all later.
+    """
+    begun: dict[tuple[str, str], float] = {}
+    spans = []
     for line in RunDirectory(out).log.read():
+        key = (line["process"], line["trial_id"])
         if line["event"] == "started":
-            running[line["process"]] = line["trial_id"]
+            begun[key] = line["time"]
         elif line["event"] == "finished":
-            running.pop(line["process"], None)
-        most = max(most, len(running))
-    return most
+            spans.append((begun.pop(key), line["time"], line["process"]))
+    return max(
+        len({process for start, end, process in spans if start <= moment < end}) for moment, _, _ in spans
+    )
 
 
 # --- clusters that are not there
