@@ -241,5 +241,5 @@ def _headline(contrasts: Sequence[Contrast], pooled: Sequence[str], scope: Scope
     if scope.baseline is None:
         return ("No baseline was named: the report describes and compares, and gives no verdict.",)
     if not contrasts:
-        return (f"Nothing to compare with {scope.baseline}: the table has no other method.",)
+        return (f"Nothing to compare yet: no other method has trials beside {scope.baseline} in any cell.",)
     return (*pooled, *(contrast.verdict.sentence for contrast in contrasts))
