@@ -211,7 +211,7 @@ def test_more_than_the_cluster_has(
 
     monkeypatch.setattr(ray_tune.ray, "init", lambda **_: None)
     monkeypatch.setattr(ray_tune.ray, "shutdown", lambda: None)
-    monkeypatch.setattr(ray_tune.ray, "cluster_resources", lambda: {"CPU": 0.5})
+    monkeypatch.setattr(ray_tune.ray, "nodes", lambda: nodes_of({"CPU": 0.5}, {"CPU": 0.5}))
     path = write_study(
         tiny | {"resources": {"cpus": 1 if kind == "CPU" else 0.5, "gpus": int(kind == "GPU")}}
     )
@@ -219,20 +219,40 @@ def test_more_than_the_cluster_has(
     has = {"CPU": "0.5", "GPU": "0"}[kind]
     assert (
         refused(ended)
-        == f"{path}: resources.{field}: 1 {kind} is asked for each trial, and the cluster has {has}"
+        == f"{path}: resources.{field}: 1 {kind} is asked for each trial, and no machine of the cluster "
+        f"has more than {has}"
     )
     assert not (tmp_path / "run").exists()
+
+
+def test_enough_in_all_and_on_no_machine_is_refused(monkeypatch: pytest.MonkeyPatch, tiny: Fields) -> None:
+    from harness.executors import ray_tune
+    from harness.executors.base import ResourcesError
+    from tests.test_planning import plan_of
+
+    monkeypatch.setattr(ray_tune.ray, "nodes", lambda: nodes_of({"CPU": 8}, {"GPU": 1}))
+    plan = plan_of(tiny | {"resources": {"cpus": 1, "gpus": 1}})
+    with pytest.raises(ResourcesError, match="no machine of the cluster has both"):
+        ray_tune._count_workers(plan)
+
+
+def nodes_of(*resources: dict[str, float]) -> list[dict[str, Any]]:
+    """As Ray lists the machines of a cluster; one that is gone stays in the list."""
+    alive = [{"Alive": True, "Resources": has} for has in resources]
+    return [*alive, {"Alive": False, "Resources": {"CPU": 64, "GPU": 8}}]
 
 
 @pytest.mark.parametrize(
     ("cpus", "gpus", "cluster", "workers"),
     [
-        (1, 0, {"CPU": 4}, 4),
-        (0.5, 0, {"CPU": 4}, 8),
-        (3, 0, {"CPU": 4}, 1),
-        (1, 0.25, {"CPU": 16, "GPU": 1}, 4),
-        (1, 0.1, {"CPU": 16, "GPU": 1}, 10),
-        (0.1, 0.3, {"CPU": 1, "GPU": 2}, 6),
+        (1, 0, [{"CPU": 4}], 4),
+        (0.5, 0, [{"CPU": 4}], 8),
+        (3, 0, [{"CPU": 4}], 1),
+        (3, 0, [{"CPU": 5}, {"CPU": 5}], 2),  # what two machines have left over adds up to nothing
+        (1, 0.25, [{"CPU": 16, "GPU": 1}], 4),
+        (1, 0.1, [{"CPU": 16, "GPU": 1}], 10),
+        (0.1, 0.3, [{"CPU": 1, "GPU": 2}], 6),
+        (1, 1, [{"CPU": 16}, {"CPU": 1, "GPU": 4}], 1),  # a machine without a GPU runs none
     ],
 )
 def test_how_many_trials_run_at_once(
@@ -240,12 +260,12 @@ def test_how_many_trials_run_at_once(
     tiny: Fields,
     cpus: float,
     gpus: float,
-    cluster: dict[str, float],
+    cluster: list[dict[str, float]],
     workers: int,
 ) -> None:
     from harness.executors import ray_tune
     from tests.test_planning import plan_of
 
-    monkeypatch.setattr(ray_tune.ray, "cluster_resources", lambda: cluster)
+    monkeypatch.setattr(ray_tune.ray, "nodes", lambda: nodes_of(*cluster))
     plan = plan_of(tiny | {"resources": {"cpus": cpus, "gpus": gpus}})
     assert ray_tune._count_workers(plan) == workers
