@@ -14,20 +14,11 @@ from dataclasses import dataclass, field
 from harness.plan import Arm, Plan, Trial
 from harness.records import Record
 from harness.sampling import Search, make_sampler
+from harness.tasks import MAX_LOSSES, Task
 
 #: Work that a worker takes at once: enough to drown the cost of dealing (some 50 ms), little enough that
 #: the driver's view stays fresh.
 BUNDLE_SECONDS = 4.0
-#: A trial whose worker died this often is not run again: it is what kills the worker.
-MAX_LOSSES = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """A trial to be run, and the how-manieth attempt this is, from 1."""
-
-    trial: Trial
-    attempt: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,11 @@
 from datetime import UTC, datetime
 
 from harness.datasets import validation_count
-from harness.dealing import MAX_LOSSES, Task
 from harness.plan import Plan
 from harness.provenance import cpu_name, provenance
 from harness.records import Costs, Record
 from harness.run_directory import RunDirectory
+from harness.tasks import MAX_LOSSES, Task
 
 
 def give_up(plan: Plan, directory: RunDirectory, task: Task) -> Record:

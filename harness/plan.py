@@ -8,7 +8,6 @@ from typing import Any
 from harness import registry
 from harness.architectures.base import Architecture
 from harness.datasets.base import DatasetFacts, DatasetSpec
-from harness.sampling import describe_sampler
 from harness.seeding import derive_seed, digest
 from harness.sizing.base import Cell, Schedule, SizingMethod
 from harness.space import Int, Scalar, Space, domain_to_json
@@ -22,7 +21,8 @@ PLAN_VERSION = 1
 class Arm:
     """Cell x method, with its search. key: "dataset/architecture/method", unique in a plan.
 
-    trials: of each replicate. reach: smallest and largest size each layer can end with.
+    sampler_text: the sampler with every option. trials: of each replicate. reach: smallest and largest size
+    each layer can end with.
     """
 
     key: str
@@ -30,6 +30,7 @@ class Arm:
     architecture: str
     method: str
     sampler: Sampler
+    sampler_text: str
     sampling: str
     space: Space
     reach: Mapping[str, tuple[int, int]]
@@ -42,7 +43,7 @@ class Arm:
             dataset=self.dataset,
             architecture=self.architecture,
             method=self.method,
-            sampler=describe_sampler(self.sampler.name, self.sampler.options),
+            sampler=self.sampler_text,
             sampling=self.sampling,
             trials=self.trials,
             epochs=self.epochs,

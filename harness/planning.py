@@ -12,7 +12,15 @@ from harness.datasets.base import DatasetFacts, DatasetSpec
 from harness.plan import Arm, Plan, dataset_spec, entry_named, make_architecture, make_cell, make_method
 from harness.plan_warnings import plan_warnings
 from harness.registry import nearest
-from harness.sampling import Search, check_sampler, draw_frozen, draw_paired, make_sampler, sampling_of
+from harness.sampling import (
+    Search,
+    check_sampler,
+    describe_sampler,
+    draw_frozen,
+    draw_paired,
+    make_sampler,
+    sampling_of,
+)
 from harness.sizing.base import Cell
 from harness.space import Choice, Domain, Float, Int, Scalar
 from harness.study import ArchitectureEntry, Dataset, Method, Range, Sampler, Study, StudyError
@@ -113,6 +121,7 @@ def _make_arm(
         architecture=entry.name,
         method=method.name,
         sampler=sampler,
+        sampler_text=describe_sampler(sampler.name, sampler.options),
         sampling=sampling_of(sampler.name),
         space=space,
         reach=reach,

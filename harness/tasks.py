@@ -1,12 +1,28 @@
-"""Runs one dealt trial in a worker: logged before, recorded after."""
+"""A dealt trial, and how a worker runs it: logged before, recorded after."""
 
-from harness.dealing import Task
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.plan import Trial
 from harness.records import Record
 from harness.run_directory import RunDirectory
-from harness.trial_runner import TrialRunner
+
+if TYPE_CHECKING:
+    from harness.trial_runner import TrialRunner  # brings torch, which the driver does without
+
+#: A trial whose worker died this often is not run again: it is what kills the worker.
+MAX_LOSSES = 3
 
 
-def run_task(runner: TrialRunner, directory: RunDirectory, task: Task, wait_seconds: float) -> Record:
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A trial to be run, and the how-manieth attempt this is, from 1."""
+
+    trial: Trial
+    attempt: int
+
+
+def run_task(runner: "TrialRunner", directory: RunDirectory, task: Task, wait_seconds: float) -> Record:
     """Run a trial, store its record, return it.
 
     Should the trial have a record already (its first worker was taken for dead and was not), that one

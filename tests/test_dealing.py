@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.dealing import BUNDLE_SECONDS, MAX_LOSSES, Bundle, Dealer, Task
+from harness.dealing import BUNDLE_SECONDS, Bundle, Dealer
 from harness.plan import Plan, Trial
 from harness.records import Costs, Record
+from harness.tasks import MAX_LOSSES, Task
 from tests.test_planning import plan_of
 from tests.test_records import a_record
 

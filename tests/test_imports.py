@@ -110,3 +110,15 @@ def test_importing_the_harness_is_light() -> None:
 )
 def test_planning_needs_no_torch(module: str) -> None:
     assert not {"torch", "ray"} & _loaded_after(f"import {module}")
+
+
+def test_a_worker_is_set_up_without_torch_and_optuna() -> None:
+    """Tune throws away workers that are slow to be set up; and every import is time before their first trial."""
+    setting_up = (
+        "from harness.executors.ray_tune import _Worker; "
+        "config = {'bundle': '{\"tasks\": [], \"deadline\": null}'}; "
+        "_Worker.__new__(_Worker).setup(config, plan=None, data_root=None, directory=None)"
+    )
+    loaded = _loaded_after(setting_up)
+    assert "ray" in loaded
+    assert not {"torch", "optuna"} & loaded

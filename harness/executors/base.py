@@ -1,10 +1,11 @@
 """The contract of an executor: it runs what the dealer deals, and hands every record back."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from harness.dealing import Dealer
-from harness.records import Record
+if TYPE_CHECKING:  # the dealer brings Optuna, which workers do without
+    from harness.dealing import Dealer
+    from harness.records import Record
 
 
 class ExecutorError(RuntimeError):
@@ -23,7 +24,7 @@ class Executor(Protocol):
         """How many trials run at once."""
         ...
 
-    def run(self, dealer: Dealer, on_record: Callable[[Record], None], deadline: float | None) -> None:
+    def run(self, dealer: "Dealer", on_record: "Callable[[Record], None]", deadline: float | None) -> None:
         """Run bundles until the dealer has finished or the deadline (time.monotonic) has passed.
 
         Every record lies in the run's store before `on_record` sees it, and the dealer has taken it. No trial

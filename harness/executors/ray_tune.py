@@ -18,8 +18,9 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
@@ -31,12 +32,16 @@ from ray import tune
 from ray.tune.search import Searcher
 
 from harness.datasets.base import DataError
-from harness.dealing import Bundle, Dealer, Task
 from harness.executors.base import ExecutorError, ResourcesError
 from harness.giving_up import give_up
 from harness.plan import Plan, Trial
 from harness.records import Record
 from harness.run_directory import RunDirectory
+from harness.tasks import Task, run_task
+
+if TYPE_CHECKING:  # brings Optuna, which workers do without: every import is time before their first trial
+    from harness.dealing import Bundle, Dealer
+    from harness.trial_runner import TrialRunner
 
 CONNECT_SECONDS = 30
 
@@ -50,7 +55,7 @@ class RayTuneExecutor:
     directory: RunDirectory
     workers: int
 
-    def run(self, dealer: Dealer, on_record: Callable[[Record], None], deadline: float | None) -> None:
+    def run(self, dealer: "Dealer", on_record: Callable[[Record], None], deadline: float | None) -> None:
         """See `Executor.run`."""
         os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(self.workers)
         scratch = self.directory.path / ".tune"
@@ -164,14 +169,22 @@ class _Worker(tune.Trainable):
     def setup(  # type: ignore[override]
         self, config: dict[str, Any], plan: Plan, data_root: Path | None, directory: RunDirectory
     ) -> None:
-        from harness.trial_runner import TrialRunner  # brings torch, which the driver does without
-
-        self.runner, self.directory = TrialRunner(plan, data_root), directory
-        self.runner.prepare_worker()
+        self.plan, self.data_root, self.directory = plan, data_root, directory
         # A worker told to go goes at once. Ray's own answer is SystemExit in the middle of a step, which
         # would pass for the method's and be recorded as its crash.
         signal.signal(signal.SIGTERM, lambda number, frame: os._exit(1))
         self.reset_config(config)
+
+    @cached_property
+    def runner(self) -> "TrialRunner":
+        """Made at the first step, not in `setup`: it brings torch, seconds of loading, and while a worker is
+        being set up Tune kills it as soon as another comes free, only to start a new one for what follows.
+        """
+        from harness.trial_runner import TrialRunner
+
+        runner = TrialRunner(self.plan, self.data_root)
+        runner.prepare_worker()
+        return runner
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         bundle = json.loads(new_config["bundle"])
@@ -183,8 +196,6 @@ class _Worker(tune.Trainable):
     def step(self) -> dict[str, Any]:
         if self.deadline is not None and time.time() > self.deadline:
             return {"done": True}
-
-        from harness.tasks import run_task
 
         task = self.tasks.pop(0)
         try:
@@ -211,7 +222,7 @@ class _DealingSearcher(Searcher):
 
     def __init__(
         self,
-        dealer: Dealer,
+        dealer: "Dealer",
         directory: RunDirectory,
         workers: int,
         on_record: Callable[[Record], None],
@@ -276,7 +287,7 @@ class _DealingSearcher(Searcher):
     def restore(self, checkpoint_path: str) -> None:
         """Take up nothing."""
 
-    def _packed(self, bundle: Bundle) -> str:
+    def _packed(self, bundle: "Bundle") -> str:
         deadline = None if self.deadline is None else time.time() + self.deadline - time.monotonic()
         return json.dumps({"tasks": [asdict(task) for task in bundle.tasks], "deadline": deadline})
 

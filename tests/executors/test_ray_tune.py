@@ -10,9 +10,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from harness.dealing import MAX_LOSSES
 from harness.records import Record
 from harness.run_directory import RunDirectory
+from harness.tasks import MAX_LOSSES
 from tests.conftest import Ended
 from tests.executors.conftest import Driver, faulty, outcomes_of, starts_of_finished, table_of
 from tests.executors.test_inline import FAULTS, check_faults, records_of, slow_study, study_of_faults
