@@ -113,7 +113,7 @@ def test_planning_needs_no_torch(module: str) -> None:
 
 
 def test_a_worker_is_set_up_without_torch_and_optuna() -> None:
-    """Tune throws away workers that are slow to be set up; and every import is time before their first trial."""
+    """Tune throws away workers that are slow to set up; and every import is time before their first trial."""
     setting_up = (
         "from harness.executors.ray_tune import _Worker; "
         "config = {'bundle': '{\"tasks\": [], \"deadline\": null}'}; "
