@@ -5,7 +5,7 @@ import sys
 import threading
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -56,9 +56,24 @@ def main() -> None:
 
     try:
         app(standalone_mode=True)
+    except SystemExit as end:
+        _leave(end.code)
     except (StudyError, DataError, DirectoryError, ExecutorError, ExtractionError, TableError) as error:
         print(error, file=sys.stderr)
         sys.exit(2)
+
+
+def _leave(code: str | int | None) -> NoReturn:
+    """End the process. With Ray in it, at once: taking all of it down in order takes a second or more.
+
+    Everything is written by now, and on Linux the kernel ends the processes of a cluster that was started
+    here together with this one; elsewhere only taking it down in order does.
+    """
+    if "ray" not in sys.modules or sys.platform != "linux" or isinstance(code, str):
+        sys.exit(code)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code or 0)
 
 
 @app.command()
@@ -81,14 +96,15 @@ def run(
 
     console = terminal()
     request = RunRequest(study, out, executor.value, address, _data_root(data), max_hours, tuple(only or ()))
-    # What the report needs takes seconds to load, and the driver mostly waits while the trials run.
+    if executor is ExecutorName.ray:
+        import harness.executors.ray_tune  # noqa: F401 - first: loading both at once takes longer
+    # What the report needs takes seconds to load, and from here on the driver mostly waits.
     threading.Thread(target=_load_report, daemon=True).start()
     try:
         result = run_study(request, console)
     except KeyboardInterrupt:
         print("Stopped; every finished trial is kept. The same command goes on.", file=sys.stderr)
-        # At once: there is nothing left to save, and Ray's exit handlers take seconds.
-        os._exit(130)
+        raise typer.Exit(130) from None
     if not result.complete:
         rest = "The same command without --only runs the rest." if only else "The same command goes on."
         console.print(f"{result.done} of {result.plan.planned_trials} trials are done. {rest}", markup=False)
