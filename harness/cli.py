@@ -45,8 +45,29 @@ class TableFormat(StrEnum):
     parquet = "parquet"
 
 
-def main() -> None:
-    """Entry point: runs the command, turns what a user can mend into one sentence and exit code 2."""
+def main() -> NoReturn:
+    """The process's entry point: `dispatch`, and then the process ends at once.
+
+    Taking down Ray, or the thread that loads the report, takes a second or more, and everything is written
+    by then. On Linux the kernel ends the processes of a cluster that was started here together with this
+    one; elsewhere only taking it down in order does.
+    """
+    try:
+        dispatch()
+    except SystemExit as end:
+        if not isinstance(end.code, int) or ("ray" in sys.modules and sys.platform != "linux"):
+            raise
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(end.code)
+
+
+def dispatch() -> NoReturn:
+    """Run the command that the arguments name; what a user can mend is one sentence and exit code 2.
+
+    Raises:
+        SystemExit: always, with the exit code.
+    """
     from harness.datasets.base import DataError
     from harness.executors.base import ExecutorError
     from harness.extraction.errors import ExtractionError
@@ -56,24 +77,10 @@ def main() -> None:
 
     try:
         app(standalone_mode=True)
-    except SystemExit as end:
-        _leave(end.code)
     except (StudyError, DataError, DirectoryError, ExecutorError, ExtractionError, TableError) as error:
         print(error, file=sys.stderr)
         sys.exit(2)
-
-
-def _leave(code: str | int | None) -> NoReturn:
-    """End the process. With Ray in it, at once: taking all of it down in order takes a second or more.
-
-    Everything is written by now, and on Linux the kernel ends the processes of a cluster that was started
-    here together with this one; elsewhere only taking it down in order does.
-    """
-    if "ray" not in sys.modules or sys.platform != "linux" or isinstance(code, str):
-        sys.exit(code)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code or 0)
+    sys.exit(0)
 
 
 @app.command()

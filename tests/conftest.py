@@ -91,16 +91,14 @@ def harness_command(
     """Runs `harness ARGUMENTS` in this process, as the installed command would."""
 
     def run(*arguments: object) -> Ended:
-        from harness.cli import main
+        from harness.cli import dispatch
 
         monkeypatch.setattr(sys, "argv", ["harness", *map(str, arguments)])
         capsys.readouterr()
         try:
-            main()
+            dispatch()
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else int(end.code is not None)
-        else:
-            code = 0
         return Ended(code, *capsys.readouterr())
 
     return run
