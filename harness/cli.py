@@ -97,12 +97,20 @@ def run(
         typer.Option(help="Run only arms that match, such as 'mnist/mlp/*'; may be given several times."),
     ] = None,
     max_hours: Annotated[float | None, typer.Option(min=0, help="Begin no trial after this time.")] = None,
+    certify: Annotated[
+        bool,
+        typer.Option(
+            "--certify", help="Measure how much each removal changes a network's output; costs training time."
+        ),
+    ] = False,
 ) -> None:
     """Run a study, or go on with it: what the plan has and the directory's records lack. Then report."""
     from harness.run import RunRequest, run_study
 
     console = terminal()
-    request = RunRequest(study, out, executor.value, address, _data_root(data), max_hours, tuple(only or ()))
+    request = RunRequest(
+        study, out, executor.value, address, _data_root(data), max_hours, tuple(only or ()), certify
+    )
     if executor is ExecutorName.ray:
         import harness.executors.ray_tune  # noqa: F401 - first: loading both at once takes longer
     # What the report needs takes seconds to load, and from here on the driver mostly waits.
@@ -115,6 +123,10 @@ def run(
     if not result.complete:
         rest = "The same command without --only runs the rest." if only else "The same command goes on."
         console.print(f"{result.done} of {result.plan.planned_trials} trials are done. {rest}", markup=False)
+    if certify:
+        from harness.certificates import show_certificates
+
+        show_certificates(result.directory, console)
     page = _write_report(result.directory, console)
     console.print(f"Report: {page}", markup=False, soft_wrap=True)
 

@@ -26,7 +26,7 @@ class RunRequest:
     """What `harness run` was asked for.
 
     data_root: folder of the data sets, None for the cache's own. only: patterns of the arms to run; none for
-    all.
+    all. certify: measure how much each edit changes a network's output.
     """
 
     source: str
@@ -36,6 +36,7 @@ class RunRequest:
     data_root: Path | None = None
     max_hours: float | None = None
     only: tuple[str, ...] = ()
+    certify: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +115,11 @@ def _executor(request: RunRequest, plan: Plan, directory: RunDirectory) -> Itera
     if request.executor == "inline":
         from harness.executors.inline import InlineExecutor
 
-        yield InlineExecutor(plan, request.data_root, directory)
+        yield InlineExecutor(plan, request.data_root, directory, request.certify)
     else:
         from harness.executors.ray_tune import connected
 
-        with connected(plan, request.data_root, directory, request.address) as executor:
+        with connected(plan, request.data_root, directory, request.certify, request.address) as executor:
             yield executor
 
 

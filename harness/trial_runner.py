@@ -25,11 +25,13 @@ from harness.training.loop import Job, train
 class TrialRunner:
     """What a worker needs to run trials of one plan.
 
-    data_root: folder of the data sets; None for those that need none.
+    data_root: folder of the data sets; None for those that need none. certify: have every edit's record tell
+    how much it changed the network's output.
     """
 
     plan: Plan
     data_root: Path | None
+    certify: bool = False
 
     def prepare_worker(self) -> None:
         """Settings of the process, the same in every executor, so that all give the same bits."""
@@ -121,6 +123,7 @@ class TrialRunner:
             optimizer_options=study.training.optimizer.options,
             seeds=trial.seeds,
             limit_seconds=study.training.time_limit_seconds,
+            certify=self.certify,
         )
         return job, network, state
 

@@ -117,7 +117,7 @@ def test_a_worker_is_set_up_without_torch_and_optuna() -> None:
     setting_up = (
         "from harness.executors.ray_tune import _Worker; "
         "config = {'bundle': '{\"tasks\": [], \"deadline\": null}'}; "
-        "_Worker.__new__(_Worker).setup(config, plan=None, data_root=None, directory=None)"
+        "_Worker.__new__(_Worker).setup(config, plan=None, data_root=None, directory=None, certify=False)"
     )
     loaded = _loaded_after(setting_up)
     assert "ray" in loaded

@@ -23,6 +23,7 @@ class InlineExecutor:
     plan: Plan
     data_root: Path | None
     directory: RunDirectory
+    certify: bool = False
     workers: int = 1
 
     def run(self, dealer: Dealer, on_record: Callable[[Record], None], deadline: float | None) -> None:
@@ -33,7 +34,7 @@ class InlineExecutor:
                 f"resources.gpus: {gpus:g} GPU is asked for each trial, and this machine has none that torch "
                 "can use; write 0 to run on the CPU"
             )
-        runner = TrialRunner(self.plan, self.data_root)
+        runner = TrialRunner(self.plan, self.data_root, self.certify)
         runner.prepare_worker()
         while (bundle := dealer.deal(self.workers)) is not None:
             taken_at = time.monotonic()

@@ -53,6 +53,7 @@ class RayTuneExecutor:
     plan: Plan
     data_root: Path | None
     directory: RunDirectory
+    certify: bool
     workers: int
 
     def run(self, dealer: "Dealer", on_record: Callable[[Record], None], deadline: float | None) -> None:
@@ -63,7 +64,13 @@ class RayTuneExecutor:
         searcher = _DealingSearcher(dealer, self.directory, self.workers, on_record, deadline)
         resources = self.plan.study.resources
         trainable = tune.with_resources(
-            tune.with_parameters(_Worker, plan=self.plan, data_root=self.data_root, directory=self.directory),
+            tune.with_parameters(
+                _Worker,
+                plan=self.plan,
+                data_root=self.data_root,
+                directory=self.directory,
+                certify=self.certify,
+            ),
             {"cpu": resources.cpus, "gpu": resources.gpus},
         )
         tuner = tune.Tuner(
@@ -88,7 +95,7 @@ class RayTuneExecutor:
 
 @contextmanager
 def connected(
-    plan: Plan, data_root: Path | None, directory: RunDirectory, address: str | None
+    plan: Plan, data_root: Path | None, directory: RunDirectory, certify: bool, address: str | None
 ) -> Iterator[RayTuneExecutor]:
     """Connect to a cluster, or start one on this machine; leave it, or stop it, at the end.
 
@@ -111,7 +118,7 @@ def connected(
         logging_level=logging.ERROR,
     )
     try:
-        yield RayTuneExecutor(plan, data_root, directory, _count_workers(plan))
+        yield RayTuneExecutor(plan, data_root, directory, certify, _count_workers(plan))
     except BaseException:
         ray.shutdown()
         raise
@@ -167,9 +174,14 @@ class _Worker(tune.Trainable):
     """One worker: runs a bundle's trials one a step, and is then given the next bundle."""
 
     def setup(  # type: ignore[override]
-        self, config: dict[str, Any], plan: Plan, data_root: Path | None, directory: RunDirectory
+        self,
+        config: dict[str, Any],
+        plan: Plan,
+        data_root: Path | None,
+        directory: RunDirectory,
+        certify: bool,
     ) -> None:
-        self.plan, self.data_root, self.directory = plan, data_root, directory
+        self.plan, self.data_root, self.directory, self.certify = plan, data_root, directory, certify
         # A worker told to go goes at once. Ray's own answer is SystemExit in the middle of a step, which
         # would pass for the method's and be recorded as its crash.
         signal.signal(signal.SIGTERM, lambda number, frame: os._exit(1))
@@ -182,7 +194,7 @@ class _Worker(tune.Trainable):
         """
         from harness.trial_runner import TrialRunner
 
-        runner = TrialRunner(self.plan, self.data_root)
+        runner = TrialRunner(self.plan, self.data_root, self.certify)
         runner.prepare_worker()
         return runner
 

@@ -147,6 +147,12 @@ def _now(journal: Journal, val_score: float, test_score: float) -> dict[str, Any
     return _comparable(selected, val_score, test_score, journal.start_size, journal.epochs, journal.events)
 
 
+def _without_certificate(event: dict[str, Any]) -> dict[str, Any]:
+    """Whether a run asked for certificates changes nothing of its training."""
+    account = {what: found for what, found in event["account"].items() if what != "output_change"}
+    return event | {"account": account}
+
+
 def _comparable(
     selected: int | None,
     val_score: Any,
@@ -161,7 +167,7 @@ def _comparable(
         "test score": test_score,
         "start": asdict(start_size) if start_size else None,
         **{f"epoch {epoch.epoch}": asdict(epoch) for epoch in epochs},
-        "events": [asdict(event) for event in events],
+        "events": [_without_certificate(asdict(event)) for event in events],
     }
     # Through JSON, as the record went: tuples become lists there.
     comparable: dict[str, Any] = json.loads(json.dumps(said))

@@ -27,6 +27,9 @@ from harness.training.scoring import evaluate
 #: counted too, as is usual.
 FLOPS_PER_MAC = 6
 
+#: On so many a certificate compares outputs.
+_CERTIFIED_EXAMPLES = 64
+
 #: Optimizers with a fused step on CPU and GPU: the same arithmetic in one call instead of one a tensor.
 _FUSED = {"SGD", "Adam", "AdamW"}
 
@@ -37,6 +40,7 @@ class Job:
 
     optimizer: a class name of torch.optim with its options. limit_seconds: for the whole training.
     seeds: "order" for the order of examples, "method" for the method's choices; "init" was used in building.
+    certify: measure how much each edit changed the network's output, and enter it with the event.
     """
 
     method: SizingMethod
@@ -49,6 +53,7 @@ class Job:
     optimizer_options: Mapping[str, Any]
     seeds: Mapping[str, int]
     limit_seconds: float
+    certify: bool = False
 
 
 def train(
@@ -184,7 +189,9 @@ class _Training:
             else:
                 raise TypeError(f"a method proposed {edit!r:.80}, which is no edit")
         if on_network:
-            receipt = surgery.apply(self.network, self.optimizer, on_network, self.example)
+            certify = self.job.certify
+            example = self.job.split.train.x[:_CERTIFIED_EXAMPLES] if certify else self.example
+            receipt = surgery.apply(self.network, self.optimizer, on_network, example, certify=certify)
             account = {what: found for what, found in asdict(receipt).items() if found}
             self.journal.events.append(Event(self.epoch, self.step, account))
             if receipt.emptied:

@@ -54,6 +54,8 @@ class Faulty(Fixed):
             self._show("second_epoch")
         if self.fault == "some_sizes" and int(now.params["hidden1"]) % 2:
             raise ValueError("odd sizes are not for me")
+        if self.fault == "careless":
+            return now.state, (Remove("hidden1", (0,)),)
         if self.fault == "collapse":
             return now.state, (Remove("hidden1", tuple(range(int(now.params["hidden1"])))),)
         if self.fault == "strange_edit":
