@@ -3,9 +3,14 @@
 Bars: gates with a penalty of zero cost at most 1.10x of a plain training step (MLP 500-500-500 and LeNet-5
 with 50, 50 and 500 units, batch 256) and 1.25x (MLP 64-64-64); one removal costs at most 1 % of an epoch of
 235 steps for the network of figure 1 (one layer of 10,000 units); outputs change by at most 1e-10 (float64)
-and 1e-5 (float32, evaluation) of their scale.
+and 1e-5 (float32) of their scale, in evaluation and in training mode.
+
+Beside the change in float32 stands how far the untouched network in float32 is from itself in float64: the
+arithmetic's own error, for normalisation by a small batch divides by small spreads, layer after layer. Where
+that is over 1e-5, no way of removing units can keep to 1e-5: sums over fewer terms are rounded otherwise.
 """
 
+import copy
 import gc
 import statistics
 import time
@@ -159,7 +164,8 @@ def _full_size() -> dict[str, Callable[[], nn.Module]]:
 def _exactness() -> bool:
     print("\nremoval of a quarter of every group's units: change of the output relative to its scale")
     print(
-        "  network              type     evaluation  training  out of reach  parameters left   trace   apply"
+        "  network              type     evaluation  training (own error)  out of reach  parameters left   "
+        "trace   apply"
     )
     kept = True
     for name, make in _full_size().items():
@@ -174,14 +180,19 @@ def _exactness() -> bool:
             classes = some_classes(structure)
             silence(network, structure, classes)
             before, size = measure(network, x), parameters(network)
+            rounded = copy.deepcopy(network).double()
+            _, own = change(before, measure(rounded, x.double()))
             taken = time.perf_counter()
             receipt = apply(network, optimizer, removals(structure, classes), x[:2])
             taken = time.perf_counter() - taken
             evaluation, training = change(before, measure(network, x))
-            exact = evaluation <= bar and (dtype == torch.float32 or training <= bar)
-            kept &= exact and structure.refused_share <= 0.2 and receipt.refused is None
+            kept &= (
+                max(evaluation, training) <= bar
+                and structure.refused_share <= 0.2
+                and receipt.refused is None
+            )
             print(
-                f"  {name:20s} {str(dtype)[6:]}  {evaluation:9.1e}  {training:9.1e}  "
+                f"  {name:20s} {str(dtype)[6:]}  {evaluation:9.1e}  {training:9.1e} ({own:.1e})  "
                 f"{100 * structure.refused_share:9.1f} %  {100 * parameters(network) / size:12.1f} %  "
                 f"{1e3 * traced:6.0f}  {1e3 * taken:6.0f} ms",
                 flush=True,
@@ -191,7 +202,7 @@ def _exactness() -> bool:
                     if group.refused and group.refused != "belongs to the network's output":
                         others = len(group.layers) - 1
                         print(f"      refused: {group.layers[0]} and {others} more, {group.refused}")
-            del network, optimizer
+            del network, optimizer, rounded
             gc.collect()
     return kept
 

@@ -94,7 +94,13 @@ def start(write_study: Callable[[Fields], Path]) -> Callable[..., Driver]:
         command = [sys.executable, "-c", _COMMAND, "run", write_study(fields), "--out", out, *options]
         pipe = subprocess.PIPE
         process = subprocess.Popen(
-            list(map(str, command)), stdout=pipe, stderr=pipe, text=True, env=os.environ.copy()
+            list(map(str, command)),
+            stdout=pipe,
+            stderr=pipe,
+            text=True,
+            env=os.environ.copy(),
+            # A shell starts what runs in the background deaf to Ctrl-C, and so would be what tests start.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         return Driver(process, out)
 
