@@ -54,6 +54,8 @@ def main() -> NoReturn:
     """
     try:
         dispatch()
+    except KeyboardInterrupt:  # before or after a run, which says more
+        os._exit(130)
     except SystemExit as end:
         if not isinstance(end.code, int) or ("ray" in sys.modules and sys.platform != "linux"):
             raise

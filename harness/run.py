@@ -94,12 +94,13 @@ def _run_into(
         for warning in plan.warnings:
             console.print(f"Note: {warning}", markup=False)
         records, damaged = directory.store.read_all()
+        dealer = Dealer(plan, records, directory.log.starts(), chosen)
         for trial_id, wrong in damaged.items():
             aside = directory.store.set_aside(trial_id)
-            console.print(
-                f"Record {trial_id} {wrong}; it was set aside as {aside}, its trial runs again", markup=False
+            then = (
+                ", its trial runs again" if trial_id in dealer.trials else "; the plan has no such trial yet"
             )
-        dealer = Dealer(plan, records, directory.log.starts(), chosen)
+            console.print(f"Record {trial_id} {wrong}; it was set aside as {aside}{then}", markup=False)
         _refuse_strangers(dealer, directory)
         if not dealer.finished:
             with _executor(request, plan, directory) as executor:

@@ -1,6 +1,8 @@
 """The command line: what each command prints, and one clear sentence and exit code 2 for bad input."""
 
+import errno
 import json
+import os
 import re
 import subprocess
 import sys
@@ -12,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from harness.records import Record, RecordStore
 from harness.run_directory import RunDirectory
 from tests.conftest import Ended
 from tests.test_study import put
@@ -291,6 +294,33 @@ def test_a_damaged_record_is_told_set_aside_and_run_again(
     started = RunDirectory(out).log.starts()
     assert {trial: count for trial, count in started.items() if count > 1} == {victim.stem: 2}
     assert "lost" not in harness_command("status", out).out
+
+
+def test_a_record_under_a_name_that_the_plan_does_not_know(
+    run: Callable[..., Ended], tiny: Fields, out: Path
+) -> None:
+    run(tiny)
+    [first, *_] = sorted((out / "records").iterdir())
+    (first.parent / "0123456789abcdef.json").write_text(first.read_text())
+    told = " ".join(run(tiny).out.split())
+    assert f"Record 0123456789abcdef is the record of another trial, {first.stem}; it was set aside" in told
+    assert "the plan has no such trial yet" in told
+    assert "runs again" not in told
+
+
+def test_a_disk_that_takes_no_record(
+    run: Callable[..., Ended], tiny: Fields, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(tiny)
+    next((out / "records").iterdir()).unlink()
+
+    def full(store: RecordStore, record: Record) -> bool:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(RecordStore, "write", full)
+    said = refused(run(tiny))
+    assert said.startswith(f"{out}: the record of trial ")
+    assert said.endswith("cannot be kept ([Errno 28] No space left on device)")
 
 
 # --- what cannot be run here

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from harness.dealing import Dealer
-from harness.executors.base import ResourcesError
+from harness.executors.base import ExecutorError, ResourcesError
 from harness.plan import Plan
 from harness.records import Record
 from harness.run_directory import RunDirectory
@@ -42,7 +42,12 @@ class InlineExecutor:
             for task in bundle.tasks:
                 if deadline is not None and time.monotonic() > deadline:
                     return
-                record = run_task(runner, self.directory, task, time.monotonic() - taken_at)
+                try:
+                    record = run_task(runner, self.directory, task, time.monotonic() - taken_at)
+                except OSError as error:
+                    raise ExecutorError(
+                        f"{self.directory.path}: the record of trial {task.trial.id} cannot be kept ({error})"
+                    ) from error
                 dealer.take(record)
                 on_record(record)
             dealer.running[bundle.arm] -= 1

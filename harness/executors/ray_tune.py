@@ -102,9 +102,11 @@ def connected(
     Raises:
         ExecutorError: if the address does not answer, or the cluster lacks what a trial is given.
     """
-    address = address or os.environ.get("RAY_ADDRESS") or None  # which Ray's own job commands set
+    named, without = f"--address {address}", "leave --address out"
+    if address is None and (address := os.environ.get("RAY_ADDRESS") or None):  # Ray's job commands set it
+        named, without = f"RAY_ADDRESS={address}", "unset RAY_ADDRESS"
     if address is not None:
-        _check_answers(address)
+        _check_answers(address, named, without)
     for name in ("ray", "ray.tune", "ray.air"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # a lost worker is told in our own words
     here: dict[str, Any] = {}
@@ -131,7 +133,7 @@ def _usable_cpus() -> int:
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
-def _check_answers(address: str) -> None:
+def _check_answers(address: str, named: str, without: str) -> None:
     """Ray waits for minutes for a cluster that is not there, so another process tries first."""
     attempt = f"import ray; ray.init(address={address!r}, logging_level='ERROR'); ray.shutdown()"
     try:
@@ -140,12 +142,12 @@ def _check_answers(address: str) -> None:
         )
     except subprocess.TimeoutExpired as error:
         raise ExecutorError(
-            f"--address {address}: no Ray cluster answered within {CONNECT_SECONDS} s; "
-            "start one with `ray start --head`, or leave --address out to run on this machine"
+            f"{named}: no Ray cluster answered within {CONNECT_SECONDS} s; "
+            f"start one with `ray start --head`, or {without} to run on this machine"
         ) from error
     if done.returncode != 0:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise ExecutorError(f"--address {address}: cannot connect to a Ray cluster there: {reason}")
+        raise ExecutorError(f"{named}: cannot connect to a Ray cluster there: {reason}")
 
 
 def _count_workers(plan: Plan) -> int:

@@ -185,14 +185,14 @@ def test_an_address_that_does_not_answer(
     how: str,
 ) -> None:
     address = "127.0.0.1:1" if how == "refuses" else silent
-    options = ("--address", address)
+    options, named, without = ("--address", address), f"--address {address}", "leave --address out"
     if how == "environment":
         monkeypatch.setenv("RAY_ADDRESS", address)
-        options = ()
+        options, named, without = (), f"RAY_ADDRESS={address}", "unset RAY_ADDRESS"
     ended = harness_command("run", write_study(tiny), "--out", tmp_path / "run", *options)
     assert refused(ended) == (
-        f"--address {address}: no Ray cluster answered within 4 s; start one with `ray start --head`, or "
-        "leave --address out to run on this machine"
+        f"{named}: no Ray cluster answered within 4 s; start one with `ray start --head`, or "
+        f"{without} to run on this machine"
     )
     assert not (tmp_path / "run").exists()
 
