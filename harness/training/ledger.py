@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from harness.records import Size
-from harness.sizing.gates import Gated
+from harness.sizing.gated_layers import Gated
+from harness.sizing.gates import gate_parameters
 
 
 def measure(network: nn.Module, sized_layers: Sequence[str], macs: int) -> Size:
@@ -15,22 +16,29 @@ def measure(network: nn.Module, sized_layers: Sequence[str], macs: int) -> Size:
     Args:
         macs: of `multiply_accumulates`, which changes only with the structure.
     """
-    units = {}
-    for layer in sized_layers:
-        weight = network.get_submodule(layer).weight
-        assert isinstance(weight, Tensor)
-        units[layer] = len(weight)
+    units = {layer: _units(network, layer) for layer in sized_layers}
     open_units = {
         layer: module.factor().detach() != 0
         for layer, module in network.named_modules()
         if isinstance(module, Gated)
     }
-    parameters = nonzeros = 0
+    folded, parameters, nonzeros = gate_parameters(network), 0, 0
     for name, parameter in network.named_parameters():
-        layer, _, leaf = name.rpartition(".")
-        if leaf == "gate":
-            continue  # folded into the weights it multiplies
+        if name in folded:
+            continue
+        layer = name.rpartition(".")[0]
         parameters += parameter.numel()
         rows = parameter.detach()
         nonzeros += int(torch.count_nonzero(rows[open_units[layer]] if layer in open_units else rows))
     return Size(units, parameters, nonzeros, macs)
+
+
+def _units(network: nn.Module, layer: str) -> int:
+    """Units of a layer, or 1 for a block; none of a block that was removed, and of what it held."""
+    module = network
+    for name in layer.split("."):
+        if isinstance(module, nn.Identity):
+            return 0
+        module = module.get_submodule(name)
+    weight = getattr(module, "weight", None)
+    return len(weight) if isinstance(weight, Tensor) else int(not isinstance(module, nn.Identity))

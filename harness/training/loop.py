@@ -15,7 +15,7 @@ from harness import surgery
 from harness.datasets.base import Split
 from harness.records import Epoch, Event
 from harness.sizing.base import Cell, Moment, Params, Phase, Situation, SizingMethod, State
-from harness.sizing.gates import gates
+from harness.sizing.gates import gate_parameters
 from harness.surgery.edits import NetworkEdit, NextPhase, Stop
 from harness.training.counting import multiply_accumulates
 from harness.training.journal import Journal, Selected, TrialEndedError
@@ -238,7 +238,7 @@ class _Training:
 
     def _make_optimizer(self) -> torch.optim.Optimizer:
         """Gates in a group of their own, which weight decay does not touch."""
-        gate_names = {f"{layer}.gate" for layer in gates(self.network)}
+        gate_names = gate_parameters(self.network)
         groups: list[dict[str, Any]] = [
             {"params": [], "decays": 1.0},
             {"params": [], "decays": 0.0},

@@ -57,17 +57,18 @@ def _align(
 
 
 def _scaled(call: Call, operands: list[tuple[Tensor, Mark]], planes: dict[int, Plane]) -> Mark:
-    """The mark of a tensor made of weights alone: a parameter scaled row by row still stands for it."""
+    """The mark of a tensor made of weights alone: a parameter scaled row by row, or by a single number, still
+    stands for it."""
     (_, first), *others = operands
     if not others:
         # A gate behind a function is still that gate; a weight behind one is another weight.
-        source = first.source if call.out.dim() == 1 else None
+        source = first.source if call.out.dim() <= 1 else None
         return Mark(planes, signal=False, source=source, scaled_by=(*first.scaled_by, call.name))
     if call.name not in _PRODUCTS or len(others) != 1:
         return Mark(planes, signal=False)
     (big, kept), (small, scale) = sorted(operands, key=lambda operand: operand[0].dim(), reverse=True)
     rows = big.shape[:1] + (1,) * (big.dim() - 1)
-    if scale.source is None or small.shape != rows:
+    if scale.source is None or (small.dim() and small.shape != rows):
         return Mark(planes, signal=False)
     scaled_by = (*kept.scaled_by, scale.source, *scale.scaled_by)
     return Mark(planes, signal=False, source=kept.source, scaled_by=scaled_by)
