@@ -6,7 +6,10 @@ from pathlib import Path
 
 
 def main() -> None:
-    found = {path.stem.removeprefix("bench_"): path.stem for path in Path(__file__).parent.glob("bench_*.py")}
+    found = {
+        path.stem.removeprefix("bench_").replace("_", "-"): path.stem
+        for path in Path(__file__).parent.glob("bench_*.py")
+    }
     wanted = sys.argv[1:] or sorted(found)
     unknown = [name for name in wanted if name not in found]
     if unknown:
