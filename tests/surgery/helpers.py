@@ -20,7 +20,9 @@ def loss(network: nn.Module, x: Tensor) -> Tensor:
     made = network(x)
     outputs = made if isinstance(made, tuple) else (made,)
     parts = [
-        (out - torch.linspace(-1, 1, out.numel(), dtype=out.dtype).view_as(out)).square().mean()
+        (out - torch.linspace(-1, 1, out.numel(), dtype=out.dtype, device=out.device).view_as(out))
+        .square()
+        .mean()
         for out in outputs
     ]
     return torch.stack(parts).sum()

@@ -31,6 +31,14 @@ _OPTIMIZERS: dict[str, Make] = {
     "nadam": partial(torch.optim.NAdam, lr=0.01),
     "nadam foreach": partial(torch.optim.NAdam, lr=0.01, foreach=True, decoupled_weight_decay=True),
 }
+#: What PyTorch has on a GPU alone, besides all of the above.
+_ON_GPU: dict[str, Make] = _OPTIMIZERS | {
+    "adam capturable": partial(torch.optim.Adam, lr=0.01, capturable=True),
+    "adam capturable fused": partial(torch.optim.Adam, lr=0.01, capturable=True, fused=True),
+    "adamw capturable foreach": partial(torch.optim.AdamW, lr=0.01, capturable=True, foreach=True),
+    "rmsprop capturable": partial(torch.optim.RMSprop, lr=0.01, momentum=0.9, capturable=True),
+    "nadam capturable": partial(torch.optim.NAdam, lr=0.01, capturable=True),
+}
 _DEAD = {"stem": (0, 3), "inner": (1, 2, 7), "fc": (0, 5)}
 
 
@@ -77,13 +85,23 @@ def _masks(network: nn.Module) -> list[Mask]:
 
 @pytest.mark.parametrize("kind", _OPTIMIZERS)
 def test_steps_after_removal_are_the_steps_of_the_masked_full_network(kind: str) -> None:
-    x = images(6, 8)
-    full = Small().double()
-    optimizer = _OPTIMIZERS[kind](full.parameters())
+    check_steps(_OPTIMIZERS[kind], torch.device("cpu"))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("kind", _ON_GPU)
+def test_steps_after_removal_on_a_gpu(kind: str) -> None:
+    check_steps(_ON_GPU[kind], torch.device("cuda"))
+
+
+def check_steps(make: Make, device: torch.device) -> None:
+    x = images(6, 8).to(device)
+    full = Small().double().to(device)
+    optimizer = make(full.parameters())
     train(full, optimizer, x, 5)
     apply(full, optimizer, _masks(full), x)
     small = copy.deepcopy(full)
-    small_optimizer = _OPTIMIZERS[kind](small.parameters())
+    small_optimizer = make(small.parameters())
     # Copied: loading keeps the very tensors where device and type agree.
     small_optimizer.load_state_dict(copy.deepcopy(optimizer.state_dict()))
 
