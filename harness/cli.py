@@ -59,8 +59,11 @@ def main() -> NoReturn:
     except SystemExit as end:
         if not isinstance(end.code, int) or ("ray" in sys.modules and sys.platform != "linux"):
             raise
-        sys.stdout.flush()
-        sys.stderr.flush()
+        try:
+            for stream in filter(None, (sys.stdout, sys.stderr)):  # one that is closed is None
+                stream.flush()
+        except OSError:
+            sys.exit(end.code)  # Python says on its way out that output was lost
         os._exit(end.code)
 
 
@@ -102,7 +105,7 @@ def run(
     certify: Annotated[
         bool,
         typer.Option(
-            "--certify", help="Measure how much each removal changes a network's output; costs training time."
+            "--certify", help="Measure how much each edit changes a network's output; takes training time."
         ),
     ] = False,
 ) -> None:

@@ -132,9 +132,26 @@ class Dealer:
         self._dealt[task.trial.arm] -= 1
         self._waiting[task.trial.arm].appendleft(task.trial)
 
+    @property
+    def done(self) -> int:
+        """Trials of the plan that have their record."""
+        return len(self.records.keys() & self.trials.keys())
+
     def strangers(self) -> list[str]:
-        """Ids of records that belong to no trial of this plan."""
-        return sorted(set(self.records) - set(self.trials))
+        """Ids of records that belong to no trial of this plan.
+
+        Not those of a search that waits for a lost record: its later trials are known when it goes on.
+        """
+        waiting = {
+            (pending.arm.key, pending.replicate)
+            for pending in self._rounds
+            if not all(trial.id in self.records for trial in pending.asked)
+        }
+        return sorted(
+            trial_id
+            for trial_id, record in self.records.items()
+            if trial_id not in self.trials and (record.arm, record.replicate) not in waiting
+        )
 
     def expected_seconds(self) -> float | None:
         """Estimate of the work left, in seconds of one worker; None before anything is known."""

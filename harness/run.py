@@ -68,6 +68,11 @@ def run_study(request: RunRequest, console: Console) -> RunResult:
     deadline = None if request.max_hours is None else time.monotonic() + request.max_hours * 3600
     plan = plan_study(request.source, request.data_root)
     chosen = _chosen_arms(plan, request.only)
+    if request.certify and plan.study.claim.cost == "train_seconds":
+        raise StudyError(
+            "--certify: certificates take training time, and train_seconds are the cost of this study's "
+            "claim; leave --certify out, or claim in train_flops"
+        )
     # Absolute, because workers run in folders of their own.
     directory = RunDirectory((request.out or Path("runs") / plan.study.name).resolve())
     is_new = not directory.plan_file.exists()
@@ -107,7 +112,8 @@ def _run_into(
                 progress = Progress(dealer, executor.workers, console)
                 with progress.shown():
                     executor.run(dealer, progress.on_record, deadline)
-        return RunResult(directory, plan, len(dealer.records))
+            _refuse_strangers(dealer, directory)
+        return RunResult(directory, plan, dealer.done)
 
 
 @contextmanager

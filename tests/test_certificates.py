@@ -8,6 +8,7 @@ from harness.certificates import largest_changes
 from harness.run_directory import RunDirectory
 from tests.conftest import Ended
 from tests.executors.conftest import FAULTY, faulty, outcomes_of
+from tests.test_cli import refused
 
 Fields = dict[str, Any]
 Command = Callable[..., Ended]
@@ -46,11 +47,15 @@ def test_certificates_tell_the_exact_removal_from_the_careless(
     assert found.keys() == {_ARM + "shrinknets", _ARM + "careless"}, "an arm without edits has none"
     exact, careless = found[_ARM + "shrinknets"], found[_ARM + "careless"]
     assert exact.edits > 0
+    assert exact.evaluation is not None
+    assert exact.training is not None
     assert max(exact.evaluation, exact.training) < 1e-5
     assert careless.edits == 2 * 6
+    assert careless.evaluation is not None
+    assert careless.training is not None
     assert min(careless.evaluation, careless.training) > 1e-3
     assert exact.bare == careless.bare == 0
-    assert f"{_ARM}careless: 12 certified edits, largest change of an output {careless.evaluation:.1e}" in (
+    assert f"{_ARM}careless: 12 certified edits; largest change of an output {careless.evaluation:.1e}" in (
         ended.out
     )
 
@@ -68,3 +73,28 @@ def test_a_certified_trial_is_extracted_as_any_other(
     ended = harness_command("extract", tmp_path / "run", "best:shrinknets")
     assert ended.code == 0, ended.err
     assert "Equal to the record, bit for bit" in ended.out
+
+
+def test_a_network_on_its_way_to_divergence_has_a_record_all_the_same(
+    harness_command: Command, write_study: Callable[[Fields], Path], tiny: Fields, tmp_path: Path
+) -> None:
+    study = study_of_removals(tiny) | {"methods": ["fixed", "shrinknets"], "plugins": []}
+    study["training"] |= {"optimizer": {"name": "SGD", "learning_rate": 1e9}, "batch_size": 2000}
+    ended = harness_command(
+        "run", write_study(study), "--executor", "inline", "--certify", "--out", tmp_path / "run"
+    )
+    assert ended.code == 0, ended.err
+    outcomes = outcomes_of(tmp_path / "run").values()
+    assert len(outcomes) == 4
+    changes = [event["account"].get("output_change") for outcome in outcomes for event in outcome["events"]]
+    assert [None, None] in changes
+    assert "of networks whose output was not finite" in ended.out
+
+
+def test_certificates_are_refused_where_seconds_are_the_claim(
+    harness_command: Command, write_study: Callable[[Fields], Path], tiny: Fields, tmp_path: Path
+) -> None:
+    study = write_study(tiny | {"claim": {"baseline": "fixed", "cost": "train_seconds"}})
+    sentence = refused(harness_command("run", study, "--certify", "--out", tmp_path / "run"))
+    assert sentence.startswith("--certify: certificates take training time")
+    assert not (tmp_path / "run").exists()

@@ -129,6 +129,16 @@ def test_one_process_as_a_user_starts_it(write_study: Write, tiny: Fields, out: 
     assert not out.exists()
 
 
+def test_nothing_printed_is_lost_in_a_pipe(run: Callable[..., Ended], tiny: Fields, out: Path) -> None:
+    run(tiny)
+    code = "from harness.cli import main; main()"
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, "export", str(out)], capture_output=True, text=True, env=buffered
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{out / 'trials.csv'}\n", "")
+
+
 # --- data that are wrong
 
 
@@ -294,6 +304,26 @@ def test_a_damaged_record_is_told_set_aside_and_run_again(
     started = RunDirectory(out).log.starts()
     assert {trial: count for trial, count in started.items() if count > 1} == {victim.stem: 2}
     assert "lost" not in harness_command("status", out).out
+
+
+def test_a_damaged_record_in_the_middle_of_an_adaptive_search(
+    run: Callable[..., Ended], harness_command: Command, tiny: Fields, out: Path
+) -> None:
+    """What the search asked for after it is not known before its trial has run again."""
+    sampler = {"name": "TPESampler", "round_size": 2, "options": {"n_startup_trials": 2}}
+    study = tiny | {"methods": ["fixed"], "sampler": sampler, "trials": 6}
+    run(study)
+    undamaged = table_of(out, harness_command)
+    [victim] = [
+        path for path in (out / "records").iterdir() if json.loads(path.read_text())["record"]["index"] == 2
+    ]
+    victim.write_text(victim.read_text()[:-40])
+    again = run(study)
+    assert again.code == 0, again.err
+    assert "its trial runs again" in " ".join(again.out.split())
+    pd.testing.assert_frame_equal(table_of(out, harness_command), undamaged)
+    started = RunDirectory(out).log.starts()
+    assert {trial: count for trial, count in started.items() if count > 1} == {victim.stem: 2}
 
 
 def test_a_record_under_a_name_that_the_plan_does_not_know(

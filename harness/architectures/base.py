@@ -21,7 +21,8 @@ class Architecture(Protocol):
 
         A name is the path, in the built network, of the module that produces the units
         (`network.get_submodule(name)`), so it also names the layer in edits and in the size ledger. A
-        block that may be absent is a sized layer of size 0 or 1.
+        block that may be absent is a sized layer of size 0 or 1 (in the ledger; the bounds of a study and
+        `harness check` know layers with units alone).
         """
         ...
 

@@ -103,17 +103,17 @@ def connected(
         ExecutorError: if the address does not answer, or the cluster lacks what a trial is given.
     """
     named, without = f"--address {address}", "leave --address out"
-    if address is None and (address := os.environ.get("RAY_ADDRESS") or None):  # Ray's job commands set it
+    if not address and (address := os.environ.get("RAY_ADDRESS") or None):  # Ray's job commands set it
         named, without = f"RAY_ADDRESS={address}", "unset RAY_ADDRESS"
-    if address is not None:
+    if address:
         _check_answers(address, named, without)
     for name in ("ray", "ray.tune", "ray.air"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # a lost worker is told in our own words
     here: dict[str, Any] = {}
-    if address is None:
+    if not address:
         here = {"include_dashboard": False, "num_cpus": _usable_cpus()}
     ray.init(
-        address=address,
+        address=address or None,
         **here,
         log_to_driver=False,
         configure_logging=False,
@@ -198,6 +198,7 @@ class _Worker(tune.Trainable):
 
         runner = TrialRunner(self.plan, self.data_root, self.certify)
         runner.prepare_worker()
+        self.taken_at = time.time()  # what a worker takes to start is no trial's waiting
         return runner
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -208,12 +209,12 @@ class _Worker(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        if self.deadline is not None and time.time() > self.deadline:
-            return {"done": True}
-
-        task = self.tasks.pop(0)
         try:
-            run_task(self.runner, self.directory, task, time.time() - self.taken_at)
+            runner = self.runner
+            if self.deadline is not None and time.time() > self.deadline:
+                return {"done": True}
+            task = self.tasks.pop(0)
+            run_task(runner, self.directory, task, time.time() - self.taken_at)
         except (DataError, OSError) as error:
             return {"fault": str(error), "done": True}
         except Exception:  # noqa: BLE001 - not the method's doing: told to the driver, which ends the run

@@ -28,7 +28,12 @@ def places_for_block_gates(network: nn.Module, example: Tensor) -> ResidualBlock
         SurgeryError: if the network does not run on the example.
     """
     kinds = (*GATED, *GATED.values())
-    return residual_blocks(network, example, lambda module: type(module) in kinds)
+
+    def takes_gate(module: nn.Module) -> bool:
+        # A normalisation without a factor of its own has nothing that a gate could be folded into.
+        return type(module) in kinds and module._parameters.get("weight") is not None
+
+    return residual_blocks(network, example, takes_gate)
 
 
 def attach_block_gates(

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from harness.surgery.errors import SurgeryError
 from harness.surgery.follow import check_plain, quiet, run, twice
 from harness.surgery.tracer import leaves
 
@@ -90,12 +91,13 @@ class _Watch(TorchDispatchMode):
         self.runs: dict[nn.Module, list[_Run]] = {}
         self._open: list[_Run] = []
 
-    def enter(self, module: nn.Module, given: tuple[Any, ...]) -> None:
+    def enter(self, module: nn.Module, given: tuple[Any, ...], named: dict[str, Any]) -> None:
         """A forward pre-hook."""
-        own, tensors = _Run(), leaves(given)
-        if len(tensors) == 1 and tensors[0].is_floating_point() and any(True for _ in module.children()):
+        own = _Run()
+        x = given[0] if len(given) == 1 and not named else None
+        if isinstance(x, Tensor) and x.is_floating_point() and any(True for _ in module.children()):
             # A copy, as branches may begin with an activation in place.
-            own.given = tensors[0].detach().clone()
+            own.given = x.detach().clone()
         self.runs.setdefault(module, []).append(own)
         self._open.append(own)
 
@@ -125,7 +127,7 @@ class _Watch(TorchDispatchMode):
 def _watch(network: nn.Module, x: Tensor) -> dict[nn.Module, list[_Run]]:
     """The runs of all modules in one pass of the network in evaluation mode, in order of execution."""
     watch = _Watch()
-    hooks = [module.register_forward_pre_hook(watch.enter) for module in network.modules()]
+    hooks = [module.register_forward_pre_hook(watch.enter, with_kwargs=True) for module in network.modules()]
     hooks += [module.register_forward_hook(watch.leave) for module in network.modules()]
     try:
         with watch:
@@ -160,7 +162,10 @@ def _obstacle(path: str, runs: list[_Run]) -> str | None:
 def _end(block: nn.Module, inputs: list[Tensor], may_end: Callable[[nn.Module], bool]) -> str | None:
     """Path, in a block, of the last layer that scales its branch and leaves the identity at zero."""
     trial, inputs = _with_random_weights(block), [given.double() for given in inputs]
-    layers = [module for module in _watch(trial, inputs[0].clone()) if may_end(module)]
+    try:
+        layers = [module for module in _watch(trial, inputs[0].clone()) if may_end(module)]
+    except SurgeryError:  # it does not run in double precision, so nothing can be found out about it
+        return None
     end = next((layer for layer in reversed(layers) if _ends(trial, layer, inputs)), None)
     return next((path for path, module in trial.named_modules() if module is end), None)
 

@@ -40,5 +40,10 @@ def _units(network: nn.Module, layer: str) -> int:
         if isinstance(module, nn.Identity):
             return 0
         module = module.get_submodule(name)
-    weight = getattr(module, "weight", None)
-    return len(weight) if isinstance(weight, Tensor) else int(not isinstance(module, nn.Identity))
+    if isinstance(module, nn.Identity):
+        return 0
+    if next(module.children(), None) is not None:
+        return 1
+    weight = module.weight
+    assert isinstance(weight, Tensor)
+    return len(weight)

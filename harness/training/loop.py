@@ -193,6 +193,10 @@ class _Training:
             example = self.job.split.train.x[:_CERTIFIED_EXAMPLES] if certify else self.example
             receipt = surgery.apply(self.network, self.optimizer, on_network, example, certify=certify)
             account = {what: found for what, found in asdict(receipt).items() if found}
+            if receipt.output_change is not None:
+                # A network on its way to divergence gives numbers that no record can hold.
+                changes = receipt.output_change
+                account["output_change"] = [change if math.isfinite(change) else None for change in changes]
             self.journal.events.append(Event(self.epoch, self.step, account))
             if receipt.emptied:
                 dead = ", ".join(receipt.emptied)

@@ -1,8 +1,10 @@
 """The same plans on Ray: equal records, workers that die, drivers that are stopped. Ray starts take seconds,
 so each of the two runs here serves many tests."""
 
+import json
 import signal
 import socket
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -153,6 +155,30 @@ def most_at_once(out: Path) -> int:
     return max(
         len({process for start, end, process in spans if start <= moment < end}) for moment, _, _ in spans
     )
+
+
+def test_no_trial_begins_after_the_deadline_however_long_a_worker_takes_to_start(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import harness.trial_runner
+    from harness.executors.ray_tune import _Worker
+
+    class SlowToStart:
+        def __init__(self, *_: object) -> None:
+            time.sleep(0.2)
+
+        def prepare_worker(self) -> None:
+            pass
+
+    monkeypatch.setattr(harness.trial_runner, "TrialRunner", SlowToStart)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    trial = {"id": "0", "arm": "a", "replicate": 0, "index": 0, "params": {}, "seeds": {}}
+    bundle = {"tasks": [{"trial": trial, "attempt": 1}], "deadline": time.time() + 0.1}
+    worker = _Worker.__new__(_Worker)
+    worker.setup({"bundle": json.dumps(bundle)}, None, None, RunDirectory(tmp_path), certify=False)
+    assert worker.step() == {"done": True}
+    assert len(worker.tasks) == 1
+    assert time.time() - worker.taken_at < 0.1, "what a worker takes to start is no trial's waiting"
 
 
 # --- clusters that are not there

@@ -1,5 +1,6 @@
 """Choosing depth: a method of one's own proposes dead blocks, and the training loop takes them out whole."""
 
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,6 +17,7 @@ from harness.space import Domain, Float
 from harness.surgery import RemoveBlock
 from harness.training import loop
 from harness.training.journal import Journal
+from harness.training.ledger import measure
 from tests.training.small import CLASSES, FEATURES, Trained, a_job, a_split, trained
 
 _WIDTH, _HIDDEN = 6, 7
@@ -177,3 +179,10 @@ def test_a_sized_layer_that_never_was_is_still_an_error() -> None:
 
     left = run(Depth(), 1.0, 1, cell=replace(CELL, architecture=Misnamed()))
     assert isinstance(left.error, AttributeError)
+
+
+def test_a_module_without_units_is_no_sized_layer() -> None:
+    network = nn.Sequential(OrderedDict(layer=nn.Linear(4, 3), act=nn.ReLU()))
+    assert measure(network, ["layer"], 0).units == {"layer": 3}
+    with pytest.raises(AttributeError):
+        measure(network, ["act"], 0)

@@ -191,3 +191,40 @@ def test_an_example_that_shows_nothing_is_said_to_show_nothing() -> None:
 def test_an_example_of_the_wrong_shape() -> None:
     with pytest.raises(SurgeryError, match="does not run on an example of shape"):
         _find(_network(Block(_two_layers())), torch.randn(2, 5))
+
+
+class Moderated(Block):
+    """Its caller says how much of the branch counts."""
+
+    def forward(self, x: Tensor, share: float = 1.0) -> Tensor:
+        return x + share * self.branch(x)
+
+
+class Single(Block):
+    """Runs in single precision alone."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.branch(x.float())
+
+
+class Caller(nn.Module):
+    def __init__(self, odd: nn.Module, named: bool) -> None:
+        super().__init__()
+        self.odd, self.named, self.plain = odd, named, Block(_two_layers())
+
+    def forward(self, x: Tensor) -> Tensor:
+        if isinstance(self.odd, Moderated):
+            x = self.odd(x, share=0.5) if self.named else self.odd(x, 0.5)
+        else:
+            x = self.odd(x)
+        return self.plain(x)
+
+
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("kind", [Moderated, Single])
+def test_a_block_that_cannot_be_tried_by_itself_does_not_hide_the_others(
+    kind: type[Block], named: bool
+) -> None:
+    found = _find(Caller(kind(_two_layers()), named), torch.randn(5, 4))
+    assert found.ends == {"plain": "plain.branch.2"}
+    assert list(found.left_out) == ["odd"]
