@@ -169,11 +169,11 @@ def _few(arms: Sequence[Arm], scope: Scope) -> Iterator[Warn]:
 
 def _missing(results: Sequence[ArmResult], design: StudyDesign | None) -> Iterator[Warn]:
     present = {(arm.dataset, arm.architecture, arm.method) for arm in results}
-    for planned in design.arms if design else ():
-        place = planned.dataset, planned.architecture, planned.method
-        if place not in present:
-            sentence = f"None of the {planned.trials * planned.replicates} planned trials has an outcome yet."
-            yield Warn("missing", "caution", sentence, *place)
+    planned = [(arm.dataset, arm.architecture, arm.method) for arm in design.arms] if design else []
+    absent = ["/".join(place) for place in planned if place not in present]
+    if absent:
+        sentence = f"{len(absent)} of {len(planned)} planned arms have no outcome yet: {', '.join(absent)}."
+        yield Warn("missing", "caution", sentence)
     for arm in results:
         place = arm.dataset, arm.architecture, arm.method
         count = arm.accounting

@@ -347,7 +347,9 @@ def test_names_that_are_not_there_are_told() -> None:
 def test_an_arm_that_has_not_started_is_told() -> None:
     frame = table(arm("base", SPREAD), arm("new", SPREAD))
     results = judged(frame[frame["method"] == "base"], designed(frame))
-    assert any(warn.code == "missing" and warn.method == "new" for warn in results.warnings)
+    [missing] = [warn.sentence for warn in results.warnings if warn.code == "missing"]
+    assert missing.startswith("1 of ")
+    assert missing.endswith("/new.")
 
 
 def test_without_failures_the_difference_is_another() -> None:
