@@ -2,17 +2,13 @@
 
 Every Tune "trial" is a bundle. Ray Tune places workers, reuses them, and notices when one dies; the searcher
 deals. Records are written by the workers, so that nothing finished is lost with the driver; the run
-directory must therefore be visible to all nodes. Only this file imports ray.
+directory must therefore be visible to all nodes.
 """
 
 import json
-import logging
 import os
 import shutil
 import signal
-import subprocess
-import sys
-import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -27,12 +23,12 @@ os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # our records are the log
 os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # Ctrl-C stops at once: there is nothing to save
 
-import ray
 from ray import tune
 from ray.tune.search import Searcher
 
 from harness.datasets.base import DataError
-from harness.executors.base import ExecutorError, ResourcesError
+from harness.executors.base import ExecutorError
+from harness.executors.ray_connection import connection
 from harness.giving_up import give_up
 from harness.plan import Plan, Trial
 from harness.records import Record
@@ -42,8 +38,6 @@ from harness.tasks import Task, run_task
 if TYPE_CHECKING:  # brings Optuna, which workers do without: every import is time before their first trial
     from harness.dealing import Bundle, Dealer
     from harness.trial_runner import TrialRunner
-
-CONNECT_SECONDS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,79 +91,9 @@ class RayTuneExecutor:
 def connected(
     plan: Plan, data_root: Path | None, directory: RunDirectory, certify: bool, address: str | None
 ) -> Iterator[RayTuneExecutor]:
-    """Connect to a cluster, or start one on this machine; leave it, or stop it, at the end.
-
-    Raises:
-        ExecutorError: if the address does not answer, or the cluster lacks what a trial is given.
-    """
-    named, without = f"--address {address}", "leave --address out"
-    if not address and (address := os.environ.get("RAY_ADDRESS") or None):  # Ray's job commands set it
-        named, without = f"RAY_ADDRESS={address}", "unset RAY_ADDRESS"
-    if address:
-        _check_answers(address, named, without)
-    for name in ("ray", "ray.tune", "ray.air"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)  # a lost worker is told in our own words
-    here: dict[str, Any] = {}
-    if not address:
-        here = {"include_dashboard": False, "num_cpus": _usable_cpus()}
-    ray.init(
-        address=address or None,
-        **here,
-        log_to_driver=False,
-        configure_logging=False,
-        logging_level=logging.ERROR,
-    )
-    try:
-        yield RayTuneExecutor(plan, data_root, directory, certify, _count_workers(plan))
-    except BaseException:
-        ray.shutdown()
-        raise
-    # Taking the cluster down is seconds of waiting; the report is written meanwhile.
-    threading.Thread(target=ray.shutdown).start()
-
-
-def _usable_cpus() -> int:
-    """Cores that this process may use, where the system tells (macOS does not)."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-
-
-def _check_answers(address: str, named: str, without: str) -> None:
-    """Ray waits for minutes for a cluster that is not there, so another process tries first."""
-    attempt = f"import ray; ray.init(address={address!r}, logging_level='ERROR'); ray.shutdown()"
-    try:
-        done = subprocess.run(
-            [sys.executable, "-c", attempt], capture_output=True, text=True, timeout=CONNECT_SECONDS
-        )
-    except subprocess.TimeoutExpired as error:
-        raise ExecutorError(
-            f"{named}: no Ray cluster answered within {CONNECT_SECONDS} s; "
-            f"start one with `ray start --head`, or {without} to run on this machine"
-        ) from error
-    if done.returncode != 0:
-        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise ExecutorError(f"{named}: cannot connect to a Ray cluster there: {reason}")
-
-
-def _count_workers(plan: Plan) -> int:
-    """How many trials the cluster can run at once. Raises ResourcesError if not even one."""
-    resources = plan.study.resources
-    asked = {"cpus": ("CPU", resources.cpus), "gpus": ("GPU", resources.gpus)}
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    # A trial lies on one node, so what several nodes have left over adds up to nothing.
-    workers = sum(
-        min(int(node.get(kind, 0) / amount + 1e-9) for kind, amount in asked.values() if amount)
-        for node in nodes
-    )
-    if workers == 0:
-        for name, (kind, amount) in asked.items():
-            most = max((node.get(kind, 0) for node in nodes), default=0)
-            if most < amount:
-                raise ResourcesError(
-                    f"resources.{name}: {amount:g} {kind} is asked for each trial, and no machine "
-                    f"of the cluster has more than {most:g}"
-                )
-        raise ResourcesError("resources: no machine of the cluster has both the CPU and the GPU asked for")
-    return workers
+    """An executor on a cluster, for as long as the block runs; arguments and errors as in `connection`."""
+    with connection(plan, address) as workers:
+        yield RayTuneExecutor(plan, data_root, directory, certify, workers)
 
 
 class _Worker(tune.Trainable):

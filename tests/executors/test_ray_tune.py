@@ -1,9 +1,14 @@
 """The same plans on Ray: equal records, workers that die, drivers that are stopped. Ray starts take seconds,
 so each of the two runs here serves many tests."""
 
+import importlib.util
 import json
+import os
 import signal
 import socket
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -181,15 +186,82 @@ def test_no_trial_begins_after_the_deadline_however_long_a_worker_takes_to_start
     assert time.time() - worker.taken_at < 0.1, "what a worker takes to start is no trial's waiting"
 
 
+# --- clusters that are there already
+
+
+@pytest.fixture
+def head() -> Iterator[str]:
+    """The address of a Ray cluster on this machine that demands the token "right"."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    command = [
+        sys.executable,
+        "-m",
+        "ray.scripts.scripts",
+        "start",
+        "--head",
+        f"--port={port}",
+        "--num-cpus=1",
+    ]
+    command += ["--include-dashboard=false", "--block", "--disable-usage-stats"]
+    environment = os.environ | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "right"}
+    with (
+        tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as folder,
+        subprocess.Popen(
+            [*command, f"--temp-dir={folder}"], env=environment, stdout=subprocess.PIPE, text=True
+        ) as process,
+    ):
+        assert process.stdout is not None
+        assert any("Ray runtime started" in line for line in process.stdout), "the head did not start"
+        yield f"127.0.0.1:{port}"
+        process.send_signal(signal.SIGTERM)
+        process.communicate()
+
+
+def test_beside_a_cluster_and_on_it(
+    start: Callable[..., Driver], head: str, tiny: Fields, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without an address a run has a cluster of its own; with one it needs the cluster's token."""
+    fields = tiny | {"methods": ["fixed"], "trials": 1}
+    monkeypatch.setenv("HOME", "/dev/null")  # where no token can be read or written
+    drivers = {"own": start(fields, tmp_path / "own")}
+    drivers["tokenless"] = start(fields, tmp_path / "tokenless", "--address", head)
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "wrong")
+    drivers["wrong"] = start(fields, tmp_path / "wrong", "--address", head)
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "right")
+    drivers["right"] = start(fields, tmp_path / "right", "--address", head)
+    ended = {name: driver.end() for name, driver in drivers.items()}
+    for name in ("own", "right"):
+        assert ended[name][0] == 0, ended[name]
+        assert len(table_of(tmp_path / name)) == 1
+    wanted = {
+        "tokenless": "the Ray cluster there demands a token, and there is none here; ",
+        "wrong": "the Ray cluster there does not take the token of RAY_AUTH_TOKEN; ",
+    }
+    for name, sentence in wanted.items():
+        code, _, err = ended[name]
+        assert code == 2
+        # matplotlib complains of the home directory before
+        assert err.splitlines()[-1].startswith(f"--address {head}: {sentence}show the cluster's")
+
+
+def test_rays_client_is_an_extra(
+    harness_command: Callable[..., Ended], write_study: Write, tiny: Fields, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    ended = harness_command("run", write_study(tiny), "--address", "ray://host:10001")
+    assert "need Ray's client, which is not installed: pip install 'sizing-harness[client]'" in refused(ended)
+
+
 # --- clusters that are not there
 
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    from harness.executors import ray_tune
+    from harness.executors import ray_connection
 
-    assert ray_tune.CONNECT_SECONDS == 30
-    monkeypatch.setattr(ray_tune, "CONNECT_SECONDS", 4)
+    assert ray_connection.CONNECT_SECONDS == 30
+    monkeypatch.setattr(ray_connection, "CONNECT_SECONDS", 4)
 
 
 @pytest.fixture
@@ -233,11 +305,11 @@ def test_more_than_the_cluster_has(
     field: str,
     kind: str,
 ) -> None:
-    from harness.executors import ray_tune
+    from harness.executors import ray_connection
 
-    monkeypatch.setattr(ray_tune.ray, "init", lambda **_: None)
-    monkeypatch.setattr(ray_tune.ray, "shutdown", lambda: None)
-    monkeypatch.setattr(ray_tune.ray, "nodes", lambda: nodes_of({"CPU": 0.5}, {"CPU": 0.5}))
+    monkeypatch.setattr(ray_connection.ray, "init", lambda **_: None)
+    monkeypatch.setattr(ray_connection.ray, "shutdown", lambda: None)
+    monkeypatch.setattr(ray_connection.ray, "nodes", lambda: nodes_of({"CPU": 0.5}, {"CPU": 0.5}))
     path = write_study(
         tiny | {"resources": {"cpus": 1 if kind == "CPU" else 0.5, "gpus": int(kind == "GPU")}}
     )
@@ -252,14 +324,14 @@ def test_more_than_the_cluster_has(
 
 
 def test_enough_in_all_and_on_no_machine_is_refused(monkeypatch: pytest.MonkeyPatch, tiny: Fields) -> None:
-    from harness.executors import ray_tune
+    from harness.executors import ray_connection
     from harness.executors.base import ResourcesError
     from tests.test_planning import plan_of
 
-    monkeypatch.setattr(ray_tune.ray, "nodes", lambda: nodes_of({"CPU": 8}, {"GPU": 1}))
+    monkeypatch.setattr(ray_connection.ray, "nodes", lambda: nodes_of({"CPU": 8}, {"GPU": 1}))
     plan = plan_of(tiny | {"resources": {"cpus": 1, "gpus": 1}})
     with pytest.raises(ResourcesError, match="no machine of the cluster has both"):
-        ray_tune._count_workers(plan)
+        ray_connection._count_workers(plan)
 
 
 def nodes_of(*resources: dict[str, float]) -> list[dict[str, Any]]:
@@ -289,9 +361,9 @@ def test_how_many_trials_run_at_once(
     cluster: list[dict[str, float]],
     workers: int,
 ) -> None:
-    from harness.executors import ray_tune
+    from harness.executors import ray_connection
     from tests.test_planning import plan_of
 
-    monkeypatch.setattr(ray_tune.ray, "nodes", lambda: nodes_of(*cluster))
+    monkeypatch.setattr(ray_connection.ray, "nodes", lambda: nodes_of(*cluster))
     plan = plan_of(tiny | {"resources": {"cpus": cpus, "gpus": gpus}})
-    assert ray_tune._count_workers(plan) == workers
+    assert ray_connection._count_workers(plan) == workers
