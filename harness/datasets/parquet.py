@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 _SHARD = re.compile(r"(train|test)-(\d+)-of-(\d+)\.parquet")
 #: Rows whose bytes are held at a time.
 _ROWS = 1024
+#: Formats that are opened. Pillow knows dozens more, among them EPS, which it hands to Ghostscript: a program
+#: in a picture, with the run of the disk.
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 #: Pixels of more than 8 bits, which a conversion to RGB would cut off.
 _DEEP_MODES = ("I", "I;16", "I;16B", "I;16L", "F")
 
@@ -138,17 +141,19 @@ def _decode_batch(file: Path, batch: "pa.RecordBatch", start: int) -> NDArray[np
 
 def _decode(data: bytes | None, where: str) -> NDArray[np.uint8]:
     """One image as [channels, height, width]."""
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     if data is None:
         raise DataError(f"{where}: no bytes found; images that are only named by a path are not read")
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             if image.mode in _DEEP_MODES:
                 raise DataError(f"{where}: an image of mode {image.mode} found, 8 bits a channel are allowed")
             if image.mode in ("1", "L", "LA"):
                 return np.asarray(image if image.mode == "L" else image.convert("L"))[None]
             return np.asarray(image if image.mode == "RGB" else image.convert("RGB")).transpose(2, 0, 1)
+    except UnidentifiedImageError as error:
+        raise DataError(f"{where}: no image found; formats that are read: {', '.join(_FORMATS)}") from error
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise DataError(f"{where}: not readable as an image ({error}): truncated or damaged") from error
 

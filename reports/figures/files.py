@@ -40,7 +40,7 @@ def _slim(svg: str) -> str:
 
 
 def _fewer_colours(encoded: str) -> str:
-    image = Image.open(io.BytesIO(base64.b64decode(encoded))).convert("RGBA")
+    image = Image.open(io.BytesIO(base64.b64decode(encoded)), formats=["PNG"]).convert("RGBA")
     buffer = io.BytesIO()
     image.quantize(128, method=Image.Quantize.FASTOCTREE).save(buffer, format="PNG", optimize=True)
     return base64.b64encode(buffer.getvalue()).decode()

@@ -54,6 +54,19 @@ def test_pictures_keep_their_pixels(pictures: Path, cache: Path, tmp_path: Path)
     np.testing.assert_array_equal(x, np.stack(COLOUR).transpose(0, 3, 1, 2))
 
 
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF"])
+def test_formats_that_lose_nothing(pictures: Path, cache: Path, tmp_path: Path, kind: str) -> None:
+    _write(pictures / "train.parquet", [_encoded(pixels, kind) for pixels in COLOUR], LABELS)
+    x = decoded(PARQUET, tmp_path, cache).array("x_train")
+    np.testing.assert_array_equal(x, np.stack(COLOUR).transpose(0, 3, 1, 2))
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP", "GIF"])
+def test_formats_that_lose_something(pictures: Path, cache: Path, tmp_path: Path, kind: str) -> None:
+    _write(pictures / "train.parquet", [_encoded(pixels, kind) for pixels in COLOUR], LABELS)
+    assert decoded(PARQUET, tmp_path, cache).array("x_train").shape == (6, 3, 5, 6)
+
+
 def test_shards_are_joined_in_their_order(pictures: Path, cache: Path, tmp_path: Path) -> None:
     whole = prepare(PARQUET, tmp_path, cache)
     (pictures / "train.parquet").unlink()
@@ -100,7 +113,15 @@ BAD_PICTURES: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "no image": (
         _bad(images=[b"text", *IMAGES[1:]]),
-        r"FILE: column 'image', row 0: not readable as an image \(.+\): truncated or damaged",
+        r"FILE: column 'image', row 0: no image found; formats that are read: PNG, JPEG, .+",
+    ),
+    "a program in a picture": (
+        _bad(images=[*IMAGES[:2], _encoded(COLOUR[0], "EPS"), *IMAGES[3:]]),
+        r"FILE: column 'image', row 2: no image found; formats that are read: .+",
+    ),
+    "a format that is not read": (
+        _bad(images=[*IMAGES[:2], _encoded(COLOUR[0], "PPM"), *IMAGES[3:]]),
+        r"FILE: column 'image', row 2: no image found; formats that are read: .+",
     ),
     "image without bytes": (
         _bad(images=[*IMAGES[:5], None]),
