@@ -52,8 +52,7 @@ def give_up(plan: Plan, directory: RunDirectory, task: Task) -> Record:
         started_at=now,
         finished_at=now,
     )
-    if directory.store.write(record):
-        return record
+    directory.store.write(record)
     return directory.store.read(trial.id) or record
 
 

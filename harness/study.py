@@ -59,9 +59,9 @@ class SizeRange(_Model):
 
 
 def _plain(value: Any) -> Any:
-    """YAML knows dates, sets and numbers without end, which no plan can be written with."""
+    """YAML knows dates, sets, numbers without end, half characters: no plan can be written with them."""
     try:
-        json.dumps(value, allow_nan=False)
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode("utf-8")
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"finite numbers, words, lists and fields are allowed, found {value!r:.80}"

@@ -33,7 +33,6 @@ def run_task(runner: "TrialRunner", directory: RunDirectory, task: Task, wait_se
         return before
     directory.log.write("started", task.trial.id, task.attempt)
     record = runner.run(task.trial, task.attempt, wait_seconds)
-    if not directory.store.write(record):
-        record = directory.store.read(task.trial.id) or record
+    directory.store.write(record)
     directory.log.write("finished", task.trial.id, task.attempt)
-    return record
+    return directory.store.read(task.trial.id) or record

@@ -1,6 +1,5 @@
 """Runs one trial of a plan: data, network, training, and the record of how it went."""
 
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from torch.nn import functional
 from harness import registry
 from harness.datasets import load_split
 from harness.datasets.base import DataError, Split
+from harness.plain_text import message_of, plain, traceback_of
 from harness.plan import Arm, Plan, Trial
 from harness.provenance import cpu_name, provenance
 from harness.records import Costs, Epoch, Record, Status
@@ -68,10 +68,9 @@ class TrialRunner:
                 epochs_planned = sum(phase.epochs for phase in job.phases)
             train(job, network, state, journal, on_epoch)
         except TrialEndedError as end:
-            status, message = end.status, str(end)
+            status, message = end.status, plain(str(end))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a method's fault is its trial's outcome
-            status, message = _status_of(error), f"{type(error).__name__}: {error}"
-            trace = traceback.format_exc()
+            status, message, trace = _status_of(error), message_of(error), traceback_of(error)
         if status == "ok" and journal.selected is None:
             status, message = "crashed", "the method's phases allow no epoch to be selected"
         selected = journal.selected if status == "ok" else None
@@ -176,6 +175,5 @@ def _warm_up(device: torch.device) -> None:
 
 def _status_of(error: BaseException) -> Status:
     """Out of memory, however torch says it, or a crash."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error):
-        return "out_of_memory"
-    return "crashed"
+    is_short = isinstance(error, torch.OutOfMemoryError | MemoryError)
+    return "out_of_memory" if is_short or "can't allocate memory" in message_of(error) else "crashed"

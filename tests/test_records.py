@@ -68,6 +68,23 @@ def test_an_empty_store(store: RecordStore) -> None:
     assert store.read_all() == ({}, {})
 
 
+@given(st.text(st.characters()))  # halves of surrogate pairs among them
+def test_any_text_of_a_strangers_is_read_back(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    store = RecordStore(tmp_path_factory.mktemp("run"))
+    store.write(a_record(message=text, traceback=text, events=[Event(1, 1, {text: {"layers": [text]}})]))
+    read = store.read("aa")
+    assert read is not None
+    readable = text.encode("utf-8", errors="backslashreplace").decode("utf-8")
+    assert (read.message, read.traceback) == (readable, readable)
+    assert read.events[0].account == {readable: {"layers": [readable]}}
+
+
+def test_a_record_that_would_not_be_read_back_is_not_kept(store: RecordStore) -> None:
+    with pytest.raises(OSError, match=r"aa\.json would not be read back: it was written by another version"):
+        store.write(a_record(params={"a": "\ud800"}))
+    assert list(store.folder.iterdir()) == []
+
+
 @given(st.dictionaries(st.text(), st.one_of(st.text(), st.booleans(), st.integers(), st.floats(-9, 9))))
 def test_any_words_and_numbers_survive(
     tmp_path_factory: pytest.TempPathFactory, params: dict[str, object]

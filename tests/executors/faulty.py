@@ -73,6 +73,12 @@ class Faulty(Fixed):
             self._end_in_a_hard_way()
 
     def _end_in_a_hard_way(self) -> None:
+        if self.fault == "half_a_character":
+            raise OSError("no such file: \udcff.png")
+        if self.fault == "huge_message":
+            raise ValueError("x" * 30_000_000)
+        if self.fault == "speechless":
+            raise SpeechlessError
         if self.fault == "memory":
             raise MemoryError("no room")
         if self.fault == "device_memory":
@@ -88,6 +94,13 @@ class Faulty(Fixed):
         if self.fault == "quit_once" and not Path(self.marker).exists():
             Path(self.marker).touch()
             os._exit(1)
+
+
+class SpeechlessError(Exception):
+    """Cannot say what is wrong."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
 
 
 METHODS = {"faulty": Faulty}

@@ -57,6 +57,9 @@ FAULTS = {
     "memory": ("out_of_memory", "MemoryError: no room"),
     "device_memory": ("out_of_memory", "OutOfMemoryError: CUDA out of memory"),
     "huge_tensor": ("out_of_memory", None),
+    "half_a_character": ("crashed", "OSError: no such file: \\udcff.png"),
+    "huge_message": ("crashed", None),
+    "speechless": ("crashed", "SpeechlessError: (its message cannot be had: __str__ raised RuntimeError)"),
     "stop": ("ok", ""),
 }
 
@@ -86,6 +89,10 @@ def check_faults(out: Path) -> None:
     assert records["second_epoch"].costs.train_flops > 0
     assert records["build"].start_size is None
     assert len(records["stop"].epochs) == 1
+    huge = records["huge_message"]
+    assert huge.message.startswith("ValueError: xxx")
+    assert "characters left out" in huge.message
+    assert (out / "records" / f"{huge.trial_id}.json").stat().st_size < 100_000
 
 
 def test_whatever_goes_wrong_in_a_method_is_its_trials_record(
