@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from harness.sizing.base import SizingMethod
 
 METHODS = {
-    "fixed": "harness.sizing.fixed:Fixed",
-    "l2": "harness.sizing.l2:L2",
-    "shrinknets": "harness.sizing.shrinknets:ShrinkNets",
+    "fixed": "harness.sizing.methods.fixed:Fixed",
+    "l2": "harness.sizing.methods.l2:L2",
+    "shrinknets": "harness.sizing.methods.shrinknets:ShrinkNets",
 }
 ARCHITECTURES = {
     "mlp": "harness.architectures.mlp:MLP",

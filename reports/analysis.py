@@ -7,20 +7,20 @@ from itertools import combinations
 import numpy as np
 
 from harness.trial_table import ArmDesign, StudyDesign
-from reports.arm_results import describe_arm
-from reports.arms import Arm, read_arms
-from reports.comparisons import benjamini_hochberg
-from reports.contrasts import Adjusted, Family, conclude, family
-from reports.distribution_tests import distribution_test
-from reports.estimators import median_best
-from reports.evidence import Evidence, Prepared, prepare, weigh
-from reports.pooling import pool, profiles
-from reports.results import RESULTS_VERSION, Cell, Contrast, Results, Test
-from reports.review import review
-from reports.savings import saving_p_value
+from reports.arms.from_table import Arm, read_arms
+from reports.comparison.contrasts import Adjusted, Family, conclude, family
+from reports.comparison.distribution_tests import distribution_test
+from reports.comparison.evidence import Evidence, Prepared, prepare, weigh
+from reports.comparison.pooling import pool, profiles
+from reports.description.describe import describe_arm
+from reports.results.results import RESULTS_VERSION, Cell, Contrast, Results, Test
+from reports.review.review import review
 from reports.scope import Scope, fill
 from reports.settings import Settings
-from reports.table import TrialTable
+from reports.statistics.best_of_n import median_best
+from reports.statistics.savings import saving_p_value
+from reports.statistics.two_samples import benjamini_hochberg
+from reports.table.checks import TrialTable
 from reports.wording import ScoreWords
 
 CellName = tuple[str, str]
@@ -33,7 +33,7 @@ def analyse(table: TrialTable, design: StudyDesign | None, settings: Settings) -
     """Everything the report says about a table.
 
     Args:
-        table: a table that passed `reports.table.check_table`; it may be empty if there is a design.
+        table: a table that passed `reports.table.checks.check_table`; it may be empty if there is a design.
         design: what the study asked for; None for a table without one.
         settings: of this report; they take precedence over the design's claim.
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.trial_table import StudyDesign
-from reports.arms import Arm
+from reports.arms.from_table import Arm
 from reports.settings import Settings, Target
-from reports.table import is_accuracy
+from reports.table.checks import is_accuracy
 
 #: Numbers of trials that are reported beside the primary one.
 N_SET = (1, 3, 5, 10)

@@ -9,17 +9,17 @@ from typing import Any
 import pandas as pd
 
 from harness.trial_table import COLUMNS, StudyDesign
-from reports.accounting import arms_in_order
 from reports.analysis import analyse
-from reports.document import baseline_of, build_document
-from reports.draw import draw_figures
+from reports.description.accounting import arms_in_order
+from reports.description.summary import ArmSummary, summarise
 from reports.errors import TableError
+from reports.figures.captioned import draw_figures
 from reports.figures.files import inline_svg, svg_text, write_pdf
-from reports.page import PageFigure, render
+from reports.page.document import baseline_of, build_document
+from reports.page.exports import write_tables
+from reports.page.render import PageFigure, render
 from reports.settings import Settings
-from reports.summary import ArmSummary, summarise
-from reports.table import TrialTable, check_table
-from reports.tables import write_tables
+from reports.table.checks import TrialTable, check_table
 
 #: What a figure of units over epochs needs of every row.
 HISTORY_COLUMNS = ("trial_id", "dataset", "architecture", "method", "epoch", "train_loss", "units_total")

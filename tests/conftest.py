@@ -91,7 +91,7 @@ def harness_command(
     """Runs `harness ARGUMENTS` in this process, as the installed command would."""
 
     def run(*arguments: object) -> Ended:
-        from harness.cli import dispatch
+        from harness.cli.main import dispatch
 
         monkeypatch.setattr(sys, "argv", ["harness", *map(str, arguments)])
         capsys.readouterr()

@@ -62,9 +62,13 @@ def _offences(of: tuple[str, ...], to: tuple[str, ...], but: tuple[str, ...] = (
 
 
 def test_all_modules_are_looked_at() -> None:
-    assert {"harness.cli", "harness.training.loop", "harness.executors.ray_tune"} <= _IMPORTS.keys()
-    assert {"harness.sizing.shrinknets", "harness.surgery.edits", "reports.write"} <= _IMPORTS.keys()
-    assert "harness.run" in _IMPORTS["harness.cli"], "an import inside a function is seen"
+    assert {
+        "harness.cli.main",
+        "harness.training.loop",
+        "harness.runs.executors.ray.executor",
+    } <= _IMPORTS.keys()
+    assert {"harness.sizing.methods.shrinknets", "harness.surgery.edits", "reports.write"} <= _IMPORTS.keys()
+    assert "harness.runs.run" in _IMPORTS["harness.cli.main"], "an import inside a function is seen"
 
 
 def test_reports_know_the_trial_table_alone() -> None:
@@ -80,7 +84,7 @@ def test_the_trial_table_knows_nobody() -> None:
 
 @pytest.mark.parametrize("part", ["training", "sizing", "surgery", "architectures", "datasets"])
 def test_what_trains_knows_neither_ray_nor_optuna_nor_executors(part: str) -> None:
-    strangers = ("ray", "optuna", "harness.executors", "harness.sampling", "harness.dealing")
+    strangers = ("ray", "optuna", "harness.runs.executors", "harness.search.samplers", "harness.runs.dealing")
     assert _offences((f"harness.{part}",), strangers) == []
 
 
@@ -88,15 +92,15 @@ def test_who_knows_ray_and_optuna() -> None:
     offences = _offences(("harness",), ("ray", "optuna"))
     knowing = {(line.split()[0], line.split()[2].split(".")[0]) for line in offences}
     assert knowing == {
-        ("harness.executors.ray_connection", "ray"),
-        ("harness.executors.ray_tune", "ray"),
-        ("harness.sampling", "optuna"),
+        ("harness.runs.executors.ray.connection", "ray"),
+        ("harness.runs.executors.ray.executor", "ray"),
+        ("harness.search.samplers", "optuna"),
     }
 
 
 def test_the_harness_knows_reports_in_the_command_line_alone() -> None:
     knowing = {line.split()[0] for line in _offences(("harness",), ("reports",))}
-    assert knowing <= {"harness.cli", "harness.cli_reports", "harness.cli_imports"}
+    assert knowing <= {"harness.cli.main", "harness.cli.reports", "harness.cli.imports"}
 
 
 def _loaded_after(statement: str) -> set[str]:
@@ -110,7 +114,13 @@ def test_importing_the_harness_is_light() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["harness.study", "harness.sizing.shrinknets", "harness.architectures.lenet5", "harness.cli"]
+    "module",
+    [
+        "harness.study.schema",
+        "harness.sizing.methods.shrinknets",
+        "harness.architectures.lenet5",
+        "harness.cli.main",
+    ],
 )
 def test_planning_needs_no_torch(module: str) -> None:
     assert not {"torch", "ray"} & _loaded_after(f"import {module}")
@@ -119,7 +129,7 @@ def test_planning_needs_no_torch(module: str) -> None:
 def test_a_worker_is_set_up_without_torch_and_optuna() -> None:
     """Tune throws away workers that are slow to set up; and every import is time before their first trial."""
     setting_up = (
-        "from harness.executors.ray_tune import _Worker; "
+        "from harness.runs.executors.ray.executor import _Worker; "
         "config = {'bundle': '{\"tasks\": [], \"deadline\": null}'}; "
         "_Worker.__new__(_Worker).setup(config, plan=None, data_root=None, directory=None, certify=False)"
     )

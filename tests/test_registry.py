@@ -32,7 +32,7 @@ def plugin(tmp_path: Path) -> Callable[[str], Path]:
 
 _GOOD = """
 from dataclasses import dataclass
-from harness.sizing.fixed import Fixed
+from harness.sizing.methods.fixed import Fixed
 
 @dataclass(frozen=True)
 class Mine(Fixed):

@@ -2,8 +2,8 @@
 
 from harness.datasets.base import DataError, DatasetFacts, DatasetSpec, Normalisation, Part, Split
 from harness.datasets.preparation import prepare
-from harness.datasets.raw import RawData, RawPart, Source
 from harness.datasets.registry import source_names
+from harness.datasets.sources.base import RawData, RawPart, Source
 from harness.datasets.splitting import load_split, validation_count
 
 __all__ = [

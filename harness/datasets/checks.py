@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.datasets.base import DataError
-from harness.datasets.raw import RawData, RawPart
+from harness.datasets.sources.base import RawData, RawPart
 
 #: Values looked at in one go, so that a check of a large array needs little memory.
 _CHUNK = 1 << 22

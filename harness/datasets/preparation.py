@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from harness.datasets.base import DataError, DatasetFacts, DatasetSpec
+from harness.datasets.cache.hashes import hash_files
+from harness.datasets.cache.store import Entry, cache_folder, get_or_build
 from harness.datasets.checks import check
-from harness.datasets.hashes import hash_files
-from harness.datasets.raw import Source
 from harness.datasets.registry import find_source
-from harness.datasets.store import Entry, cache_folder, get_or_build
+from harness.datasets.sources.base import Source
 
 #: Part of every key: raise it when the same source shall be decoded into other values.
 _FORMAT = 1

@@ -4,12 +4,12 @@ from difflib import get_close_matches
 from importlib.metadata import entry_points
 
 from harness.datasets.base import DataError, DatasetSpec
-from harness.datasets.cifar import CIFAR10, CIFAR100
-from harness.datasets.digits import Digits
-from harness.datasets.mnist import MnistLayout
-from harness.datasets.npz import Npz
-from harness.datasets.parquet import Parquet
-from harness.datasets.raw import Source
+from harness.datasets.sources.base import Source
+from harness.datasets.sources.cifar import CIFAR10, CIFAR100
+from harness.datasets.sources.digits import Digits
+from harness.datasets.sources.mnist import MnistLayout
+from harness.datasets.sources.npz import Npz
+from harness.datasets.sources.parquet import Parquet
 
 #: Entry points of this group name an object that follows the protocol `Source`, or a class of such objects
 #: that is called without arguments.

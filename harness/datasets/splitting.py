@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.datasets.base import DataError, DatasetSpec, Normalisation, Part, Split
+from harness.datasets.cache.store import Entry, cache_folder, get_or_build
 from harness.datasets.normalisation import channel_statistics, write_normalised
 from harness.datasets.preparation import decoded, facts_of
-from harness.datasets.store import Entry, cache_folder, get_or_build
 
 if TYPE_CHECKING:
     import torch

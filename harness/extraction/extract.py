@@ -10,6 +10,7 @@ from safetensors.torch import save_model
 from torch import nn
 
 from harness import registry
+from harness.cli.views.extraction import ExtractionView
 from harness.extraction.choice import choose
 from harness.extraction.description import FILE as DESCRIPTION
 from harness.extraction.description import WEIGHTS, Description, write_description
@@ -20,12 +21,11 @@ from harness.extraction.replanning import replan
 from harness.extraction.retraining import Retrained, on_this_machine, retrain
 from harness.extraction.speed import measure_speed
 from harness.extraction.summary import EXTRACTED, START, Summary
-from harness.extraction.view import ExtractionView
-from harness.plan import Plan, entry_named
-from harness.records import Record
-from harness.run_directory import RunDirectory
+from harness.records.directory import RunDirectory
+from harness.records.record import Record
+from harness.runs.trial_runner import TrialRunner
 from harness.sizing.base import Cell
-from harness.trial_runner import TrialRunner
+from harness.study.plan import Plan, entry_named
 
 #: Examples of the validation part that the plain network is compared with the trained one on.
 _COMPARED = 1024

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from harness.architectures.base import Architecture
 from harness.extraction.errors import ExtractionError
-from harness.sizing.gates import fold_gates
+from harness.sizing.gates.units import fold_gates
 
 #: Largest difference of the outputs, relative to their scale, that rounding to float32 may leave.
 TOLERANCE = 1e-5

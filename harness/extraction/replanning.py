@@ -9,11 +9,11 @@ from pydantic import ValidationError
 from harness.datasets import DatasetFacts, DatasetSpec, prepare
 from harness.extraction.errors import ExtractionError
 from harness.extraction.plugins import matching_plugins
-from harness.plan import Plan, Trial
-from harness.planning import plan_arms
-from harness.records import Record
-from harness.run_directory import RunDirectory
-from harness.study import Study
+from harness.records.directory import RunDirectory
+from harness.records.record import Record
+from harness.study.plan import Plan, Trial
+from harness.study.planning import plan_arms
+from harness.study.schema import Study
 
 
 def replan(

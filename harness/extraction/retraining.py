@@ -12,14 +12,14 @@ from torch import nn
 
 from harness.datasets import Split
 from harness.extraction.errors import ExtractionError
-from harness.plan import Plan, Trial
-from harness.provenance import cpu_name, provenance
-from harness.records import Epoch, Record, Size
-from harness.run_directory import changes
+from harness.records.directory import changes
+from harness.records.provenance import cpu_name, provenance
+from harness.records.record import Epoch, Record, Size
+from harness.runs.trial_runner import TrialRunner
+from harness.study.plan import Plan, Trial
 from harness.training.journal import Journal, TrialEndedError
 from harness.training.loop import train
 from harness.training.scoring import evaluate
-from harness.trial_runner import TrialRunner
 
 #: Versions that numbers may depend on.
 _PACKAGES = ("sizing-harness", "torch", "numpy")

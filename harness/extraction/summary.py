@@ -8,8 +8,8 @@ from typing import Any
 from harness.extraction.description import Description
 from harness.extraction.retraining import Retrained
 from harness.extraction.speed import Speed
-from harness.provenance import provenance
-from harness.records import Record, Size
+from harness.records.provenance import provenance
+from harness.records.record import Record, Size
 
 FILE = "summary.json"
 SCHEMA_VERSION = 1

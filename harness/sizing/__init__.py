@@ -1,1 +1,7 @@
-"""Sizing methods, one file each; `base` holds their contract."""
+"""Ways of choosing a network's size. `base` holds the contract, `methods` the shipped ones, one file each."""
+
+from harness.search.space import Choice, Float, Int
+from harness.sizing.base import Cell, Phase, Schedule, Situation, SizingMethod
+from harness.sizing.methods.fixed import Fixed
+
+__all__ = ["Cell", "Choice", "Fixed", "Float", "Int", "Phase", "Schedule", "Situation", "SizingMethod"]

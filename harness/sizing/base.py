@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from harness.space import Domain, Int, Scalar
+from harness.search.space import Domain, Int, Scalar
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor, nn

@@ -14,7 +14,7 @@ from harness.surgery.edits import (
     Widen,
 )
 from harness.surgery.errors import SurgeryError
-from harness.surgery.masks import hold_masks
+from harness.surgery.operations.masks import hold_masks
 from harness.surgery.structure import Group, Structure, trace
 
 __all__ = [

@@ -7,16 +7,16 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from harness.surgery.blocks import remove_block
 from harness.surgery.certificate import largest_change, outputs
-from harness.surgery.draft import Draft
+from harness.surgery.changes.draft import Draft
 from harness.surgery.edits import Mask, NetworkEdit, Receipt, Remove, RemoveBlock, Reset, Widen
 from harness.surgery.errors import SurgeryError
-from harness.surgery.follow import follow
-from harness.surgery.masks import mask
-from harness.surgery.removal import cut, differing, plan_removal, verified
-from harness.surgery.resetting import reset
-from harness.surgery.widening import widen
+from harness.surgery.operations.blocks import remove_block
+from harness.surgery.operations.masks import mask
+from harness.surgery.operations.removal import cut, differing, plan_removal, verified
+from harness.surgery.operations.resetting import reset
+from harness.surgery.operations.widening import widen
+from harness.surgery.tracing.follow import follow
 
 
 @torch.no_grad()

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from harness.surgery.follow import quiet, twice
-from harness.surgery.tracer import leaves
+from harness.surgery.tracing.follow import quiet, twice
+from harness.surgery.tracing.tracer import leaves
 
 _NORMALISATIONS = nn.modules.batchnorm._NormBase
 

@@ -7,11 +7,11 @@ import numpy as np
 from torch import Tensor, nn
 
 from harness.surgery.errors import SurgeryError
-from harness.surgery.follow import follow
-from harness.surgery.labels import Labels
-from harness.surgery.tracer import Tracer
-from harness.surgery.trial import stands_removal
-from harness.surgery.units import unit_labels
+from harness.surgery.rigidity import stands_removal
+from harness.surgery.tracing.follow import follow
+from harness.surgery.tracing.labels import Labels
+from harness.surgery.tracing.tracer import Tracer
+from harness.surgery.tracing.units import unit_labels
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,15 +8,15 @@ import torch
 from torch import Tensor
 
 from harness.datasets import prepare
-from harness.plan import Arm, Plan, Trial
-from harness.planning import make_plan
-from harness.sampling import draw_frozen
+from harness.runs.trial_runner import TrialRunner
+from harness.search.samplers import draw_frozen
+from harness.search.space import Choice, Float, Int
 from harness.sizing.base import Moment, Situation, SizingMethod
-from harness.space import Choice, Float, Int
-from harness.study import Study
+from harness.study.plan import Arm, Plan, Trial
+from harness.study.planning import make_plan
+from harness.study.schema import Study
 from harness.testing.findings import Finding, found
 from harness.training.probe import Probe
-from harness.trial_runner import TrialRunner
 
 _EPOCHS = 4
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
-from harness.records import Epoch, Event, Size, Status
+from harness.records.record import Epoch, Event, Size, Status
 
 
 class TrialEndedError(Exception):

@@ -13,13 +13,13 @@ from torch.nn import functional
 
 from harness import surgery
 from harness.datasets.base import Split
-from harness.records import Epoch, Event
+from harness.records.record import Epoch, Event
 from harness.sizing.base import Cell, Moment, Params, Phase, Situation, SizingMethod, State
-from harness.sizing.gates import gate_parameters
+from harness.sizing.gates.units import gate_parameters
+from harness.sizing.ledger.counting import multiply_accumulates
+from harness.sizing.ledger.measure import measure
 from harness.surgery.edits import NetworkEdit, NextPhase, Stop
-from harness.training.counting import multiply_accumulates
 from harness.training.journal import Journal, Selected, TrialEndedError
-from harness.training.ledger import measure
 from harness.training.probe import Probe
 from harness.training.scoring import evaluate
 

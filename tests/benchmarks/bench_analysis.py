@@ -10,7 +10,7 @@ import pandas as pd
 
 from reports.analysis import analyse
 from reports.settings import Settings
-from reports.table import check_table
+from reports.table.checks import check_table
 
 #: Trials an arm, most seconds, most gigabytes; cells x methods is 6 x 4.
 BARS = ((50, 10.0, 1.5), (4_167, 60.0, 1.5))

@@ -33,19 +33,19 @@ from torch import nn
 
 from harness import surgery
 from harness.datasets.base import Split
-from harness.plan import Plan, Trial
-from harness.records import Epoch
-from harness.run import plan_study
+from harness.records.record import Epoch
+from harness.runs.run import plan_study
+from harness.runs.trial_runner import TrialRunner
 from harness.sizing.base import Situation, State
-from harness.sizing.fixed import Fixed
-from harness.sizing.gates import gates
-from harness.sizing.shrinknets import ShrinkNets
+from harness.sizing.gates.units import gates
+from harness.sizing.ledger.counting import multiply_accumulates
+from harness.sizing.methods.fixed import Fixed
+from harness.sizing.methods.shrinknets import ShrinkNets
+from harness.study.plan import Plan, Trial
 from harness.surgery import Edit, Mask, Remove
 from harness.training import loop
-from harness.training.counting import multiply_accumulates
 from harness.training.journal import Journal
 from harness.training.loop import FLOPS_PER_MAC, Job, train
-from harness.trial_runner import TrialRunner
 from tests.benchmarks.timing import machine
 
 STUDY, PENALTY = "shrinknets-figure-1", 1e-2

@@ -3,7 +3,7 @@
 import tempfile
 from pathlib import Path
 
-from harness.tabulate import read_run
+from harness.results.tabulate import read_run
 from tests.benchmarks.timing import harness_command, machine, seconds_of
 
 CORES, LIMIT_SECONDS, LEAST_MEDIAN = 2, 60.0, 0.90

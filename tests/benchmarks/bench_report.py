@@ -20,8 +20,8 @@ BARS = (
 
 def _measure(path: Path, out: Path, sender: Connection) -> None:
     started = time.perf_counter()
-    from reports.joining import load_tables
     from reports.settings import Settings
+    from reports.table.joining import load_tables
     from reports.write import write_report
 
     settings = Settings(baseline="method 0")

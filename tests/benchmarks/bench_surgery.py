@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torchvision import models
 
-from harness.sizing.gates import attach_gates, dead_units, gates
+from harness.sizing.gates.units import attach_gates, dead_units, gates
 from harness.surgery import Remove, apply, trace
 from tests.benchmarks.timing import machine
 from tests.surgery.helpers import change, measure, parameters, removals, silence, some_classes, train

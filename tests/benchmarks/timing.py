@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 def harness_command(*arguments: str) -> list[str]:
     """The command line of `harness` in this interpreter's environment."""
-    return [sys.executable, "-c", "from harness.cli import main; main()", *arguments]
+    return [sys.executable, "-c", "from harness.cli.main import main; main()", *arguments]
 
 
 def seconds_of(command: Sequence[str], cores: int | None = None) -> tuple[float, str]:
@@ -40,7 +40,7 @@ def machine() -> str:
     """A line on where the figures come from."""
     from importlib.metadata import version
 
-    from harness.provenance import cpu_name
+    from harness.records.provenance import cpu_name
 
     packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "ray", "optuna"))
     return f"{cpu_name()}, {len(os.sched_getaffinity(0))} cores; {packages}"

@@ -4,9 +4,9 @@ from itertools import combinations
 
 import numpy as np
 
-from reports.estimators import expected_best, rank
-from reports.fronts import expected_hypervolume, field, hypervolume
-from reports.matching import gap, independent_track, matched_trials, win_probability
+from reports.statistics.best_of_n import expected_best, rank
+from reports.statistics.fronts import expected_hypervolume, field, hypervolume
+from reports.statistics.matching import gap, independent_track, matched_trials, win_probability
 from tests.calibration.rows import Row
 
 

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from reports.costs import cost_to_target, log_cost_ratio
-from reports.estimators import (
+from reports.statistics.best_of_n import (
     best_of_n_df,
     bootstrap_best,
     expected_best,
@@ -13,9 +12,10 @@ from reports.estimators import (
     median_best,
     rank,
 )
-from reports.fronts import expected_hypervolume, field
-from reports.matching import t_quantile, win_limits, win_probability
-from reports.savings import paule_mandel, pool_new
+from reports.statistics.fronts import expected_hypervolume, field
+from reports.statistics.matching import t_quantile, win_limits, win_probability
+from reports.statistics.restarts import cost_to_target, log_cost_ratio
+from reports.statistics.savings import paule_mandel, pool_new
 from tests.calibration.rows import Row
 from tests.calibration.worlds import D4, World, true_best
 

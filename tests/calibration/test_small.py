@@ -5,7 +5,7 @@ The seed is fixed once for all bars. `make calibrate` runs the full size without
 
 import pytest
 
-from reports.savings import EVEN
+from reports.statistics.savings import EVEN
 from tests.calibration import claims, exact, intervals, tests_of_arms
 from tests.calibration.rows import Row
 from tests.calibration.worlds import D1, D2, D3, D4, NEAR, WORLDS, World

@@ -3,9 +3,9 @@
 import numpy as np
 from scipy import stats
 
-from reports.arms import DependentTrialsError, Floats
-from reports.comparisons import brunner_munzel_p, search_p
-from reports.estimators import expected_best, rank
+from reports.arms.from_table import DependentTrialsError, Floats
+from reports.statistics.best_of_n import expected_best, rank
+from reports.statistics.two_samples import brunner_munzel_p, search_p
 from tests.calibration.rows import Row
 from tests.calibration.worlds import WORLDS, World
 from tests.reports.helpers import arm_of

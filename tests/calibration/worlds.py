@@ -10,8 +10,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from reports.arms import Floats
-from reports.estimators import expected_best, rank
+from reports.arms.from_table import Floats
+from reports.statistics.best_of_n import expected_best, rank
 
 VALIDATION_EXAMPLES, TEST_EXAMPLES = 5_000, 10_000
 DIVERGED_SCORE = 0.10

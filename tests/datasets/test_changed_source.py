@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.datasets import DatasetSpec, hashes, prepare
-from harness.datasets.hashes import hash_file, hash_files
+from harness.datasets import DatasetSpec, prepare
+from harness.datasets.cache import hashes
+from harness.datasets.cache.hashes import hash_file, hash_files
 
 
 def test_a_changed_file_of_the_same_size_is_noticed(mnist_folder: Path, cache: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.datasets import DatasetSpec, prepare, registry, source_names
-from harness.datasets.digits import Digits
+from harness.datasets.sources.digits import Digits
 
 
 def test_a_misspelt_source_gets_the_nearest_name(refusal: Callable, tmp_path: Path) -> None:

@@ -14,9 +14,10 @@ import filelock
 import numpy as np
 import pytest
 
-from harness.datasets import DataError, DatasetSpec, prepare, store
+from harness.datasets import DataError, DatasetSpec, prepare
+from harness.datasets.cache import store
+from harness.datasets.cache.store import Entry, get_or_build
 from harness.datasets.preparation import _ARRAYS, decoded
-from harness.datasets.store import Entry, get_or_build
 
 DIGITS = DatasetSpec("digits", "digits")
 

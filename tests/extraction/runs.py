@@ -10,12 +10,12 @@ import yaml
 from rich.console import Console
 from sklearn.datasets import load_digits
 
+from harness.cli.views.extraction import ExtractionView
 from harness.extraction.choice import choose
 from harness.extraction.extract import ExtractionRequest, extract_network
-from harness.extraction.view import ExtractionView
-from harness.records import Record
-from harness.run import RunRequest, run_study
-from harness.run_directory import RunDirectory
+from harness.records.directory import RunDirectory
+from harness.records.record import Record
+from harness.runs.run import RunRequest, run_study
 
 MLP: dict[str, Any] = {
     "name": "small-mlp",

@@ -11,9 +11,9 @@ import pytest
 from harness.extraction import ExtractionError
 from harness.extraction.replanning import replan
 from harness.extraction.retraining import Retrained, on_this_machine, retrain
-from harness.records import Record
-from harness.run_directory import RunDirectory
-from harness.trial_runner import TrialRunner
+from harness.records.directory import RunDirectory
+from harness.records.record import Record
+from harness.runs.trial_runner import TrialRunner
 from tests.extraction.runs import Run
 
 

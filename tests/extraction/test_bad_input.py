@@ -13,7 +13,7 @@ import pytest
 
 from harness.extraction import ExtractionError, load
 from harness.extraction.folder import whole_or_nothing
-from harness.run_directory import RunDirectory
+from harness.records.directory import RunDirectory
 from tests.extraction.runs import MLP, Run, run_inline
 
 Command = Callable[..., Any]

@@ -17,9 +17,9 @@ from harness.extraction.plain import relative_difference
 from harness.extraction.replanning import replan
 from harness.extraction.retraining import Retrained, retrain
 from harness.registry import make_architecture
-from harness.sizing.gates import gates
+from harness.runs.trial_runner import TrialRunner
+from harness.sizing.gates.units import gates
 from harness.training.scoring import evaluate
-from harness.trial_runner import TrialRunner
 from tests.extraction.runs import Extracted
 
 

@@ -7,7 +7,7 @@ from torch import nn
 from harness.architectures.mlp import MLP
 from harness.extraction import ExtractionError
 from harness.extraction.plain import make_plain
-from harness.sizing.gates import attach_gates
+from harness.sizing.gates.units import attach_gates
 
 _SIZES = {"hidden1": 6, "hidden2": 5}
 

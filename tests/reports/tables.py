@@ -8,9 +8,9 @@ import pandas as pd
 
 from harness.trial_table import ArmDesign, Claim, StudyDesign
 from reports.analysis import analyse
-from reports.results import Contrast, Results, to_json_able
+from reports.results.results import Contrast, Results, to_json_able
 from reports.settings import Settings
-from reports.table import check_table
+from reports.table.checks import check_table
 
 
 def arm(

@@ -9,9 +9,9 @@ import pytest
 
 from harness.trial_table import COLUMNS
 from reports.analysis import analyse
-from reports.results import Results, to_json_able
+from reports.results.results import Results, to_json_able
 from reports.settings import Settings, Target
-from reports.table import TrialTable
+from reports.table.checks import TrialTable
 from tests.reports.tables import arm, designed, judged, only, table
 
 SPREAD = np.linspace(0.5, 0.9, 40)

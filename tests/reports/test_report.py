@@ -17,10 +17,10 @@ import pytest
 
 from harness.trial_table import StudyDesign
 from reports import write
-from reports.accounting import account
+from reports.description.accounting import account
 from reports.errors import TableError
 from reports.settings import Settings
-from reports.table import check_table
+from reports.table.checks import check_table
 from reports.write import short_table, write_report
 from tests.reports.made import made_design, made_histories, made_table
 

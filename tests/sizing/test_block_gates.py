@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from harness.sizing.block_gates import attach_block_gates, block_gates, dead_blocks, places_for_block_gates
-from harness.sizing.gate_rules import Debounced, debounce
-from harness.sizing.gates import attach_gates, dead_units, fold_gates, gate_parameters, gates
+from harness.sizing.gates.blocks import attach_block_gates, block_gates, dead_blocks, places_for_block_gates
+from harness.sizing.gates.rules import Debounced, debounce
+from harness.sizing.gates.units import attach_gates, dead_units, fold_gates, gate_parameters, gates
+from harness.sizing.ledger.measure import measure as ledger
 from harness.surgery import Remove, RemoveBlock, SurgeryError, apply, trace
-from harness.training.ledger import measure as ledger
 from tests.surgery.helpers import ids, images, measure, optimizer_parameters, parameters, train
 from tests.surgery.networks import NETWORKS
 

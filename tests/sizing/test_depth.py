@@ -11,13 +11,13 @@ from torch import Tensor, nn
 
 from harness.architectures.base import Architecture
 from harness.extraction.plain import make_plain
+from harness.search.space import Domain, Float
 from harness.sizing.base import Cell, Params, Schedule, Situation, SizingMethod, State
-from harness.sizing.block_gates import attach_block_gates, block_gates, dead_blocks, places_for_block_gates
-from harness.space import Domain, Float
+from harness.sizing.gates.blocks import attach_block_gates, block_gates, dead_blocks, places_for_block_gates
+from harness.sizing.ledger.measure import measure
 from harness.surgery import RemoveBlock
 from harness.training import loop
 from harness.training.journal import Journal
-from harness.training.ledger import measure
 from tests.training.small import CLASSES, FEATURES, Trained, a_job, a_split, trained
 
 _WIDTH, _HIDDEN = 6, 7

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torchvision import models
 
-from harness.sizing.gate_rules import Debounced, debounce
-from harness.sizing.gates import attach_gates, dead_units, fold_gates, gates, places_for_gates
+from harness.sizing.gates.rules import Debounced, debounce
+from harness.sizing.gates.units import attach_gates, dead_units, fold_gates, gates, places_for_gates
 from harness.surgery import Remove, Widen, apply, trace
 
 _EXACT = 1e-12

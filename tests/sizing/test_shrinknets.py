@@ -8,13 +8,13 @@ import torch
 
 from harness.architectures.lenet5 import LeNet5
 from harness.architectures.mlp import MLP
-from harness.planning import make_plan
+from harness.search.space import Int
 from harness.sizing.base import Cell, Schedule
-from harness.sizing.gates import gates
-from harness.sizing.shrinknets import ShrinkNets
-from harness.sizing.unit_costs import unit_costs
-from harness.space import Int
-from harness.study import Study, StudyError
+from harness.sizing.gates.units import gates
+from harness.sizing.ledger.unit_costs import unit_costs
+from harness.sizing.methods.shrinknets import ShrinkNets
+from harness.study.planning import make_plan
+from harness.study.schema import Study, StudyError
 from harness.training.journal import TrialEndedError
 from tests.training.small import CELL, Trained, a_job, a_split, trained
 

@@ -84,7 +84,7 @@ def test_attention_loses_whole_heads() -> None:
 @pytest.mark.parametrize("batch_first", [True, False])
 @pytest.mark.parametrize("masked", [True, False])
 def test_lighter_attention_is_attention(need_weights: bool, batch_first: bool, masked: bool) -> None:
-    from harness.surgery.heads import HeadAttention
+    from harness.surgery.changes.heads import HeadAttention
 
     attention = nn.MultiheadAttention(12, 3, batch_first=batch_first).double().eval()
     x, memory = torch.randn(4, 4, 12).double(), torch.randn(4, 4, 12).double()

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.surgery import SurgeryError
-from harness.surgery.residual import ResidualBlocks, residual_blocks
+from harness.surgery.tracing.residual import ResidualBlocks, residual_blocks
 from tests.surgery.helpers import images
 from tests.surgery.networks import NETWORKS
 

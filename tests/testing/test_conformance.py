@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from harness import registry
+from harness.search.space import Domain
 from harness.sizing.base import Cell, Params, Phase, Schedule, Situation
-from harness.sizing.fixed import Fixed
-from harness.space import Domain
+from harness.sizing.methods.fixed import Fixed
 from harness.surgery import Edit, Remove
 from harness.testing import check_architecture, check_method
 

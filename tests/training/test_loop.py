@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from harness.datasets.base import Part
 from harness.sizing.base import Cell, Params, Phase, Situation, State
-from harness.sizing.gates import attach_gates
+from harness.sizing.gates.units import attach_gates
 from harness.surgery import Mask, NextPhase, Remove, Stop
 from harness.training import loop
 from harness.training.journal import Journal, TrialEndedError

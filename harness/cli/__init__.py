@@ -1,0 +1,1 @@
+"""The command `harness`; the only part of the package that prints."""

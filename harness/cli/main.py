@@ -1,0 +1,258 @@
+"""The command `harness`. Every error a user can mend is one sentence on stderr and exit code 2."""
+
+import os
+import sys
+import threading
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+from rich.console import Console
+
+from harness.cli import imports as cli_imports
+from harness.cli import reports as cli_reports
+from harness.cli.terminal import terminal
+
+if TYPE_CHECKING:
+    from harness.records.directory import RunDirectory
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Compare ways of choosing a neural network's size: does a method save search cost?",
+)
+
+StudyArgument = Annotated[str, typer.Argument(help="A study file, or the name of a shipped study.")]
+RunArgument = Annotated[Path, typer.Argument(help="The directory of a run.")]
+DataOption = Annotated[
+    Path | None,
+    typer.Option("--data", help="Folder of the data sets; unless given, $HARNESS_DATA, else downloads."),
+]
+
+
+class ExecutorName(StrEnum):
+    """Where trials run."""
+
+    ray = "ray"
+    inline = "inline"
+
+
+class TableFormat(StrEnum):
+    """Form of an exported table."""
+
+    csv = "csv"
+    parquet = "parquet"
+
+
+def main() -> NoReturn:
+    """The process's entry point: `dispatch`, and then the process ends at once.
+
+    Taking down Ray, or the thread that loads the report, takes a second or more, and everything is written
+    by then. On Linux the kernel ends the processes of a cluster that was started here together with this
+    one; elsewhere only taking it down in order does.
+    """
+    try:
+        dispatch()
+    except KeyboardInterrupt:  # before or after a run, which says more
+        os._exit(130)
+    except SystemExit as end:
+        if not isinstance(end.code, int) or ("ray" in sys.modules and sys.platform != "linux"):
+            raise
+        try:
+            for stream in filter(None, (sys.stdout, sys.stderr)):  # one that is closed is None
+                stream.flush()
+        except OSError:
+            sys.exit(end.code)  # Python says on its way out that output was lost
+        os._exit(end.code)
+
+
+def dispatch() -> NoReturn:
+    """Run the command that the arguments name; what a user can mend is one sentence and exit code 2.
+
+    Raises:
+        SystemExit: always, with the exit code.
+    """
+    from harness.datasets.base import DataError
+    from harness.extraction.errors import ExtractionError
+    from harness.records.directory import DirectoryError
+    from harness.runs.executors.base import ExecutorError
+    from harness.study.schema import StudyError
+    from reports.errors import TableError
+
+    try:
+        app(standalone_mode=True)
+    except (StudyError, DataError, DirectoryError, ExecutorError, ExtractionError, TableError) as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+    sys.exit(0)
+
+
+@app.command()
+def run(
+    study: StudyArgument,
+    out: Annotated[Path | None, typer.Option(help="Directory of the run; runs/NAME unless given.")] = None,
+    executor: Annotated[ExecutorName, typer.Option(help="Where trials run.")] = ExecutorName.ray,
+    address: Annotated[
+        str | None, typer.Option(help="Address of a running Ray cluster; unless given, one starts here.")
+    ] = None,
+    data: DataOption = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="Run only arms that match, such as 'mnist/mlp/*'; may be given several times."),
+    ] = None,
+    max_hours: Annotated[float | None, typer.Option(min=0, help="Begin no trial after this time.")] = None,
+    certify: Annotated[
+        bool,
+        typer.Option(
+            "--certify", help="Measure how much each edit changes a network's output; takes training time."
+        ),
+    ] = False,
+) -> None:
+    """Run a study, or go on with it: what the plan has and the directory's records lack. Then report."""
+    from harness.runs.run import RunRequest, run_study
+
+    console = terminal()
+    request = RunRequest(
+        study, out, executor.value, address, _data_root(data), max_hours, tuple(only or ()), certify
+    )
+    if executor is ExecutorName.ray:
+        import harness.runs.executors.ray.executor  # noqa: F401 - first: loading both at once takes longer
+    # What the report needs takes seconds to load, and from here on the driver mostly waits.
+    threading.Thread(target=_load_report, daemon=True).start()
+    try:
+        result = run_study(request, console)
+    except KeyboardInterrupt:
+        print("Stopped; every finished trial is kept. The same command goes on.", file=sys.stderr)
+        raise typer.Exit(130) from None
+    if not result.complete:
+        rest = "The same command without --only runs the rest." if only else "The same command goes on."
+        console.print(f"{result.done} of {result.plan.planned_trials} trials are done. {rest}", markup=False)
+    if certify:
+        from harness.results.certificates import show_certificates
+
+        show_certificates(result.directory, console)
+    page = _write_report(result.directory, console)
+    console.print(f"Report: {page}", markup=False, soft_wrap=True)
+
+
+@app.command()
+def plan(study: StudyArgument, data: DataOption = None) -> None:
+    """Show what a study would run, without running it."""
+    from harness.cli.views.plan import show_plan
+    from harness.runs.run import plan_study
+
+    show_plan(plan_study(study, _data_root(data)), terminal())
+
+
+@app.command()
+def status(directory: RunArgument) -> None:
+    """Show how far a run is."""
+    from harness.cli.views.status import show_status
+
+    show_status(directory, terminal())
+
+
+app.command()(cli_reports.report)
+app.command("import")(cli_imports.import_trials)
+
+
+@app.command()
+def export(
+    directory: RunArgument,
+    format: Annotated[TableFormat, typer.Option(help="Form of the table.")] = TableFormat.csv,
+    out: Annotated[Path | None, typer.Option(help="File to write; DIRECTORY/trials.* unless given.")] = None,
+) -> None:
+    """Write the trial table of a run to a file: one row a trial."""
+    from harness.results.tabulate import read_run
+
+    table, _, _ = read_run(directory)
+    path = out or directory / f"trials.{format.value}"
+    try:
+        table.to_csv(path, index=False) if format is TableFormat.csv else table.to_parquet(path, index=False)
+    except OSError as error:
+        from harness.records.directory import DirectoryError
+
+        raise DirectoryError(f"--out: {path} cannot be written ({error.strerror or error})") from error
+    print(path)
+
+
+@app.command()
+def extract(
+    directory: RunArgument,
+    trial: Annotated[
+        str,
+        typer.Argument(
+            help="A trial's id, the beginning of one, `best` (by validation score) or `best:METHOD`."
+        ),
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write; DIRECTORY/extracted/ID unless given.")
+    ] = None,
+    data: DataOption = None,
+    plugin: Annotated[
+        list[Path] | None, typer.Option(help="A plug-in file of the study; may be given several times.")
+    ] = None,
+) -> None:
+    """Take a trial's network along: trained again as recorded, gates folded, written for use elsewhere."""
+    from harness.cli.views.extraction import ExtractionView
+    from harness.extraction.extract import ExtractionRequest, extract_network
+
+    request = ExtractionRequest(directory, trial, out, _data_root(data), tuple(plugin or ()))
+    extract_network(request, ExtractionView(terminal()))
+
+
+@app.command()
+def methods() -> None:
+    """List the sizing methods, architectures, data sets, samplers and shipped studies."""
+    from harness.cli.views.parts import show_parts
+
+    show_parts(terminal())
+
+
+@app.command()
+def check(
+    part: Annotated[str, typer.Argument(help="A method, an architecture, or a plug-in file with some.")],
+) -> None:
+    """Hold a method or an architecture against its contract; exit code 1 if it breaks a rule."""
+    from harness.cli.views.check import show_check
+
+    if not show_check(part, terminal()):
+        raise typer.Exit(1)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of study files, for editors."""
+    from harness.study.file import json_schema
+
+    print(json_schema())
+
+
+def _load_report() -> None:
+    import reports.write  # noqa: F401
+    from reports.figures.fonts import font_families
+
+    font_families()
+
+
+def _data_root(given: Path | None) -> Path | None:
+    if given is not None and not given.is_dir():
+        from harness.datasets.base import DataError
+
+        raise DataError(f"--data: {given} is not a folder")
+    if given is None and os.environ.get("HARNESS_DATA"):
+        return Path(os.environ["HARNESS_DATA"]).resolve()
+    return given and given.resolve()
+
+
+def _write_report(directory: "RunDirectory", console: Console) -> Path:
+    """The report of a run, with its result table on the terminal."""
+    from harness.results.tabulate import read_run
+    from reports.write import write_report
+
+    table, histories, design = read_run(directory.path)
+    page = write_report(table, directory.report, design=design, histories=histories)
+    cli_reports.print_result_table(table, design, console)
+    return page

@@ -1,0 +1,77 @@
+"""Prints a plan for a reader."""
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness.study.forecast import forecast
+from harness.study.plan import Plan
+from harness.study.plan_warnings import domain_text
+
+
+def show_plan(plan: Plan, console: Console) -> None:
+    """Arms, search spaces, numbers of trials, starting networks and what training them will take."""
+    study, training = plan.study, plan.study.training
+    console.print(Text(f"{study.name}: {plan.planned_trials} trials in {len(plan.arms)} arms", style="bold"))
+    if study.description:
+        console.print(Text(study.description.strip()))
+    for facts in plan.facts.values():
+        console.print(
+            Text(
+                f"Data {facts.name}: {facts.train_examples} training and {facts.test_examples} test examples "
+                f"of shape {'x'.join(map(str, facts.example_shape))}, {facts.outputs} classes"
+            )
+        )
+    claim = study.claim
+    console.print(
+        Text(
+            f"Claim: against {claim.baseline}, best of n = {claim.n}, cost in {claim.cost}, "
+            f"margin {claim.margin:g}"
+        )
+    )
+    console.print(
+        Text(
+            f"Training: {training.optimizer.name}, learning rate {training.optimizer.learning_rate:g}, "
+            f"batches of {training.batch_size}, at most {training.time_limit_seconds:g} s a trial"
+        )
+    )
+    _show_spaces(plan, console)
+    _show_costs(plan, console)
+    for warning in plan.warnings:
+        console.print(Text(f"Note: {warning}"))
+
+
+def _show_spaces(plan: Plan, console: Console) -> None:
+    table = Table(box=None, pad_edge=False, title_justify="left")
+    for heading in ("arm", "trials", "epochs", "sampler", "search space"):
+        table.add_column(heading)
+    for arm in plan.arms.values():
+        space = "\n".join(f"{name}: {domain_text(domain)}" for name, domain in arm.space.items())
+        sampler = f"{arm.sampler.name} ({arm.sampling})"
+        if arm.sampler.replicates > 1:
+            sampler += f", {arm.sampler.replicates} searches"
+        if arm.sampling == "adaptive":
+            sampler += f", rounds of {arm.sampler.round_size}"
+        table.add_row(Text(arm.key), str(arm.trials), str(arm.epochs), Text(sampler), Text(space))
+    console.print(table)
+
+
+def _show_costs(plan: Plan, console: Console) -> None:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("arm")
+    for heading in ("start parameters: least", "median", "most", "peak memory", "training FLOPs of the arm"):
+        table.add_column(heading, justify="right")
+    for arm in plan.arms.values():
+        found = forecast(plan, arm)
+        least, median, most = found.start_parameters
+        table.add_row(
+            Text(arm.key),
+            f"{least:,}",
+            f"{median:,}",
+            f"{most:,}",
+            f"{found.peak_bytes / 2**20:.1f} MiB",
+            f"{found.train_flops:.2e}",
+        )
+    console.print(table)
+    console.print(Text("Peak memory is a trial's parameters, gradients, optimizer state and one batch; "
+                       "FLOPs are those of networks that keep their starting size."))  # fmt: skip

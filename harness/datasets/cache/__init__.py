@@ -1,0 +1,1 @@
+"""Decoded data on disk, and how a source is told to have changed."""

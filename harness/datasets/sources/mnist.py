@@ -1,0 +1,61 @@
+"""MNIST and data sets in its layout: IDX files under ROOT/NAME/raw, fetched by torchvision if absent.
+
+The files are read here rather than by torchvision's class: that spares the planning process the import of
+torch, and a truncated file gets a sentence that names it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.datasets.base import DataError, DatasetSpec
+from harness.datasets.sources.base import RawData, RawPart
+from harness.datasets.sources.downloads import fetch
+
+
+@dataclass(frozen=True, slots=True)
+class MnistLayout:
+    """class_name: torchvision's class, which also names the folder."""
+
+    class_name: str
+
+    def source_identity(self, spec: DatasetSpec, data_root: Path) -> Sequence[Path | str]:
+        folder = Path(self.class_name, "raw")
+        files = [folder / f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in _KINDS]
+        fetch(spec.source, self.class_name, data_root, files)
+        return [data_root / file for file in files]
+
+    def __call__(self, spec: DatasetSpec, data_root: Path) -> RawData:
+        folder = data_root / self.class_name / "raw"
+        return RawData(_read_part(folder, "train"), _read_part(folder, "t10k"), classes=10)
+
+
+_KINDS = ("images-idx3", "labels-idx1")
+
+
+def _read_part(folder: Path, part: str) -> RawPart:
+    images, labels = (folder / f"{part}-{kind}-ubyte" for kind in _KINDS)
+    return RawPart(_read_idx(images, 3)[:, None], _read_idx(labels, 1), str(images), str(labels))
+
+
+def _read_idx(path: Path, axes: int) -> NDArray[Any]:
+    """An array of unsigned bytes: two zero bytes, type 8, number of axes, big-endian lengths, values."""
+    data = path.read_bytes()
+    start = 4 + 4 * axes
+    if len(data) < start or data[:4] != bytes((0, 0, 8, axes)):
+        raise DataError(
+            f"{path}: the header {data[:4].hex(' ') or 'of an empty file'} found, "
+            f"an IDX file of unsigned bytes with {axes} axes begins with 00 00 08 0{axes}"
+        )
+    shape = tuple(int(length) for length in np.frombuffer(data, ">i4", axes, 4))
+    expected = start + int(np.prod(shape, dtype=np.int64))
+    if len(data) != expected:
+        raise DataError(
+            f"{path}: {len(data):,} bytes found, {expected:,} are needed for an array of shape {shape}: "
+            f"the file is {'truncated' if len(data) < expected else 'too long'}"
+        )
+    return np.frombuffer(data, np.uint8, offset=start).reshape(shape)

@@ -1,0 +1,1 @@
+"""What a run writes to its directory: plan, records, execution log."""

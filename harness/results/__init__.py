@@ -1,0 +1,1 @@
+"""What is read back out of run directories: trial tables, joined runs, certificates."""

@@ -1,0 +1,159 @@
+"""From a run directory to what is judged: the trial table, the histories, the study's design."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from harness.records.directory import RunDirectory
+from harness.records.record import Record
+from harness.results.plateau import size_has_settled
+from harness.trial_table import COLUMNS, PARAMETER_PREFIX, ArmDesign, Claim, StudyDesign
+
+
+def read_run(path: Path) -> "tuple[pd.DataFrame, pd.DataFrame, StudyDesign]":
+    """The trial table, the histories (one row an epoch) and the design of a run directory.
+
+    Damaged records are counted in the design and not read. Rows are in the order of the plan's arms, then of
+    replicate and index.
+
+    Raises:
+        DirectoryError: if this is no run directory.
+    """
+    directory = RunDirectory(path)
+    plan = directory.read_plan()
+    records, damaged = directory.store.read_all()
+    order = {key: position for position, key in enumerate(plan["arms"])}
+    ours = [record for record in records.values() if record.arm in order]
+    ours.sort(key=lambda record: (order[record.arm], record.replicate, record.index))
+    aside = len(damaged) + len(list((path / "set-aside").glob("*.json")))
+    return (
+        trial_table(plan, ours),
+        histories(plan, ours),
+        study_design(plan, directory.log.lost_attempts(), aside),
+    )
+
+
+def trial_table(plan: Mapping[str, Any], records: list[Record]) -> pd.DataFrame:
+    """One row a record, with the columns of `harness.trial_table` and a `param_` column a searched value."""
+    rows = [_row(plan, record) for record in records]
+    table = pd.DataFrame(rows, columns=list(dict.fromkeys([c.name for c in COLUMNS] + _param_columns(rows))))
+    kinds = {"text": "string", "integer": "Int64", "number": "float64"}
+    return table.astype({column.name: kinds[column.kind] for column in COLUMNS})
+
+
+def histories(plan: Mapping[str, Any], records: list[Record]) -> pd.DataFrame:
+    """One row an epoch: losses, validation score and size as the trial went."""
+    columns = ["trial_id", "dataset", "architecture", "method", "epoch", "phase", "train_loss", "val_loss"]
+    columns += ["val_score", "units_total", "parameters", "nonzeros", "macs"]
+    rows = []
+    for record in records:
+        arm = plan["arms"][record.arm]
+        params = {PARAMETER_PREFIX + name: value for name, value in record.params.items()}
+        for epoch in record.epochs:
+            size = epoch.size
+            rows.append(
+                {
+                    "trial_id": record.trial_id,
+                    "dataset": arm["dataset"],
+                    "architecture": arm["architecture"],
+                    "method": arm["method"],
+                    "epoch": epoch.epoch,
+                    "phase": epoch.phase,
+                    "train_loss": epoch.train_loss,
+                    "val_loss": epoch.val_loss,
+                    "val_score": epoch.val_score,
+                    "units_total": sum(size.units.values()),
+                    "parameters": size.parameters,
+                    "nonzeros": size.nonzeros,
+                    "macs": size.macs,
+                    **params,
+                }
+            )
+    return pd.DataFrame(rows, columns=list(dict.fromkeys(columns + _param_columns(rows))))
+
+
+def study_design(plan: Mapping[str, Any], lost_attempts: int, set_aside: int) -> StudyDesign:
+    """The design of a study, from its plan as it was written."""
+    study, training = plan["study"], plan["study"]["training"]
+    claim = study["claim"]
+    optimizer = training["optimizer"]
+    options = "".join(f", {name} {value}" for name, value in optimizer["options"].items())
+    data = "; ".join(
+        f"{facts['name']} ({facts['train_examples']} training and {facts['test_examples']} test examples)"
+        for facts in plan["data"].values()
+    )
+    return StudyDesign(
+        name=study["name"],
+        description=study["description"],
+        arms=tuple(_arm_design(arm) for arm in plan["arms"].values()),
+        claim=Claim(claim["baseline"], claim["n"], claim["cost"], claim["margin"]),
+        paired=study["paired"],
+        settings={
+            "Data": data,
+            "Optimizer": f"{optimizer['name']}, learning rate {optimizer['learning_rate']:g}{options}",
+            "Batch size": str(training["batch_size"]),
+            "Validation": f"{training['validation_fraction']:g} of the training set, split seed "
+            f"{study['seeds']['split']}",
+            "Time limit": f"{training['time_limit_seconds']:g} s a trial",
+            "Resources": f"{study['resources']['cpus']:g} CPU, {study['resources']['gpus']:g} GPU a trial",
+            "Seed": str(study["seeds"]["study"]),
+        },
+        warnings=tuple(plan["warnings"]),
+        lost_attempts=lost_attempts,
+        set_aside=set_aside,
+    )
+
+
+def _arm_design(arm: Mapping[str, Any]) -> ArmDesign:
+    reach = {layer: (low, high) for layer, (low, high) in arm["reach"].items()}
+    return ArmDesign(**{**arm, "reach": reach})
+
+
+def _param_columns(rows: list[dict[str, Any]]) -> list[str]:
+    return [name for row in rows for name in row if name.startswith(PARAMETER_PREFIX)]
+
+
+def _row(plan: Mapping[str, Any], record: Record) -> dict[str, Any]:
+    arm, size, costs = plan["arms"][record.arm], record.selected_size, record.costs
+    settled = size_has_settled([sum(epoch.size.units.values()) for epoch in record.epochs])
+    return {
+        "dataset": arm["dataset"],
+        "architecture": arm["architecture"],
+        "method": arm["method"],
+        "val_accuracy": record.val_score,
+        "test_accuracy": record.test_score,
+        "study": plan["study"]["name"],
+        "trial_id": record.trial_id,
+        "index": record.index,
+        "status": record.status,
+        "sampling": arm["sampling"],
+        "sampler": arm["sampler"],
+        "replicate": record.replicate,
+        "pair_id": record.pair_id,
+        "attempt": record.attempt,
+        "split_seed": plan["study"]["seeds"]["split"],
+        "epochs_planned": record.epochs_planned,
+        "epochs_run": len(record.epochs),
+        "selected_epoch": record.selected_epoch,
+        "size_settled": None if settled is None else ("yes" if settled else "no"),
+        "parameters": size and size.parameters,
+        "nonzeros": size and size.nonzeros,
+        "macs": size and size.macs,
+        "start_parameters": record.start_size and record.start_size.parameters,
+        "units": size and json.dumps(size.units),
+        "train_flops": costs.train_flops,
+        "wait_seconds": costs.wait_seconds,
+        "warm_up_seconds": costs.warm_up_seconds,
+        "train_seconds": costs.train_seconds,
+        "evaluation_seconds": costs.evaluation_seconds,
+        "device": costs.device,
+        "device_share": costs.device_share,
+        "joules": None,
+        "n_val": record.val_examples,
+        "n_test": record.test_examples,
+        "message": record.message or None,
+        **{PARAMETER_PREFIX + name: value for name, value in record.params.items()},
+    }

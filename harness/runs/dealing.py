@@ -1,0 +1,211 @@
+"""Deals a plan's trials out in bundles, and takes their records back. Owned by the driver alone.
+
+Frozen searches lie open from the start. An adaptive search is asked for a round, and for the next only when
+every trial of the round has its record; it is told in plan order. So what is searched does not depend on
+which executor runs it, how many workers there are, or how often the run was stopped and taken up again: on
+taking up, the adaptive searches are asked and told again from the records there are.
+"""
+
+import math
+from collections import Counter, deque
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from harness.study.plan import Arm, Plan, Trial
+from harness.records.record import Record
+from harness.search.samplers import Search, make_sampler
+from harness.runs.tasks import MAX_LOSSES, Task
+
+#: Work that a worker takes at once: enough to drown the cost of dealing (some 50 ms), little enough that
+#: the driver's view stays fresh.
+BUNDLE_SECONDS = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """Trials of one arm that one worker runs one after the other."""
+
+    tasks: tuple[Task, ...]
+
+    @property
+    def arm(self) -> str:
+        """The arm of its trials."""
+        return self.tasks[0].trial.arm
+
+
+@dataclass(slots=True)
+class _Round:
+    """An adaptive search and the trials it waits for."""
+
+    search: Search
+    arm: Arm
+    replicate: int
+    asked: list[Trial] = field(default_factory=list)
+    next_index: int = 0
+
+
+class Dealer:
+    """Deals bundles of a plan's missing trials, the arms in turn."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        records: Mapping[str, Record],
+        starts: Mapping[str, int],
+        arms: Collection[str] | None = None,
+    ) -> None:
+        """
+        Args:
+            records: what earlier runs left.
+            starts: trial id -> how often earlier runs started it.
+            arms: keys of the arms to deal; None for all.
+        """
+        self.plan = plan
+        self.records = dict(records)
+        self.trials: dict[str, Trial] = {}
+        self._starts = dict(starts)
+        self._losses: dict[str, int] = {}
+        self._waiting: dict[str, deque[Trial]] = {key: deque() for key in plan.arms}
+        self._turn = deque(key for key in plan.arms if arms is None or key in arms)
+        self._dealt = dict.fromkeys(plan.arms, 0)
+        #: Arm -> bundles that a worker is at, one trial at a time; kept by the executor, for whoever watches.
+        self.running: Counter[str] = Counter()
+        self._seconds: dict[str, list[float]] = {key: [] for key in plan.arms}
+        for trials in plan.frozen.values():
+            for trial in trials:
+                self._add(trial)
+        self._rounds = [
+            _Round(make_search(plan, arm, replicate), arm, replicate)
+            for arm in plan.arms.values()
+            if arm.sampling == "adaptive"
+            for replicate in range(arm.sampler.replicates)
+        ]
+        for pending in self._rounds:
+            self._advance(pending)
+
+    def deal(self, workers: int) -> Bundle | None:
+        """The next bundle; None if there is nothing to deal now. `finished` says whether there will be.
+
+        Args:
+            workers: how many run at once; bundles shrink towards the end so that all stay busy.
+        """
+        for _ in range(len(self._turn)):
+            key = self._turn[0]
+            self._turn.rotate(-1)
+            if waiting := self._waiting[key]:
+                count = min(len(waiting), self._bundle_size(key, workers))
+                trials = [waiting.popleft() for _ in range(count)]
+                self._dealt[key] += count
+                return Bundle(tuple(Task(trial, self._starts.get(trial.id, 0) + 1) for trial in trials))
+        return None
+
+    @property
+    def finished(self) -> bool:
+        """Whether every trial of the arms to deal has its record."""
+        return not any(self._dealt.values()) and not any(self._waiting[key] for key in self._turn)
+
+    def dealt(self, arm: str) -> int:
+        """Trials of an arm that were dealt and have not come back."""
+        return self._dealt[arm]
+
+    def take(self, record: Record) -> None:
+        """Take a record of a dealt trial; an adaptive search may then be asked for its next round."""
+        self._dealt[record.arm] -= 1
+        self._enter(record)
+        for pending in self._rounds:
+            if pending.arm.key == record.arm and pending.replicate == record.replicate:
+                self._advance(pending)
+
+    def lose(self, task: Task) -> bool:
+        """Take back a started trial whose worker died; False if it died so often that it is given up."""
+        trial = task.trial
+        self._starts[trial.id] = task.attempt
+        self._losses[trial.id] = self._losses.get(trial.id, 0) + 1
+        if self._losses[trial.id] >= MAX_LOSSES:
+            return False  # still out: the record that the driver writes of it is taken as any other
+        self._dealt[trial.arm] -= 1
+        self._waiting[trial.arm].appendleft(trial)
+        return True
+
+    def return_unstarted(self, task: Task) -> None:
+        """Take back a trial that was dealt and never started."""
+        self._dealt[task.trial.arm] -= 1
+        self._waiting[task.trial.arm].appendleft(task.trial)
+
+    @property
+    def done(self) -> int:
+        """Trials of the plan that have their record."""
+        return len(self.records.keys() & self.trials.keys())
+
+    def strangers(self) -> list[str]:
+        """Ids of records that belong to no trial of this plan.
+
+        Not those of a search that waits for a lost record: its later trials are known when it goes on.
+        """
+        waiting = {
+            (pending.arm.key, pending.replicate)
+            for pending in self._rounds
+            if not all(trial.id in self.records for trial in pending.asked)
+        }
+        return sorted(
+            trial_id
+            for trial_id, record in self.records.items()
+            if trial_id not in self.trials and (record.arm, record.replicate) not in waiting
+        )
+
+    def expected_seconds(self) -> float | None:
+        """Estimate of the work left, in seconds of one worker; None before anything is known."""
+        known = [seconds for times in self._seconds.values() for seconds in times]
+        if not known:
+            return None
+        overall = sum(known) / len(known)
+        left = 0.0
+        for key in self._turn:
+            arm, times = self.plan.arms[key], self._seconds[key]
+            missing = arm.trials * arm.sampler.replicates - len(times)
+            left += missing * (sum(times) / len(times) if times else overall)
+        return left
+
+    def _add(self, trial: Trial) -> None:
+        self.trials[trial.id] = trial
+        record = self.records.get(trial.id)
+        if record is None:
+            self._waiting[trial.arm].append(trial)
+        else:
+            self._enter(record)
+
+    def _enter(self, record: Record) -> None:
+        self.records[record.trial_id] = record
+        self._seconds[record.arm].append(
+            record.costs.warm_up_seconds + record.costs.train_seconds + record.costs.evaluation_seconds
+        )
+
+    def _advance(self, pending: _Round) -> None:
+        """Tell finished rounds and ask for new ones, as long as the records reach."""
+        while all(trial.id in self.records for trial in pending.asked):
+            if pending.asked:
+                pending.search.tell([self.records[trial.id].val_score for trial in pending.asked])
+                pending.asked = []
+            assert pending.arm.sampler.round_size is not None
+            count = min(pending.arm.sampler.round_size, pending.arm.trials - pending.next_index)
+            if count == 0:
+                return
+            for params in pending.search.ask(count):
+                trial = self.plan.make_trial(pending.arm, pending.replicate, pending.next_index, params)
+                pending.next_index += 1
+                pending.asked.append(trial)
+                self._add(trial)
+
+    def _bundle_size(self, key: str, workers: int) -> int:
+        times = self._seconds[key]
+        if not times:
+            return 1  # the first of an arm shows how long its trials take
+        worth = math.ceil(BUNDLE_SECONDS / max(sum(times) / len(times), 1e-3))
+        share = math.ceil(sum(map(len, self._waiting.values())) / (2 * workers))
+        return max(1, min(worth, share))
+
+
+def make_search(plan: Plan, arm: Arm, replicate: int) -> Search:
+    """An adaptive arm's search, seeded and at its start."""
+    seed = plan.search_seed(arm, replicate)
+    return Search(arm.space, make_sampler(arm.sampler.name, arm.sampler.options, seed))

@@ -1,0 +1,53 @@
+"""Runs everything in this process, one trial after the other: for debugging, tests, machines without Ray."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from harness.runs.dealing import Dealer
+from harness.runs.executors.base import ExecutorError, ResourcesError
+from harness.study.plan import Plan
+from harness.records.record import Record
+from harness.records.directory import RunDirectory
+from harness.runs.tasks import run_task
+from harness.runs.trial_runner import TrialRunner
+
+
+@dataclass(frozen=True, slots=True)
+class InlineExecutor:
+    """One worker: this process."""
+
+    plan: Plan
+    data_root: Path | None
+    directory: RunDirectory
+    certify: bool = False
+    workers: int = 1
+
+    def run(self, dealer: Dealer, on_record: Callable[[Record], None], deadline: float | None) -> None:
+        """See `Executor.run`. An interrupted trial leaves no record and runs again."""
+        gpus = self.plan.study.resources.gpus
+        if gpus and not torch.cuda.is_available():
+            raise ResourcesError(
+                f"resources.gpus: {gpus:g} GPU is asked for each trial, and this machine has none that torch "
+                "can use; write 0 to run on the CPU"
+            )
+        runner = TrialRunner(self.plan, self.data_root, self.certify)
+        runner.prepare_worker()
+        while (bundle := dealer.deal(self.workers)) is not None:
+            taken_at = time.monotonic()
+            dealer.running[bundle.arm] += 1
+            for task in bundle.tasks:
+                if deadline is not None and time.monotonic() > deadline:
+                    return
+                try:
+                    record = run_task(runner, self.directory, task, time.monotonic() - taken_at)
+                except OSError as error:
+                    raise ExecutorError(
+                        f"{self.directory.path}: the record of trial {task.trial.id} cannot be kept ({error})"
+                    ) from error
+                dealer.take(record)
+                on_record(record)
+            dealer.running[bundle.arm] -= 1

@@ -1,0 +1,1 @@
+"""How points are chosen: spaces, samplers, seeds. Importing it loads no Optuna."""

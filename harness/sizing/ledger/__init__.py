@@ -1,0 +1,1 @@
+"""What the size of a network is, and what a size costs."""

@@ -1,0 +1,49 @@
+"""The size ledger: what a network physically is, counted and not declared."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from harness.records.record import Size
+from harness.sizing.gates.layers import Gated
+from harness.sizing.gates.units import gate_parameters
+
+
+def measure(network: nn.Module, sized_layers: Sequence[str], macs: int) -> Size:
+    """The ledger of a network as it is now, gates folded in.
+
+    Args:
+        macs: of `multiply_accumulates`, which changes only with the structure.
+    """
+    units = {layer: _units(network, layer) for layer in sized_layers}
+    open_units = {
+        layer: module.factor().detach() != 0
+        for layer, module in network.named_modules()
+        if isinstance(module, Gated)
+    }
+    folded, parameters, nonzeros = gate_parameters(network), 0, 0
+    for name, parameter in network.named_parameters():
+        if name in folded:
+            continue
+        layer = name.rpartition(".")[0]
+        parameters += parameter.numel()
+        rows = parameter.detach()
+        nonzeros += int(torch.count_nonzero(rows[open_units[layer]] if layer in open_units else rows))
+    return Size(units, parameters, nonzeros, macs)
+
+
+def _units(network: nn.Module, layer: str) -> int:
+    """Units of a layer, or 1 for a block; none of a block that was removed, and of what it held."""
+    module = network
+    for name in layer.split("."):
+        if isinstance(module, nn.Identity):
+            return 0
+        module = module.get_submodule(name)
+    if isinstance(module, nn.Identity):
+        return 0
+    if next(module.children(), None) is not None:
+        return 1
+    weight = module.weight
+    assert isinstance(weight, Tensor)
+    return len(weight)

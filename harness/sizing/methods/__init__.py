@@ -1,0 +1,1 @@
+"""The shipped sizing methods, one file each."""

@@ -1,0 +1,180 @@
+"""ShrinkNets (Leclerc, Castro Fernandez, Madden): gates on every unit, one penalty, dead units removed.
+
+Every sized layer's output is multiplied, unit by unit, by max(0, gate); lambda times the sum of those
+multipliers is added to the loss (equation 2 in its last form). A unit whose gate is not above zero when an
+epoch ends is dead and is taken out of the network. The options are the variants that the paper's later code
+and its future work name.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from harness.search.space import Choice, Domain, Float
+from harness.sizing.base import Cell, Params, Phase, Schedule, Situation, SizingMethod, State
+from harness.sizing.ledger.unit_costs import unit_costs
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from harness.sizing.gates.rules import GateRule
+    from harness.surgery.edits import Edit
+
+_COST = "cost of "
+
+
+@dataclass(frozen=True)
+class ShrinkNets(SizingMethod):
+    """Oversized networks that shed units while they train; searched is one penalty, lambda.
+
+    Starts at `start` of every layer, its upper bound unless the study says other.
+
+    min_units: a layer keeps at least this many units, those with the largest gates. With 0 a layer may die,
+    and the trial ends as `collapsed`.
+    gate: "rectified", max(0, gate), starting in U(0, 1]; or "debounced", the gate of either sign until it has
+    crossed zero for good, starting in U(-1, 1), penalised by its absolute value.
+    decay: of the debounced gate's memory of signs.
+    penalty_per: what lambda is the price of: a "unit", or as many units as have the mean number of
+    "parameter"s or multiply-accumulates ("mac") of all that the network starts with.
+    step: "subgradient", the penalty in the loss; or "proximal", a step towards zero after each optimizer
+    step, of learning rate x lambda, whatever the optimizer's own step is.
+    position: gates on the sized "layer", or on the "norm" behind it where there is one.
+    remove_every_steps: take dead units out after every so many steps, and not at ends of epochs alone.
+    removal_probability: of each dead unit each time; those left in may come back to life.
+    """
+
+    min_units: int = 1
+    gate: Literal["rectified", "debounced"] = "rectified"
+    decay: float = 0.99
+    penalty_per: Literal["unit", "parameter", "mac"] = "unit"
+    step: Literal["subgradient", "proximal"] = "subgradient"
+    position: Literal["layer", "norm"] = "layer"
+    remove_every_steps: int | None = None
+    removal_probability: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.min_units < 0:
+            raise ValueError(f"min_units must not be negative, found {self.min_units}")
+        if not 0 <= self.decay < 1:
+            raise ValueError(f"decay must be at least 0 and below 1, found {self.decay:g}")
+        if self.remove_every_steps is not None and self.remove_every_steps < 1:
+            raise ValueError(f"remove_every_steps must be at least 1, found {self.remove_every_steps}")
+        if not 0 < self.removal_probability <= 1:
+            raise ValueError(
+                f"removal_probability must be above 0 and at most 1, found {self.removal_probability:g}"
+            )
+
+    def space(self, cell: Cell) -> dict[str, Domain]:
+        return {"lambda": Float(1e-5, 1e-2, log=True)}
+
+    def check(self, space: Mapping[str, Domain]) -> None:
+        penalty = space["lambda"]
+        least = min(map(float, penalty.options)) if isinstance(penalty, Choice) else penalty.low
+        if not least >= 0:
+            raise ValueError(f"space.lambda: a penalty must not be negative, found {least:g}")
+
+    def reach(self, cell: Cell, space: Mapping[str, Domain]) -> dict[str, tuple[int, int]]:
+        return {
+            layer: (max(1, self.min_units), cell.start[layer]) for layer in cell.architecture.sized_layers
+        }
+
+    def start_sizes(self, cell: Cell, params: Params) -> dict[str, int]:
+        return {layer: cell.start[layer] for layer in cell.architecture.sized_layers}
+
+    def build(self, cell: Cell, params: Params) -> "tuple[nn.Module, State]":
+        import torch
+
+        from harness.sizing.gates.units import attach_gates
+
+        network, _ = super().build(cell, params)
+        places = self._places(cell)
+        initial = None
+        if self.gate == "debounced":
+            sizes = self.start_sizes(cell, params)
+            initial = {place: 2 * torch.rand(sizes[layer]) - 1 for layer, place in places.items()}
+        attach_gates(network, places.values(), initial, self._rule())
+        return network, {"places": places}
+
+    def phases(self, params: Params, schedule: Schedule) -> Sequence[Phase]:
+        return (
+            Phase(schedule.epochs, schedule.learning_rate, edit_every_steps=self.remove_every_steps),
+        )  # fmt: skip
+
+    def numbers(self, cell: Cell, params: Params) -> dict[str, float]:
+        costs = unit_costs(cell, self.start_sizes(cell, params), self.penalty_per)
+        places = self._places(cell)
+        return super().numbers(cell, params) | {_COST + places[layer]: cost for layer, cost in costs.items()}
+
+    def penalty(self, tensors: "Mapping[str, Tensor]", numbers: "Mapping[str, Tensor]") -> "Tensor | None":
+        if self.step == "proximal":
+            return None
+        rule = self._rule()
+        total = sum(rule.factor(tensors[gate]).abs().sum() * cost for gate, cost in _priced_gates(numbers))
+        return numbers["lambda"] * total
+
+    def after_step(
+        self, tensors: "Mapping[str, Tensor]", numbers: "Mapping[str, Tensor]", learning_rate: float
+    ) -> "Mapping[str, Tensor]":
+        if self.step == "subgradient" and self.gate == "rectified":
+            return {}
+        changed: dict[str, Tensor] = {}
+        if self.step == "proximal":
+            for name, cost in _priced_gates(numbers):
+                gate, size = tensors[name], learning_rate * numbers["lambda"] * cost
+                # Soft thresholding; a rectified gate below zero costs nothing and stays where it is.
+                shrunk = gate.sign() * (gate.abs() - size).clamp(min=0)
+                changed[name] = shrunk if self.gate == "debounced" else shrunk.where(gate > 0, gate)
+        if self.gate == "debounced":
+            from harness.sizing.gates.rules import debounce
+
+            changed |= debounce({**tensors, **changed}, self.decay)
+        return changed
+
+    def edits(self, now: Situation) -> "tuple[State, Sequence[Edit]]":
+        import torch
+
+        from harness.sizing.gates.units import dead_units, gates
+        from harness.surgery.edits import Remove
+
+        if now.moment.step == 0:
+            return now.state, ()
+        layer_at = {place: layer for layer, place in now.state["places"].items()}
+        gate_at, proposed = gates(now.network), []
+        for place, dead in dead_units(now.network).items():
+            if self.removal_probability < 1:
+                drawn = torch.rand(len(dead), generator=now.generator) < self.removal_probability
+                dead = tuple(unit for unit, goes in zip(dead, drawn.tolist(), strict=True) if goes)
+            gate = gate_at[place].detach()
+            spared = max(0, min(self.min_units, len(gate)) - (len(gate) - len(dead)))
+            # If a layer would lose its last units, the strongest of the dead are kept.
+            order = gate[list(dead)].argsort(stable=True)[: len(dead) - spared].tolist()
+            if order:
+                proposed.append(Remove(layer_at[place], tuple(sorted(dead[i] for i in order))))
+        return now.state, proposed
+
+    def _rule(self) -> "GateRule":
+        from harness.sizing.gates.rules import Debounced, Rectified
+
+        return Rectified() if self.gate == "rectified" else Debounced()
+
+    def _places(self, cell: Cell) -> dict[str, str]:
+        """Sized layer -> the layer or normalisation that carries its gates."""
+        layers = cell.architecture.sized_layers
+        if self.position == "layer":
+            return {layer: layer for layer in layers}
+        import torch
+
+        from harness.sizing.gates.units import places_for_gates
+        from harness.surgery import trace
+
+        with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+            small = cell.architecture.build(cell.example_shape, cell.outputs, dict.fromkeys(layers, 2))
+            norms = trace(small, torch.zeros(1, *cell.example_shape)).norms
+        return dict(zip(layers, places_for_gates(layers, norms), strict=True))
+
+
+def _priced_gates(numbers: "Mapping[str, Tensor]") -> "list[tuple[str, Tensor]]":
+    """Paths of the gates, with the price of a unit of each."""
+    return [
+        (f"{name.removeprefix(_COST)}.gate", cost) for name, cost in numbers.items() if name.startswith(_COST)
+    ]

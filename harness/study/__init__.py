@@ -1,0 +1,1 @@
+"""From a study file to the frozen plan: schema, file, planning, warnings, forecast."""

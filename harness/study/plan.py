@@ -1,0 +1,193 @@
+"""The plan: arms, search spaces, seeds, and the frozen list of trials. `planning` makes it."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from harness import registry
+from harness.architectures.base import Architecture
+from harness.datasets.base import DatasetFacts, DatasetSpec
+from harness.search.seeding import derive_seed, digest
+from harness.search.space import Int, Scalar, Space, domain_to_json
+from harness.sizing.base import Cell, Schedule, SizingMethod
+from harness.study.schema import ArchitectureEntry, Dataset, Method, Sampler, Study
+from harness.trial_table import ArmDesign
+
+PLAN_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """Cell x method, with its search. key: "dataset/architecture/method", unique in a plan.
+
+    sampler_text: the sampler with every option. trials: of each replicate. reach: smallest and largest size
+    each layer can end with.
+    """
+
+    key: str
+    dataset: str
+    architecture: str
+    method: str
+    sampler: Sampler
+    sampler_text: str
+    sampling: str
+    space: Space
+    reach: Mapping[str, tuple[int, int]]
+    trials: int
+    epochs: int
+
+    def design(self) -> ArmDesign:
+        """The arm as plans are written and reports read it."""
+        return ArmDesign(
+            dataset=self.dataset,
+            architecture=self.architecture,
+            method=self.method,
+            sampler=self.sampler_text,
+            sampling=self.sampling,
+            trials=self.trials,
+            epochs=self.epochs,
+            space={name: domain_to_json(domain) for name, domain in self.space.items()},
+            reach={layer: (low, high) for layer, (low, high) in self.reach.items()},
+            replicates=self.sampler.replicates,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One model to be trained once. id: hash of all that defines the trial.
+
+    seeds: "init" for weights, "order" for the order of examples, "method" for the method's own choices.
+    pair_id: shared by the trials of a cell that share draws and seeds; None in an unpaired study.
+    """
+
+    id: str
+    arm: str
+    replicate: int
+    index: int
+    params: Mapping[str, Scalar]
+    seeds: Mapping[str, int]
+    pair_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What will run. Trials of adaptive arms are not in it: they are asked for while the study runs.
+
+    frozen: (arm key, replicate) -> trials in the order they were drawn.
+    """
+
+    study: Study
+    facts: Mapping[str, DatasetFacts]
+    arms: Mapping[str, Arm]
+    plugin_digests: Mapping[str, str]
+    frozen: Mapping[tuple[str, int], tuple[Trial, ...]] = dataclasses.field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def planned_trials(self) -> int:
+        """Number of trials of the whole study, adaptive arms included."""
+        return sum(arm.trials * arm.sampler.replicates for arm in self.arms.values())
+
+    def cell(self, arm: Arm) -> Cell:
+        """Where the arm's method is put to work."""
+        return make_cell(entry_named(self.study.architectures, arm.architecture), self.facts[arm.dataset])
+
+    def method(self, arm: Arm) -> SizingMethod:
+        """The arm's sizing method with its options."""
+        return make_method(entry_named(self.study.methods, arm.method))
+
+    def schedule(self, arm: Arm) -> Schedule:
+        """What the study asks of training in this arm."""
+        return Schedule(arm.epochs, self.study.training.optimizer.learning_rate)
+
+    def dataset(self, arm: Arm) -> DatasetSpec:
+        """The arm's data set, as the loaders want it."""
+        return dataset_spec(entry_named(self.study.datasets, arm.dataset))
+
+    def search_seed(self, arm: Arm, replicate: int) -> int:
+        """Seed of the arm's sampler; in a paired study the same for the arms of a cell."""
+        return derive_seed("search", self.study.seeds.study, self._stream(arm), replicate)
+
+    def make_trial(self, arm: Arm, replicate: int, index: int, params: Mapping[str, Scalar]) -> Trial:
+        """The trial at a drawn point, with its seeds and its id."""
+        stream, root = self._stream(arm), self.study.seeds.study
+        seeds = {
+            purpose: derive_seed(purpose, root, stream, replicate, index)
+            for purpose in ("init", "order", "method")
+        }
+        definition = [self._definition(arm), replicate, index, dict(params), seeds]
+        pair_id = f"{stream}/{replicate}/{index}" if self.study.paired else None
+        return Trial(digest(definition)[:16], arm.key, replicate, index, dict(params), seeds, pair_id)
+
+    def to_json(self) -> dict[str, Any]:
+        """The plan as it is written to the run directory: the same study and data give the same plan."""
+        return {
+            "plan_version": PLAN_VERSION,
+            "study": self.study.model_dump(mode="json") | {"plugins": sorted(self.plugin_digests)},
+            "data": {name: dataclasses.asdict(facts) for name, facts in self.facts.items()},
+            "plugins": dict(self.plugin_digests),
+            "arms": {arm.key: dataclasses.asdict(arm.design()) for arm in self.arms.values()},
+            "warnings": list(self.warnings),
+            "trials": [dataclasses.asdict(trial) for trials in self.frozen.values() for trial in trials],
+        }
+
+    def _definition(self, arm: Arm) -> dict[str, Any]:
+        """All that the trials of an arm have in common and that decides what they give."""
+        architecture = entry_named(self.study.architectures, arm.architecture)
+        method = entry_named(self.study.methods, arm.method)
+        return {
+            "data": dataclasses.asdict(self.facts[arm.dataset]),
+            "split_seed": self.study.seeds.split,
+            "architecture": architecture.model_dump(mode="json"),
+            "method": [method.name, method.method, method.options],
+            "training": self.study.training.model_dump(mode="json"),
+            "resources": self.study.resources.model_dump(mode="json"),
+            "plugins": dict(self.plugin_digests),
+        }
+
+    def _stream(self, arm: Arm) -> str:
+        """What draws and seeds depend on: the arm, or in a paired study the cell alone."""
+        return f"{arm.dataset}/{arm.architecture}" if self.study.paired else arm.key
+
+
+def dataset_spec(entry: Dataset) -> DatasetSpec:
+    """The loaders' view of a study's data set."""
+    return DatasetSpec(entry.name, entry.source or entry.name, entry.path)
+
+
+def make_architecture(entry: ArchitectureEntry) -> Architecture:
+    """The architecture an entry names. Raises ValueError."""
+    return registry.make_architecture(entry.family or entry.name, entry.options)
+
+
+def make_method(entry: Method) -> SizingMethod:
+    """The method an entry names. Raises ValueError."""
+    return registry.make_method(entry.method or entry.name, entry.options)
+
+
+def make_cell(entry: ArchitectureEntry, facts: DatasetFacts) -> Cell:
+    """The cell of an architecture and a data set. Raises ValueError for bounds of no or missing layers."""
+    architecture = make_architecture(entry)
+    layers = architecture.sized_layers
+    widths = entry.widths if isinstance(entry.widths, dict) else dict.fromkeys(layers, entry.widths)
+    start: dict[str, int] = {}
+    if isinstance(entry.start, int):
+        start = dict.fromkeys(layers, entry.start)
+    elif entry.start is not None:
+        start = entry.start
+    for field, given in (("widths", widths), ("start", start)):
+        for layer in given:
+            if layer not in layers:
+                raise ValueError(f"{field}: there is no layer {layer!r}{registry.nearest(layer, layers)}")
+    for layer in layers:
+        if layer not in widths:
+            raise ValueError(f"widths: the layer {layer!r} has no range")
+    bounds = {layer: Int(widths[layer].low, widths[layer].high, widths[layer].log) for layer in layers}
+    starts = {layer: start.get(layer, bounds[layer].high) for layer in layers}
+    return Cell(architecture, facts.example_shape, facts.outputs, bounds, starts)
+
+
+def entry_named(entries: Any, name: str) -> Any:
+    """The entry of a study's list that carries this name."""
+    return next(entry for entry in entries if entry.name == name)

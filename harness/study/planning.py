@@ -1,0 +1,213 @@
+"""Study -> Plan: checks what a study's schema cannot, and draws the frozen trials."""
+
+import dataclasses
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from harness.datasets import validation_count
+from harness.datasets.base import DatasetFacts, DatasetSpec
+from harness.registry import nearest
+from harness.search.samplers import (
+    Search,
+    check_sampler,
+    describe_sampler,
+    draw_frozen,
+    draw_paired,
+    make_sampler,
+    sampling_of,
+)
+from harness.search.space import Choice, Domain, Float, Int, Scalar
+from harness.sizing.base import Cell
+from harness.study.plan import Arm, Plan, dataset_spec, entry_named, make_architecture, make_cell, make_method
+from harness.study.plan_warnings import plan_warnings
+from harness.study.schema import ArchitectureEntry, Dataset, Method, Range, Sampler, Study, StudyError
+
+T = TypeVar("T")
+
+#: More than any of Optuna's samplers draws at random before it learns, unless told.
+_STARTUP_TRIALS = 10
+
+
+def make_plan(study: Study, source: str, prepare: Callable[[DatasetSpec], DatasetFacts]) -> Plan:
+    """Plan a study.
+
+    Args:
+        source: the study file's name, for messages.
+        prepare: gives the facts of a data set, decoding it if that was not yet done.
+
+    Raises:
+        StudyError: one sentence that names file, field, what was found and what is allowed.
+        DataError: from `prepare`.
+    """
+    plan = plan_arms(study, source, prepare)
+    frozen = {}
+    for arm in plan.arms.values():
+        if arm.sampling == "adaptive":
+            _try_out(study, source, arm)
+            continue
+        for replicate in range(arm.sampler.replicates):
+            with _naming(source, "sampler"):
+                points = _draw(arm, plan.search_seed(arm, replicate), study.paired)
+            frozen[arm.key, replicate] = tuple(
+                plan.make_trial(arm, replicate, index, point) for index, point in enumerate(points)
+            )
+    return dataclasses.replace(plan, frozen=frozen, warnings=plan_warnings(study, list(plan.arms.values())))
+
+
+def plan_arms(study: Study, source: str, prepare: Callable[[DatasetSpec], DatasetFacts]) -> Plan:
+    """Plan a study without drawing its trials; arguments and errors as in `make_plan`."""
+    _check_names(study, source)
+    facts = {}
+    for index, wanted in enumerate(study.datasets):
+        with _naming(source, f"datasets.{index}"):
+            facts[wanted.name] = prepare(dataset_spec(wanted))
+        with _naming(source, "training.validation_fraction"):
+            examples = facts[wanted.name].train_examples
+            validation_count(wanted.name, examples, study.training.validation_fraction, study.seeds.split)
+    arms: dict[str, Arm] = {}
+    for dataset in study.datasets:
+        for entry in study.architectures:
+            with _naming(source, f"architectures.{entry.name}"):
+                cell = make_cell(entry, facts[dataset.name])
+                cell.architecture.check(cell.example_shape)
+            for method in study.methods:
+                arm = _make_arm(study, source, dataset, entry, method, cell)
+                arms[arm.key] = arm
+    _check_overrides(study, source, arms)
+    digests = {Path(path).name: hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in study.plugins}
+    return Plan(study, facts, arms, digests)
+
+
+def _check_names(study: Study, source: str) -> None:
+    """Names and options of parts, before any data is touched."""
+    for entry in study.architectures:
+        with _naming(source, f"architectures.{entry.name}"):
+            make_architecture(entry)
+    for method in study.methods:
+        with _naming(source, f"methods.{method.name}"):
+            make_method(method)
+        with _naming(source, "sampler" if method.sampler is None else f"methods.{method.name}.sampler"):
+            _check_search(method.sampler or study.sampler, study.paired)
+    labels = [method.name for method in study.methods]
+    if study.claim.baseline not in labels:
+        raise StudyError(
+            f"{source}: claim.baseline: {study.claim.baseline!r} is no method of this study"
+            f"{nearest(study.claim.baseline, labels)}"
+        )
+
+
+def _make_arm(
+    study: Study, source: str, dataset: Dataset, entry: ArchitectureEntry, method: Method, cell: Cell
+) -> Arm:
+    made = make_method(method)
+    with _naming(source, f"methods.{method.name}"):
+        space = dict(_ask(made.space, cell))
+    for name in method.space.keys() & space.keys():
+        with _naming(source, f"methods.{method.name}.space.{name}"):
+            space[name] = _override(space[name], method.space[name])
+    with _naming(source, f"methods.{method.name}"):
+        _ask(made.check, space)
+        reach = _ask(made.reach, cell, space)
+        for layer, (low, _) in reach.items():
+            if low < 1:
+                raise ValueError(f"space.{layer}: a layer needs at least 1 unit, found {low}")
+    sampler = method.sampler or study.sampler
+    return Arm(
+        key=f"{dataset.name}/{entry.name}/{method.name}",
+        dataset=dataset.name,
+        architecture=entry.name,
+        method=method.name,
+        sampler=sampler,
+        sampler_text=describe_sampler(sampler.name, sampler.options),
+        sampling=sampling_of(sampler.name),
+        space=space,
+        reach=reach,
+        trials=method.trials or study.trials,
+        epochs=entry.epochs or study.training.epochs,
+    )
+
+
+def _try_out(study: Study, source: str, arm: Arm) -> None:
+    """Ask an adaptive arm's sampler past its random start: what is wrong with options shows only then."""
+    own = entry_named(study.methods, arm.method).sampler is not None
+    with _naming(source, f"methods.{arm.method}.sampler" if own else "sampler"):
+        try:
+            search = Search(arm.space, make_sampler(arm.sampler.name, arm.sampler.options, seed=0))
+            startup = arm.sampler.options.get("n_startup_trials", _STARTUP_TRIALS)
+            points = search.ask(1 + startup if isinstance(startup, int) else 1)
+            search.tell([0.1 * (1 + i % 7) for i in range(len(points))])
+            search.ask(1)
+        except (TypeError, AttributeError, ImportError) as error:
+            options = ", ".join(f"{name}: {value}" for name, value in arm.sampler.options.items())
+            raise ValueError(f"{arm.sampler.name} cannot search with {options}: {error}") from error
+
+
+def _check_overrides(study: Study, source: str, arms: Mapping[str, Arm]) -> None:
+    """A parameter that a method's entry overrides must be searched in at least one cell."""
+    for method in study.methods:
+        known = {name for arm in arms.values() if arm.method == method.name for name in arm.space}
+        for name in method.space:
+            if name not in known:
+                raise StudyError(
+                    f"{source}: methods.{method.name}.space: nothing called {name!r} is searched"
+                    f"{nearest(name, known)}"
+                )
+
+
+def _override(default: Domain, written: Any) -> Domain:
+    """The range a study writes in place of a method's own; its kind stays the method's."""
+    if isinstance(written, Range):
+        if isinstance(default, Choice):
+            raise ValueError("a range was found where only a list of values fits")
+        if isinstance(default, Float):
+            return Float(written.low, written.high, written.log)
+        if written.low != int(written.low) or written.high != int(written.high):
+            raise ValueError(f"whole numbers are needed, found low {written.low:g}, high {written.high:g}")
+        return Int(int(written.low), int(written.high), written.log)
+    options: list[Scalar] = written if isinstance(written, list) else [written]
+    if isinstance(default, Choice):
+        return Choice(tuple(options))
+    fits, kind = ((int, float), "a number") if isinstance(default, Float) else ((int,), "a whole number")
+    for option in options:
+        if isinstance(option, bool) or not isinstance(option, fits):
+            raise ValueError(f"{kind} is needed, found {option!r}")
+    return Choice(tuple(float(option) if isinstance(default, Float) else option for option in options))
+
+
+def _check_search(sampler: Sampler, paired: bool) -> None:
+    check_sampler(sampler.name, sampler.options)
+    if sampling_of(sampler.name) == "adaptive" and sampler.round_size is None:
+        raise ValueError(
+            f"{sampler.name} learns from results, so it needs round_size: the trials asked for at once"
+        )
+    if paired and sampler.name != "RandomSampler":
+        raise ValueError(f"paired arms need RandomSampler, found {sampler.name}")
+
+
+def _draw(arm: Arm, seed: int, paired: bool) -> list[dict[str, Scalar]]:
+    if paired:
+        return draw_paired(arm.space, seed, arm.trials)
+    return draw_frozen(arm.space, arm.sampler.name, arm.sampler.options, seed, arm.trials)
+
+
+def _ask(question: Callable[..., T], *about: Any) -> T:
+    """Ask a method, which may be a stranger's: whatever it raises is told as its answer."""
+    try:
+        return question(*about)
+    except ValueError:
+        raise
+    except Exception as error:
+        where = getattr(question, "__qualname__", "the method")
+        raise ValueError(f"{where} raised {type(error).__name__}: {error}") from error
+
+
+@contextmanager
+def _naming(source: str, where: str) -> Iterator[None]:
+    """Name file and field in whatever a part finds wrong with what was written there."""
+    try:
+        yield
+    except ValueError as error:
+        raise StudyError(f"{source}: {where}: {error}") from error

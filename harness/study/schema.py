@@ -1,0 +1,245 @@
+"""What the user wrote: the schema of a study. `study_file` reads it from a file."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    WithJsonSchema,
+    model_validator,
+)
+
+from harness.registry import nearest
+from harness.study.optimizers import OPTIMIZERS, check_options
+
+
+class StudyError(ValueError):
+    """A study cannot be used as written; the message names file, field, what was found, what is allowed."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Range(_Model):
+    """A range to draw from; `log` for uniform in the logarithm."""
+
+    low: float
+    high: float
+    log: bool = False
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "Range":
+        if self.low > self.high:
+            raise ValueError(f"low {self.low:g} is above high {self.high:g}")
+        if self.log and self.low <= 0:
+            raise ValueError(f"a logarithmic range needs a low above 0, found {self.low:g}")
+        return self
+
+
+class SizeRange(_Model):
+    """A range of layer sizes."""
+
+    low: int = Field(ge=1)
+    high: int
+    log: bool = False
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "SizeRange":
+        if self.low > self.high:
+            raise ValueError(f"low {self.low} is above high {self.high}")
+        return self
+
+
+def _plain(value: Any) -> Any:
+    """YAML knows dates, sets, numbers without end, half characters: no plan can be written with them."""
+    try:
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode("utf-8")
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"finite numbers, words, lists and fields are allowed, found {value!r:.80}"
+        ) from error
+    return value
+
+
+def _scalar(value: Any) -> Any:
+    if not isinstance(value, bool | int | float | str):
+        raise ValueError(f"a number, a word, true or false is needed, found {value!r:.80}")
+    return _plain(value)
+
+
+Options = Annotated[dict[str, Any], AfterValidator(_plain)]
+# One type and not a union, whose every member would complain.
+Value = Annotated[
+    Any, AfterValidator(_scalar), WithJsonSchema({"type": ["boolean", "integer", "number", "string"]})
+]
+Label = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[^/\\\x00-\x1f]+$")]
+Size = Annotated[int, Field(ge=1)]
+
+# A field that may be written in several forms is told apart by a look at it, so that an error speaks of the
+# form that was meant and not of all. Tags stand in angle brackets to be told from field names in locations.
+SpaceEntry = Annotated[
+    Annotated[Range, Tag("<range>")]
+    | Annotated[list[Value], Field(min_length=1), Tag("<choice>")]
+    | Annotated[Value, Tag("<value>")],
+    Discriminator(lambda v: {dict: "<range>", Range: "<range>", list: "<choice>"}.get(type(v), "<value>")),
+]
+Widths = Annotated[
+    Annotated[SizeRange, Tag("<all>")] | Annotated[dict[str, SizeRange], Tag("<each>")],
+    Discriminator(
+        lambda v: "<all>" if not isinstance(v, dict) or {"low", "high", "log"} & v.keys() else "<each>"
+    ),
+]
+Start = Annotated[
+    Annotated[Size, Tag("<all>")] | Annotated[dict[str, Size], Tag("<each>")],
+    Discriminator(lambda v: "<each>" if isinstance(v, dict) else "<all>"),
+]
+
+
+def _named(value: Any) -> Any:
+    return {"name": value} if isinstance(value, str) else value
+
+
+class Dataset(_Model):
+    """A data set: a known one by its name, or the user's own files."""
+
+    name: Label
+    source: str | None = Field(
+        default=None, description="a known data set or a file format; the name unless said"
+    )
+    path: str | None = Field(default=None, description="file or folder, relative to the data folder")
+
+
+class ArchitectureEntry(_Model):
+    """A family of networks and the bounds of its sized layers."""
+
+    name: Label
+    family: str | None = Field(default=None, description="a registered architecture; the name unless said")
+    options: Options = {}
+    widths: Widths = Field(description="searched sizes, for all layers or per layer")
+    start: Start | None = Field(
+        default=None,
+        description="units that shrinking methods start with; the upper bound of widths unless said",
+    )
+    epochs: int | None = Field(default=None, ge=1, description="instead of training.epochs")
+
+
+class Sampler(_Model):
+    """An Optuna sampler by the name of its class, with its options."""
+
+    name: str
+    options: Options = {}
+    round_size: int | None = Field(
+        default=None, ge=1, description="adaptive samplers: trials asked for at once, before any is told"
+    )
+    replicates: int = Field(default=1, ge=1, description="whole searches, each with its own seed")
+
+
+class Method(_Model):
+    """A sizing method: its options and its search space, where they differ from its own."""
+
+    name: Label
+    method: str | None = Field(default=None, description="a registered method; the name unless said")
+    options: Options = {}
+    space: dict[str, SpaceEntry] = {}
+    sampler: Sampler | None = Field(default=None, description="instead of the study's")
+    trials: int | None = Field(default=None, ge=1, description="instead of the study's")
+
+
+class Optimizer(_Model):
+    """An optimizer of torch.optim by name, with its options; weight decay belongs to methods."""
+
+    name: str = "Adam"
+    learning_rate: float = Field(default=1e-3, gt=0, allow_inf_nan=False)
+    options: Options = {}
+
+    @model_validator(mode="after")
+    def _known(self) -> "Optimizer":
+        if self.name not in OPTIMIZERS:
+            raise ValueError(f"there is no optimizer {self.name!r}{nearest(self.name, OPTIMIZERS)}")
+        check_options(self.name, self.options)
+        return self
+
+
+class Training(_Model):
+    """How every trial is trained."""
+
+    epochs: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
+    optimizer: Optimizer = Optimizer()
+    validation_fraction: float = Field(default=0.2, gt=0, lt=1)
+    time_limit_seconds: float = Field(default=3600.0, gt=0, description="of one trial")
+
+
+class Seeds(_Model):
+    """Roots of all randomness: `study` for draws and training, `split` for the validation split."""
+
+    study: int = Field(default=0, ge=0)
+    split: int = Field(default=0, ge=0)
+
+
+class Resources(_Model):
+    """What one trial is given; fractions let trials share a device."""
+
+    cpus: float = Field(default=1, gt=0)
+    gpus: float = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _whole_above_one(self) -> "Resources":
+        for name, amount in (("cpus", self.cpus), ("gpus", self.gpus)):
+            if amount > 1 and amount != int(amount):
+                raise ValueError(f"{name} {amount:g}: a fraction must be below 1, above 1 only whole numbers")
+        if self.gpus > 1:
+            raise ValueError(f"gpus {self.gpus:g}: a trial uses one GPU at most")
+        return self
+
+
+class Claim(_Model):
+    """The claim, fixed before running."""
+
+    baseline: str = Field(description="the method the others are compared with")
+    n: int = Field(default=5, ge=1, description="primary number of trials of a search")
+    cost: Literal["trials", "train_flops", "train_seconds"] = "train_flops"
+    margin: float = Field(default=0.0, ge=0, description="how much worse still counts as on par")
+
+
+class Study(_Model):
+    """One comparison, asked for in one file."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
+    description: str = ""
+    datasets: list[Annotated[Dataset, BeforeValidator(_named, json_schema_input_type=str | Dataset)]] = Field(
+        min_length=1
+    )
+    architectures: list[ArchitectureEntry] = Field(min_length=1)
+    methods: list[Annotated[Method, BeforeValidator(_named, json_schema_input_type=str | Method)]] = Field(
+        min_length=1
+    )
+    sampler: Sampler = Sampler(name="RandomSampler")
+    trials: int = Field(ge=1, description="of each arm (of each replicate)")
+    training: Training
+    seeds: Seeds = Seeds()
+    resources: Resources = Resources()
+    paired: bool = Field(default=False, description="arms of a cell share draws and seeds, trial by trial")
+    claim: Claim
+    plugins: list[str] = Field(default=[], description="Python files that define METHODS or ARCHITECTURES")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Study":
+        for field in ("datasets", "architectures", "methods"):
+            labels = [entry.name for entry in getattr(self, field)]
+            twice = sorted({label for label in labels if labels.count(label) > 1})
+            if twice:
+                raise ValueError(f"{field}: {twice[0]!r} is named twice; give one of them another name")
+        files = [Path(plugin).name for plugin in self.plugins]
+        for file in files:
+            if files.count(file) > 1:
+                raise ValueError(f"plugins: two files are called {file!r}; give one of them another name")
+        return self

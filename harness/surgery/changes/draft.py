@@ -1,0 +1,184 @@
+"""Changes to a network that can be taken back until they are committed."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from operator import setitem
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from harness.surgery.changes.optimizer_state import Reshaping, check_state, enrol, exchange
+from harness.surgery.errors import SurgeryError
+
+
+class Draft:
+    """Exchanges tensors and modules of a network, and of its averaged copies, at once.
+
+    The optimizer is touched only by `commit`, which cannot fail: whatever it could object to has been
+    checked when the change was made. Parameters are exchanged for new objects rather than resized in
+    place, because an autograd graph that still hangs on an old loss would keep the old shape alive.
+    """
+
+    def __init__(
+        self, network: nn.Module, optimizer: Optimizer | None, copies: Sequence[nn.Module] = ()
+    ) -> None:
+        self.network = network
+        self._optimizer = optimizer
+        self._targets = (network, *copies)
+        self._places = [_places(target) for target in self._targets]
+        #: Parameters made here: the optimizer gets to know them when the draft is committed.
+        self._made: dict[int, Tensor] = {}
+        self._undo: list[Callable[[], Any]] = []
+        self._on_commit: list[Callable[[Optimizer], None]] = []
+
+    def tensor(self, path: str) -> Tensor:
+        """A parameter or buffer of the network as it is now."""
+        return _tensor(self.network, path)
+
+    def change(self, path: str, reshaping: Reshaping, memory: Reshaping | None = None) -> None:
+        """Exchange a parameter or buffer for what `reshaping` makes of it.
+
+        Args:
+            path: of the tensor.
+            reshaping: new values from old ones; for copies of the network from theirs.
+            memory: the same for the optimizer's memory of the parameter; `reshaping` if None.
+        """
+        for target, places in zip(self._targets, self._places, strict=True):
+            old = _tensor(target, path)
+            checked = self._optimizer is not None and target is self.network and isinstance(old, nn.Parameter)
+            if checked:
+                assert self._optimizer is not None
+                assert isinstance(old, nn.Parameter)
+                if id(old) not in self._made:
+                    check_state(self._optimizer, path, old)
+            with torch.no_grad():
+                new = reshaping(old.detach())
+            if isinstance(old, nn.Parameter):
+                new = nn.Parameter(new, requires_grad=old.requires_grad)
+                if old.grad is not None:
+                    with torch.no_grad():
+                        new.grad = (memory or reshaping)(old.grad)
+            self._swap(places, old, new)
+            self._made[id(new)] = new
+            if checked:
+                assert isinstance(old, nn.Parameter)
+                kept = new if isinstance(new, nn.Parameter) else None
+                self._on_commit.append(partial(exchange, old=old, new=kept, reshaping=memory or reshaping))
+
+    def _swap(self, places: dict[int, list[tuple[nn.Module, str]]], old: Tensor, new: Tensor) -> None:
+        places[id(new)] = places.pop(id(old))
+        for module, name in places[id(new)]:
+            registry: dict[str, Any] = (
+                module._parameters if isinstance(old, nn.Parameter) else module._buffers
+            )
+            registry[name] = new
+            self._undo.append(partial(setitem, registry, name, old))
+
+    def shift(self, path: str, added: Sequence[Tensor]) -> None:
+        """Add values to a tensor, for the network and each of its copies; memory stays as it is."""
+        by_target = iter(added)
+        self.change(path, lambda old: (old.double() + next(by_target)).to(old.dtype), _unchanged)
+
+    def add_parameter(self, path: str, values: Sequence[Tensor], beside: str) -> None:
+        """Give a module a parameter that it declared as None, in the optimizer group of another.
+
+        Args:
+            path: of the new parameter.
+            values: for the network and each of its copies.
+            beside: path of a parameter of the network.
+        """
+        layer, _, name = path.rpartition(".")
+        for target, places, value in zip(self._targets, self._places, values, strict=True):
+            module = target.get_submodule(layer)
+            neighbour = _tensor(target, beside)
+            new = nn.Parameter(value.clone(), requires_grad=neighbour.requires_grad)
+            module._parameters[name] = new
+            places[id(new)] = [(module, name)]
+            self._made[id(new)] = new
+            self._undo.append(partial(setitem, module._parameters, name, None))
+            if target is self.network and isinstance(neighbour, nn.Parameter):
+                self._on_commit.append(partial(enrol, new=new, beside=neighbour))
+
+    def add_buffer(self, path: str, value: Tensor) -> None:
+        """Give a module a buffer that it did not have."""
+        layer, _, name = path.rpartition(".")
+        for target, places in zip(self._targets, self._places, strict=True):
+            module = target.get_submodule(layer)
+            buffer = value.clone()
+            module.register_buffer(name, buffer)
+            places[id(buffer)] = [(module, name)]
+            self._undo.append(partial(module._buffers.__delitem__, name))
+
+    def set_attribute(self, layer: str, name: str, value: Any) -> None:
+        """Set a plain attribute of a module, such as the number of its channels."""
+        for target in self._targets:
+            module = target.get_submodule(layer)
+            self._undo.append(partial(setattr, module, name, getattr(module, name)))
+            setattr(module, name, value)
+
+    def exchange_module(self, path: str, make: Callable[[nn.Module], nn.Module]) -> None:
+        """Put another module in a module's place, wherever it is used; parameters it drops are forgotten."""
+        for index, target in enumerate(self._targets):
+            old = target.get_submodule(path)
+            new = make(old)
+            before = dict(target.named_parameters())
+            for name, module in list(target.named_modules(remove_duplicate=False)):
+                if module is old:
+                    parent, _, child = name.rpartition(".")
+                    holder = target.get_submodule(parent)
+                    holder._modules[child] = new
+                    self._undo.append(partial(setitem, holder._modules, child, old))
+            kept = {id(parameter) for parameter in target.parameters()}
+            dropped = [parameter for parameter in before.values() if id(parameter) not in kept]
+            self._places[index] = _places(target)
+            if target is self.network:
+                forget = [partial(exchange, old=own, new=None, reshaping=_unchanged) for own in dropped]
+                self._on_commit.extend(forget)
+
+    def rollback(self) -> None:
+        """Take every change back."""
+        while self._undo:
+            self._undo.pop()()
+        self._on_commit.clear()
+        self._places = [_places(target) for target in self._targets]
+
+    def commit(self) -> None:
+        """Make the changes final and bring the optimizer up to date."""
+        if self._optimizer is not None:
+            for step in self._on_commit:
+                step(self._optimizer)
+        self._undo.clear()
+        self._on_commit.clear()
+
+    @property
+    def targets(self) -> tuple[nn.Module, ...]:
+        """The network and its copies."""
+        return self._targets
+
+
+def _unchanged(tensor: Tensor) -> Tensor:
+    return tensor
+
+
+def _tensor(network: nn.Module, path: str) -> Tensor:
+    layer, _, name = path.rpartition(".")
+    module = network.get_submodule(layer)
+    tensor: Tensor | None = module._parameters.get(name)
+    if tensor is None:
+        tensor = module._buffers.get(name)
+    if tensor is None:
+        raise SurgeryError(f"The network has no parameter or buffer {path!r}.")
+    return tensor
+
+
+def _places(network: nn.Module) -> dict[int, list[tuple[nn.Module, str]]]:
+    """Where every tensor lives: a tied one in several modules."""
+    places: dict[int, list[tuple[nn.Module, str]]] = {}
+    for module in network.modules():
+        for registry in (module._parameters, module._buffers):
+            for name, tensor in registry.items():
+                if tensor is not None:
+                    places.setdefault(id(tensor), []).append((module, name))
+    return places

@@ -1,0 +1,1 @@
+"""What surgery does, one file an operation."""

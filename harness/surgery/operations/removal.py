@@ -1,0 +1,177 @@
+"""Taking units out: which go, what is folded, and the cut itself."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from harness.surgery.changes.draft import Draft
+from harness.surgery.edits import Remove
+from harness.surgery.operations.resize import fit_attributes
+from harness.surgery.operations.silence import Fold, contribution, judge
+from harness.surgery.tracing.follow import follow, run
+from harness.surgery.tracing.labels import Labels
+from harness.surgery.tracing.tracer import Tracer
+from harness.surgery.tracing.units import chosen, unit_labels
+
+
+@dataclass(slots=True)
+class Removal:
+    """What a series of `Remove` comes to: classes that go, folds, layers that lose units, refusals."""
+
+    roots: Labels
+    folds: list[Fold]
+    removed: dict[str, int]
+    refused: dict[str, str] = field(default_factory=dict)
+    emptied: tuple[str, ...] = ()
+
+
+def plan_removal(tracer: Tracer, network: nn.Module, edits: Sequence[Remove]) -> Removal:
+    """Decide what a series of `Remove` takes out, all of them speaking of the network as it is now.
+
+    Raises:
+        SurgeryError: for a layer or unit that does not exist.
+    """
+    frozen = tracer.coupling.frozen()
+    asked: dict[int, tuple[str, bool]] = {}
+    refused: dict[str, str] = {}
+    for edit in edits:
+        classes = tracer.coupling.roots(unit_labels(tracer, network, edit.layer))
+        for root in chosen(classes, edit.layer, edit.units).tolist():
+            if root in frozen:
+                refused[edit.layer] = frozen[root]
+            else:
+                exact = asked.get(root, (edit.layer, True))[1] and edit.exact
+                asked[root] = (edit.layer, exact)
+    going, folds = _settle(tracer, network, asked, refused)
+    removed, emptied = _losses(tracer, network, going)
+    return Removal(going, folds, removed, refused, emptied)
+
+
+def _settle(
+    tracer: Tracer, network: nn.Module, asked: dict[int, tuple[str, bool]], refused: dict[str, str]
+) -> tuple[Labels, list[Fold]]:
+    """Drop what must stay until what is left can go; a class that stays may listen to others that go."""
+    held = None
+    forced: set[int] = set()
+    while True:
+        going = np.array(sorted(asked), dtype=np.int64)
+        judgement = judge(tracer, network, going, held)
+        stay = dict(judgement.refused)
+        fresh = {root for root in judgement.varying if not asked[root][1] and root not in forced}
+        for root in judgement.varying - fresh:
+            stay.setdefault(root, "still varies" if asked[root][1] else "cannot be held at a constant")
+        if not stay and not fresh:
+            return going, judgement.folds
+        for root, reason in stay.items():
+            refused[asked.pop(root)[0]] = reason
+        forced = (forced | fresh) & asked.keys()
+        held = tracer.coupling.members(np.array(sorted(forced), dtype=np.int64)) if forced else None
+
+
+def _losses(tracer: Tracer, network: nn.Module, going: Labels) -> tuple[dict[str, int], tuple[str, ...]]:
+    removed, emptied = {}, []
+    members = tracer.coupling.members(going)
+    for layer in tracer.producers:
+        gone = members[unit_labels(tracer, network, layer)]
+        if gone.any():
+            removed[layer] = int(gone.sum())
+        if gone.all() and len(gone):
+            emptied.append(layer)
+    return removed, tuple(emptied)
+
+
+def cut(draft: Draft, tracer: Tracer, removal: Removal) -> None:
+    """Fold constants and slice every tensor, mask and module attribute."""
+    for fold in removal.folds:
+        _fold(draft, fold)
+    gone = tracer.coupling.members(removal.roots)
+    touched: dict[str, None] = {}
+    for path, starts in tracer.starts.items():
+        keep: dict[int, Tensor] = {}
+        for axis, start in enumerate(starts):
+            lost = gone[start : start + tracer.tensors[path].shape[axis]]
+            if lost.any():
+                keep[axis] = torch.from_numpy(np.flatnonzero(~lost)).to(tracer.tensors[path].device)
+        if keep:
+            draft.change(path, Slice(keep))
+            touched[path.rpartition(".")[0]] = None
+    for fold in removal.folds:
+        if fold.read.weight is not None and fold.read.bias is None and fold.read.norm is None:
+            _cut_new_bias(draft, fold.read.weight, fold.read.out_axis, tracer, gone)
+    for layer in touched:
+        fit_attributes(draft, layer)
+
+
+class Slice:
+    """Keep some positions of some axes."""
+
+    def __init__(self, keep: dict[int, Tensor]) -> None:
+        self._keep = keep
+
+    def __call__(self, tensor: Tensor) -> Tensor:
+        for axis, positions in self._keep.items():
+            tensor = tensor.index_select(axis, positions.to(tensor.device))
+        return tensor
+
+
+def _fold(draft: Draft, fold: Fold) -> None:
+    assert fold.read.weight is not None
+    layer = fold.read.weight.rpartition(".")[0]
+    added = [contribution(fold, _weight(target, fold.read.weight)) for target in draft.targets]
+    if fold.read.bias is not None:
+        draft.shift(fold.read.bias, added)
+    elif fold.read.norm is not None:
+        draft.shift(fold.read.norm, [-value for value in added])
+    else:
+        weight = draft.tensor(fold.read.weight)
+        draft.add_parameter(f"{layer}.bias", [value.to(weight.dtype) for value in added], fold.read.weight)
+
+
+def _weight(network: nn.Module, path: str) -> Tensor:
+    tensor = network.get_parameter(path)
+    return tensor.detach()
+
+
+def _cut_new_bias(
+    draft: Draft, weight: str, out_axis: int, tracer: Tracer, gone: np.typing.NDArray[np.bool_]
+) -> None:
+    lost = gone[tracer.labels(weight, out_axis)]
+    if lost.any():
+        path = f"{weight.rpartition('.')[0]}.bias"
+        draft.change(path, Slice({0: torch.from_numpy(np.flatnonzero(~lost))}))
+
+
+def differing(removal: Removal) -> dict[str, bool]:
+    """Layers into which a constant is folded -> whether it is another one in training mode."""
+    layers: dict[str, bool] = {}
+    for fold in removal.folds:
+        layer = (fold.read.weight or "").rpartition(".")[0]
+        differs = bool((fold.values[0] != fold.values[1]).any())
+        layers[layer] = layers.get(layer, False) or differs
+    return layers
+
+
+def verified(tracer: Tracer, removal: Removal, network: nn.Module, example: Tensor) -> bool:
+    """Whether a network that has been cut still couples what is left as it did before.
+
+    Only reshapes and splits can couple other units than before without an error; where none of them was
+    met by what is gone, it is enough that the network runs.
+    """
+    gone = tracer.coupling.members(removal.roots)
+    if not any(gone[labels].any() for labels in tracer.rigid):
+        run(network, example)
+        return True
+    after = follow(network, example)
+    own = [(path, axis) for path, starts in tracer.starts.items() for axis in range(len(starts))]
+    count = sum(sum(tracer.tensors[path].shape) for path in tracer.starts)
+    staying = ~gone[:count]
+    now = np.concatenate([after.labels(path, axis) for path, axis in own])
+    if len(now) != staying.sum():
+        return False
+    # A class is named by the first of its labels; which is the first does not change by a cut.
+    renamed = np.empty(count, dtype=np.int64)
+    renamed[staying] = now
+    return np.array_equal(renamed[tracer.coupling.classes()[:count][staying]], after.coupling.roots(now))

@@ -1,0 +1,1 @@
+"""What belongs together in a network, found by following marks through it."""

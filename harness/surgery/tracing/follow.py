@@ -1,0 +1,174 @@
+"""Running a network once, quietly, to see what belongs together."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from harness.surgery.errors import SurgeryError
+from harness.surgery.tracing.rules import RULES, pointwise
+from harness.surgery.tracing.tracer import Tracer, leaves
+
+_WRAPPERS = {
+    "OptimizedModule": "compiled",
+    "DistributedDataParallel": "wrapped for distributed training",
+    "DataParallel": "wrapped for several devices",
+    "FullyShardedDataParallel": "sharded",
+    "RecursiveScriptModule": "scripted",
+}
+
+#: What a buffer is called that holds entries of the parameter <name> at zero.
+MASK_SUFFIX = "_mask"
+
+
+def follow(network: nn.Module, example: Tensor) -> Tracer:
+    """Follow the units of a network through a forward pass in evaluation mode.
+
+    Parts that only training mode runs (auxiliary outputs) are followed in a second pass. Modes, buffers and
+    random numbers are as before afterwards.
+
+    Raises:
+        SurgeryError: if the network cannot be followed or the example does not fit it.
+    """
+    check_plain(network, example)
+    # A batch of one could be taken for an axis of one unit.
+    example = twice(example)
+    tracer = Tracer(network, RULES, pointwise)
+    _declare(tracer, network)
+    with quiet(network):
+        network.eval()
+        _trace(tracer, network, example)
+        if any(tracer.uses(parameter) == 0 for parameter in network.parameters()):
+            read = len(tracer.reads)
+            known = {layer.weight for layer in tracer.reads}
+            network.train()
+            _trace(tracer, network, example)
+            tracer.reads[read:] = [layer for layer in tracer.reads[read:] if layer.weight not in known]
+    return tracer
+
+
+def check_plain(network: nn.Module, example: Tensor) -> None:
+    """Refuse wrapped networks, and networks on another device than the example."""
+    for path, module in network.named_modules():
+        kind = _WRAPPERS.get(type(module).__name__)
+        if kind is not None:
+            raise SurgeryError(
+                f"The module at {path or 'the root'} is {kind}; give the plain network inside to surgery."
+            )
+    devices = {str(tensor.device) for tensor in network.parameters()} - {str(example.device)}
+    if devices:
+        raise SurgeryError(
+            f"The network has parameters on {', '.join(sorted(devices))} but the example is on "
+            f"{example.device}; they must be on one device."
+        )
+
+
+def run(network: nn.Module, example: Tensor) -> None:
+    """See that a network runs, in evaluation mode.
+
+    Raises:
+        SurgeryError: if it does not.
+    """
+    with quiet(network), torch.no_grad():
+        network.eval()
+        _outputs(network, example)
+
+
+def _outputs(network: nn.Module, example: Tensor) -> list[Tensor]:
+    try:
+        return leaves(network(example))
+    except SurgeryError:
+        raise
+    except (RuntimeError, ValueError, IndexError, TypeError, AssertionError) as error:
+        raise SurgeryError(
+            f"The network does not run on an example of shape {tuple(example.shape)}: {error}"
+        ) from error
+
+
+def _trace(tracer: Tracer, network: nn.Module, example: Tensor) -> None:
+    tracer.receive(example)
+    # With gradients on, the graph behind the output shows functions that have a gradient of their own.
+    with torch.enable_grad(), tracer:
+        outputs = _outputs(network, example)
+    _check_gradients(outputs)
+    for tensor in outputs:
+        tracer.freeze(tracer.mark(tensor), "belongs to the network's output")
+
+
+def _check_gradients(outputs: list[Tensor]) -> None:
+    """Refuse networks with gradients of their own making, which may hold sizes that no edit could reach."""
+    waiting = [tensor.grad_fn for tensor in outputs if tensor.grad_fn is not None]
+    seen = set(waiting)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(cast(object, node), torch.autograd.function.BackwardCFunction):
+            name = type(node).__name__.removesuffix("Backward")
+            raise SurgeryError(
+                f"The network uses the autograd function {name!r}, whose gradient surgery cannot see into; "
+                "only networks made of PyTorch's own operations can be followed."
+            )
+        fresh = {after for after, _ in node.next_functions if after is not None} - seen
+        seen |= fresh
+        waiting.extend(fresh)
+
+
+def _declare(tracer: Tracer, network: nn.Module) -> None:
+    """Couple what no operation shows: tensors declared per unit, masks, heads."""
+    for path, module in network.named_modules():
+        prefix = f"{path}." if path else ""
+        declared: Mapping[str, float] = getattr(module, "per_unit", {})
+        if declared:
+            names = [prefix + name for name in ("weight", *declared)]
+            own = [tracer.labels(name, 0) for name in names if name in tracer.tensors]
+            for labels in own[1:]:
+                tracer.coupling.unite(own[0], labels)
+        if isinstance(module, nn.MultiheadAttention):
+            _declare_heads(tracer, prefix, module)
+    for path, tensor in tracer.tensors.items():
+        masked = path.removesuffix(MASK_SUFFIX)
+        if masked != path and masked in tracer.tensors and tracer.tensors[masked].shape == tensor.shape:
+            for axis in range(tensor.dim()):
+                tracer.coupling.unite(tracer.labels(path, axis), tracer.labels(masked, axis))
+
+
+def _declare_heads(tracer: Tracer, prefix: str, module: nn.MultiheadAttention) -> None:
+    """A head's rows for queries, keys and values go together."""
+    if cast(Tensor | None, module.in_proj_weight) is not None:
+        rows = tracer.labels(prefix + "in_proj_weight", 0).reshape(3, module.num_heads, -1)
+        tracer.coupling.unite(rows, rows[:1, :, :1])
+        if module.bias_k is not None or module.add_zero_attn:
+            tracer.coupling.freeze(rows.reshape(-1), "attends to extra positions of fixed size")
+        return
+    for name in ("q_proj_weight", "k_proj_weight", "v_proj_weight"):
+        reason = "projects queries, keys and values of different widths"
+        tracer.coupling.freeze(tracer.labels(prefix + name, 0), reason)
+
+
+@contextmanager
+def quiet(network: nn.Module) -> Iterator[None]:
+    """Put modes, buffers and random number generators back at the end."""
+    modes = [(module, module.training) for module in network.modules()]
+    buffers = [(buffer, buffer.clone()) for buffer in network.buffers()]
+    fast = torch.backends.mha.get_fastpath_enabled()
+    devices = sorted({p.device.index or 0 for p in network.parameters() if p.device.type == "cuda"})
+    # The fast path of attention is one opaque operation; the slow one can be followed.
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with torch.random.fork_rng(devices=devices):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
+        for module, training in modes:
+            module.training = training
+        with torch.no_grad():
+            for buffer, value in buffers:
+                buffer.copy_(value)
+
+
+def twice(example: Tensor) -> Tensor:
+    """An example of at least two entries, which batch normalisation needs in training mode."""
+    if example.shape[0] > 1:
+        return example
+    return torch.cat([example, -example if example.is_floating_point() else example])

@@ -1,0 +1,98 @@
+"""What is known of a tensor during a trace: which units its positions belong to, and what they send."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.surgery.tracing.labels import Labels
+
+#: Positions on an axis.
+Positions = npt.NDArray[np.intp]
+#: [2, n]: the value in evaluation mode and in training mode; NaN where the input decides.
+Values = npt.NDArray[np.float64]
+#: [labels]: True for labels whose units are to be taken as held at zero; None for nothing held.
+Held = npt.NDArray[np.bool_] | None
+
+
+class Constant:
+    """What the positions on an axis send on, where that does not depend on the network's input.
+
+    Worked out only for the positions that are asked for, because a trace of a large network asks for few.
+    """
+
+    __slots__ = ("_compute", "_known")
+
+    def __init__(self, compute: Callable[[Positions, Held], Values]) -> None:
+        self._compute = compute
+        self._known: dict[tuple[bytes, int], tuple[Values, Held]] = {}
+
+    def at(self, positions: Positions, held: Held) -> Values:
+        """Values [2, n] at n positions, with some units held at zero."""
+        key = (positions.tobytes(), id(held))
+        if key not in self._known:
+            # `held` is kept beside the value, so that its id is not given to another array.
+            self._known[key] = (self._compute(positions, held), held)
+        return self._known[key][0]
+
+
+def varying(positions: Positions, held: Held) -> Values:
+    """Nothing is constant."""
+    return np.full((2, len(positions)), np.nan)
+
+
+VARYING = Constant(varying)
+
+
+@dataclass(frozen=True, slots=True)
+class Plane:
+    """One axis of a tensor along which its positions belong to units.
+
+    labels: [size of the axis]. constant: what these positions send; unused for tensors made of weights
+    alone, whose values can be read.
+    """
+
+    labels: Labels
+    constant: Constant = VARYING
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What is known of one tensor.
+
+    planes: axis -> plane. signal: whether the tensor depends on the network's input. source: path of the
+    parameter that a tensor made of weights stands for (itself, transposed or scaled). scaled_by: paths of
+    the parameters that scale it. read: number of the reading that has just made this signal, or None. maker:
+    the layer that has just made it, or None.
+    """
+
+    planes: dict[int, Plane] = field(default_factory=dict)
+    signal: bool = True
+    source: str | None = None
+    scaled_by: tuple[str, ...] = ()
+    read: int | None = None
+    maker: str | None = None
+
+
+@dataclass(slots=True)
+class Read:
+    """A layer reading units: a matrix product or a convolution over an axis that belongs to units.
+
+    weight: path of the parameter. in_axis, out_axis: its axes. in_positions: position on in_axis for every
+    position of the signal. bias: path of the bias, or None. foldable: whether weight and bias may be read as
+    they are (both scaled alike, or not at all). scaled: whether they are. padded: whether zeros are
+    put around the signal. signal: the plane that is read. norm: path of the running mean that follows at
+    once, or None.
+    """
+
+    weight: str | None
+    in_axis: int
+    out_axis: int
+    in_positions: Positions
+    bias: str | None
+    foldable: bool
+    scaled: bool
+    padded: bool
+    signal: Plane
+    norm: str | None = None

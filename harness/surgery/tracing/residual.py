@@ -1,0 +1,210 @@
+"""Residual blocks: modules that add a branch to their own input, and the layer that such a branch ends in.
+
+A residual block computes act(x + branch(x)) (*Deep Residual Learning for Image Recognition*, He, Zhang, Ren
+and Sun). Without its branch it is the identity where the shortcut hands on x itself, and where an activation
+behind the sum does nothing to an x that has passed the same activation before. Blocks are found by what they
+do, not by their class: the network runs once, and every addition is noted for the module it happens in.
+"""
+
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from harness.surgery.errors import SurgeryError
+from harness.surgery.tracing.follow import check_plain, quiet, run, twice
+from harness.surgery.tracing.tracer import leaves
+
+_ADDITIONS = frozenset({"add", "add_"})
+#: Of a branch scaled by one half, relative to its largest entry, in double precision.
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class ResidualBlocks:
+    """The residual blocks of a network, by path, in order of execution.
+
+    ends: block -> path of the layer that its branch ends in. To scale what this layer gives is to scale the
+    branch, and with it at zero the block is the identity, in evaluation and in training mode. left_out: block
+    -> one sentence that says why it has no such layer.
+    """
+
+    ends: dict[str, str]
+    left_out: dict[str, str]
+
+
+def residual_blocks(
+    network: nn.Module, example: Tensor, may_end: Callable[[nn.Module], bool]
+) -> ResidualBlocks:
+    """Find the residual blocks of a network.
+
+    Args:
+        network: any plain module; left as it is.
+        example: a batch as the network will see it, [batch, ...], on its device: whether what a block is
+            given has passed an activation shows in the values.
+        may_end: which layers to look at as ends of branches.
+
+    Raises:
+        SurgeryError: if the network does not run on the example.
+    """
+    check_plain(network, example)
+    found = ResidualBlocks({}, {})
+    paths = {module: path for path, module in network.named_modules()}
+    watched = _watch(network, twice(example))
+    for block, runs in watched.items():
+        path = paths[block]
+        if not path or not any(own.sums for own in runs):
+            continue
+        reason, end = _obstacle(path, runs), None
+        if reason is None:
+            end = _end(block, [own.given for own in runs if own.given is not None], may_end)
+        if end is not None and len(watched[block.get_submodule(end)]) == len(runs):
+            found.ends[path] = f"{path}.{end}"
+        else:
+            found.left_out[path] = reason or (
+                f"The block {path!r} has no layer of its own that ends its branch, and leaves the identity "
+                "at zero, so it cannot have a gate."
+            )
+    return found
+
+
+@dataclass(slots=True)
+class _Run:
+    """One run of a module: its one input, its output, its own additions, and what it added to its input."""
+
+    given: Tensor | None = None
+    made: Tensor | None = None
+    sums: int = 0
+    branch: Tensor | None = None
+
+
+class _Watch(TorchDispatchMode):
+    """Notes the runs of modules, by hooks, and the additions of like tensors in each of them."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.runs: dict[nn.Module, list[_Run]] = {}
+        self._open: list[_Run] = []
+
+    def enter(self, module: nn.Module, given: tuple[Any, ...], named: dict[str, Any]) -> None:
+        """A forward pre-hook."""
+        own = _Run()
+        x = given[0] if len(given) == 1 and not named else None
+        if isinstance(x, Tensor) and x.is_floating_point() and any(True for _ in module.children()):
+            # A copy, as branches may begin with an activation in place.
+            own.given = x.detach().clone()
+        self.runs.setdefault(module, []).append(own)
+        self._open.append(own)
+
+    def leave(self, module: nn.Module, given: tuple[Any, ...], made: Any) -> None:
+        """A forward hook."""
+        own, tensors = self._open.pop(), leaves(made)
+        own.made = tensors[0] if len(tensors) == 1 else None
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if func.overloadpacket.__name__ in _ADDITIONS and self._open:
+            tensors = [each for each in args[:2] if isinstance(each, Tensor) and each.is_floating_point()]
+            if len(tensors) == 2 and tensors[0].shape == tensors[1].shape:
+                self._note(self._open[-1], tensors[0], tensors[1])
+        return func(*args, **(kwargs or {}))
+
+    def _note(self, own: _Run, left: Tensor, right: Tensor) -> None:
+        own.sums += 1
+        if own.given is None or left.shape != own.given.shape:
+            return
+        for shortcut, branch in ((right, left), (left, right)):
+            if torch.equal(shortcut, own.given):
+                own.branch = branch.detach().clone()
+
+
+def _watch(network: nn.Module, x: Tensor) -> dict[nn.Module, list[_Run]]:
+    """The runs of all modules in one pass of the network in evaluation mode, in order of execution."""
+    watch = _Watch()
+    hooks = [module.register_forward_pre_hook(watch.enter, with_kwargs=True) for module in network.modules()]
+    hooks += [module.register_forward_hook(watch.leave) for module in network.modules()]
+    try:
+        with watch:
+            run(network, x)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return watch.runs
+
+
+def _obstacle(path: str, runs: list[_Run]) -> str | None:
+    """What keeps a module with sums of its own from being the identity without its branch."""
+    for own in runs:
+        given, made = own.given, own.made
+        if given is None or made is None:
+            return f"The block {path!r} has not one input and one output, so it cannot be removed whole."
+        if given.shape != made.shape:
+            return (
+                f"The block {path!r} turns {tuple(given.shape)} into {tuple(made.shape)}: its shortcut is a "
+                "projection, so it cannot be removed whole."
+            )
+        if not given.any():
+            return f"The example sends nothing but zeros into the block {path!r}, which shows nothing of it."
+        if own.branch is None:
+            return (
+                f"The block {path!r} does not add its branch to its own input: its shortcut is a projection, "
+                "so it cannot be removed whole."
+            )
+    return None
+
+
+def _end(block: nn.Module, inputs: list[Tensor], may_end: Callable[[nn.Module], bool]) -> str | None:
+    """Path, in a block, of the last layer that scales its branch and leaves the identity at zero."""
+    trial, inputs = _with_random_weights(block), [given.double() for given in inputs]
+    try:
+        layers = [module for module in _watch(trial, inputs[0].clone()) if may_end(module)]
+    except SurgeryError:  # it does not run in double precision, so nothing can be found out about it
+        return None
+    end = next((layer for layer in reversed(layers) if _ends(trial, layer, inputs)), None)
+    return next((path for path, module in trial.named_modules() if module is end), None)
+
+
+def _with_random_weights(block: nn.Module) -> nn.Module:
+    """A copy in double precision: weights that start at zero would make every layer look like the end."""
+    made = copy.deepcopy(block).double()
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in made.parameters():
+            if parameter.dim() > 1:
+                drawn = torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
+                parameter.copy_(drawn / (parameter.numel() / len(parameter)) ** 0.5)
+            else:
+                drawn = torch.rand(parameter.shape, generator=generator, dtype=parameter.dtype)
+                parameter.copy_(drawn + 0.5)
+    return made
+
+
+def _ends(block: nn.Module, layer: nn.Module, inputs: list[Tensor]) -> bool:
+    """Whether scaling what a layer gives scales the block's branch, and zero makes the block the identity."""
+    for given in inputs:
+        whole = _watch(block, given.clone())[block][0].branch
+        with _scaled(layer, 0.5):
+            half = _watch(block, given.clone())[block][0].branch
+        if whole is None or half is None or not whole.any():
+            return False
+        if (2 * half - whole).abs().max() > _ROUNDING * whole.abs().max():
+            return False
+        with _scaled(layer, 0.0), quiet(block), torch.no_grad():
+            if not all(torch.equal(block.train(mode)(given.clone()), given) for mode in (False, True)):
+                return False
+    return True
+
+
+@contextmanager
+def _scaled(layer: nn.Module, factor: float) -> Iterator[None]:
+    hook = layer.register_forward_hook(lambda module, given, made: made * factor)
+    try:
+        yield
+    finally:
+        hook.remove()

@@ -1,0 +1,22 @@
+"""What each operation of PyTorch does to units, by its name in ATen."""
+
+from collections.abc import Mapping
+
+from harness.surgery.tracing.rules import attention, contractions, normalisation, reductions, shape
+from harness.surgery.tracing.rules.elementwise import pointwise
+from harness.surgery.tracing.tracer import Rule
+
+#: Named operations; whatever else PyTorch itself tags as pointwise is `pointwise`.
+RULES: Mapping[str, Rule] = {
+    **attention.RULES,
+    **contractions.RULES,
+    **normalisation.RULES,
+    **reductions.RULES,
+    **shape.RULES,
+    # Pointwise, though PyTorch does not tag it so.
+    "_prelu_kernel": pointwise,
+    "hardswish": pointwise,
+    "hardswish_": pointwise,
+}
+
+__all__ = ["RULES", "pointwise"]

@@ -1,0 +1,117 @@
+"""Operations that treat every entry alone, with broadcasting."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from harness.surgery.tracing.marks import Constant, Held, Mark, Plane, Positions, Values
+from harness.surgery.tracing.tracer import Call, Tracer
+
+_PRODUCTS = frozenset({"mul", "mul_"})
+
+
+def pointwise(tracer: Tracer, call: Call) -> None:
+    """Units of all operands that lie on the same axis of the result are coupled."""
+    out: Tensor = call.out
+    operands = [(tensor, tracer.mark(tensor)) for tensor in call.args if isinstance(tensor, Tensor)]
+    planes: dict[int, Plane] = {}
+    for axis, size in enumerate(out.shape):
+        labels = _align(tracer, operands, axis - out.dim(), size)
+        if labels is not None:
+            planes[axis] = Plane(labels, _constant(call, operands, axis - out.dim(), size))
+    if any(mark.signal for _, mark in operands):
+        tracer.tag(out, Mark(planes))
+    else:
+        tracer.tag(out, _scaled(call, operands, planes))
+
+
+def _align(
+    tracer: Tracer, operands: list[tuple[Tensor, Mark]], axis: int, size: int
+) -> np.typing.NDArray[np.int64] | None:
+    """Couple what lies on one axis (counted from the end) of the operands; its labels in the result."""
+    labels = None
+    fixed = False
+    stretched: list[Plane] = []
+    for tensor, mark in operands:
+        if tensor.dim() < -axis:
+            continue
+        plane = mark.planes.get(tensor.dim() + axis)
+        if tensor.shape[axis] != size:
+            if plane is not None:
+                stretched.append(plane)
+        elif plane is None:
+            # An axis of one position carries no unit of its own unless it is marked.
+            fixed = fixed or size > 1
+        elif labels is None:
+            labels = plane.labels
+        else:
+            tracer.coupling.unite(labels, plane.labels)
+    for plane in stretched:
+        tracer.coupling.freeze(plane.labels, "a single unit is spread over a whole axis")
+    if labels is not None and fixed:
+        tracer.coupling.freeze(labels, "combined with a tensor of fixed size")
+        return None
+    return labels
+
+
+def _scaled(call: Call, operands: list[tuple[Tensor, Mark]], planes: dict[int, Plane]) -> Mark:
+    """The mark of a tensor made of weights alone: a parameter scaled row by row, or by a single number, still
+    stands for it."""
+    (_, first), *others = operands
+    if not others:
+        # A gate behind a function is still that gate; a weight behind one is another weight.
+        source = first.source if call.out.dim() <= 1 else None
+        return Mark(planes, signal=False, source=source, scaled_by=(*first.scaled_by, call.name))
+    if call.name not in _PRODUCTS or len(others) != 1:
+        return Mark(planes, signal=False)
+    (big, kept), (small, scale) = sorted(operands, key=lambda operand: operand[0].dim(), reverse=True)
+    rows = big.shape[:1] + (1,) * (big.dim() - 1)
+    if scale.source is None or (small.dim() and small.shape != rows):
+        return Mark(planes, signal=False)
+    scaled_by = (*kept.scaled_by, scale.source, *scale.scaled_by)
+    return Mark(planes, signal=False, source=kept.source, scaled_by=scaled_by)
+
+
+def _constant(call: Call, operands: list[tuple[Tensor, Mark]], axis: int, size: int) -> Constant:
+    def compute(positions: Positions, held: Held) -> Values:
+        values = {id(tensor): _sent(tensor, mark, axis, size, positions, held) for tensor, mark in operands}
+        if call.name in _PRODUCTS and any((value == 0).all() for value in values.values()):
+            return np.zeros((2, len(positions)))
+        moving = np.isnan(sum(values.values()))
+        arguments: list[Any] = [
+            torch.from_numpy(values[id(a)].copy()) if isinstance(a, Tensor) else a for a in call.args
+        ]
+        result = call.func(*arguments, **call.kwargs)
+        if not result.is_floating_point():
+            return np.full((2, len(positions)), np.nan)
+        sent: Values = result.double().numpy()
+        sent = np.where(moving, np.nan, sent)
+        if call.name in _PRODUCTS:
+            silent = np.logical_or.reduce([value == 0 for value in values.values()])
+            sent = np.where(silent, 0.0, sent)
+        return sent
+
+    return Constant(compute)
+
+
+def _sent(tensor: Tensor, mark: Mark, axis: int, size: int, positions: Positions, held: Held) -> Values:
+    """What one operand sends at positions of an axis (counted from the end, of some size) of the result."""
+    on_axis = tensor.dim() >= -axis
+    plane = mark.planes.get(tensor.dim() + axis) if on_axis else None
+    if mark.signal:
+        if plane is None or tensor.shape[axis] != size:
+            return np.full((2, len(positions)), np.nan)
+        return plane.constant.at(positions, held)
+    if tensor.numel() == 1:
+        return np.full((2, len(positions)), tensor.item(), dtype=np.float64)
+    if not on_axis or tensor.shape[axis] != size:
+        return np.full((2, len(positions)), np.nan)
+    rows = tensor.movedim(axis, 0)[torch.from_numpy(positions).to(tensor.device)]
+    picked = rows.reshape(len(positions), -1).double().cpu().numpy()
+    alike = (picked == picked[:, :1]).all(axis=1)
+    value = np.where(alike, picked[:, 0], np.nan)
+    if plane is not None and held is not None:
+        value = np.where(held[plane.labels[positions]], 0.0, value)
+    return np.stack([value, value])

@@ -1,0 +1,68 @@
+"""Where an axis goes when a tensor is viewed in another shape."""
+
+from math import prod
+
+import numpy as np
+
+from harness.surgery.tracing.marks import Constant, Held, Plane, Positions, Values
+from harness.surgery.tracing.tracer import Tracer
+
+Shape = tuple[int, ...]
+
+
+def reshaped(tracer: Tracer, plane: Plane, axis: int, old: Shape, new: Shape) -> tuple[int, Plane]:
+    """The axis and the plane after a reshape from `old` to `new`.
+
+    An axis that is merged with others keeps its units, each several times. An axis that is split in
+    (groups, members) belongs to the members from then on: code that splits an axis fixes the number of
+    groups far more often than their size. That guess is put to the test afterwards (`Tracer.rigid`).
+    """
+    before, size, after = prod(old[:axis]), old[axis], prod(old[axis + 1 :])
+    kept = [
+        k for k in range(len(new)) if (prod(new[:k]), new[k], prod(new[k + 1 :])) == (before, size, after)
+    ]
+    if kept:
+        return (axis if axis in kept else kept[-1]), plane
+    # From the back: an axis of one unit fits in several places, and flattening puts it before its positions.
+    for k, length in reversed(list(enumerate(new))):
+        front, back = prod(new[:k]), prod(new[k + 1 :])
+        if front and back and before % front == 0 and after % back == 0:
+            outer, inner = before // front, after // back
+            if outer * size * inner == length:
+                tracer.rigid.append(plane.labels)
+                return k, _merged(plane, outer, inner)
+    tracer.rigid.append(plane.labels)
+    return _regrouped(tracer, plane, axis, old, new)
+
+
+def _merged(plane: Plane, outer: int, inner: int) -> Plane:
+    labels = plane.labels if inner == 1 else np.repeat(plane.labels, inner)
+    size = len(plane.labels)
+
+    def compute(positions: Positions, held: Held) -> Values:
+        return plane.constant.at(positions // inner % size, held)
+
+    return Plane(np.tile(labels, outer) if outer > 1 else labels, Constant(compute))
+
+
+def _regrouped(tracer: Tracer, plane: Plane, axis: int, old: Shape, new: Shape) -> tuple[int, Plane]:
+    """The general case, entry by entry: the last axis along which units differ becomes theirs."""
+    along = np.arange(old[axis]).reshape([-1 if k == axis else 1 for k in range(len(old))])
+    entries = np.broadcast_to(along, old).reshape(new)
+    for k in range(len(new)):
+        if not (entries != entries.take([0], axis=k)).any():
+            entries = entries.take([0], axis=k)
+    units = tracer.coupling.roots(plane.labels)[entries]
+    apart = [k for k in range(len(new)) if (units != units.take([0], axis=k)).any()]
+    moving = [k for k in range(len(new)) if entries.shape[k] > 1]
+    home = (apart or moving or [len(new) - 1])[-1]
+    members = np.moveaxis(entries, home, 0).reshape(entries.shape[home], -1)
+    tracer.coupling.unite(plane.labels[members], plane.labels[members[:, :1]])
+
+    def compute(positions: Positions, held: Held) -> Values:
+        chosen = members[positions]
+        values = plane.constant.at(chosen.reshape(-1), held).reshape(2, *chosen.shape)
+        alike = (values == values[:, :, :1]).all(axis=2)
+        return np.where(alike, values[:, :, 0], np.nan)
+
+    return home, Plane(plane.labels[members[:, 0]], Constant(compute))

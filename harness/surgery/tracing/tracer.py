@@ -1,0 +1,193 @@
+"""Following the units of a network through one forward pass."""
+
+from bisect import bisect_right
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from harness.surgery.errors import SurgeryError
+from harness.surgery.tracing.labels import Coupling, Labels
+from harness.surgery.tracing.marks import Mark, Plane, Read
+
+#: Operations whose result Python reads as a number or whose shape depends on the data.
+_DATA_DEPENDENT = frozenset(
+    {
+        "_local_scalar_dense",
+        "item",
+        "is_nonzero",
+        "nonzero",
+        "masked_select",
+        "unique_consecutive",
+        "_unique2",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One operation as it ran: its name without overload, what it was given and what it gave."""
+
+    name: str
+    func: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    out: Any
+
+    def argument(self, position: int, name: str, default: Any = None) -> Any:
+        """An argument, wherever it was given."""
+        if len(self.args) > position:
+            return self.args[position]
+        return self.kwargs.get(name, default)
+
+
+Rule = Callable[["Tracer", Call], None]
+
+
+class Tracer(TorchDispatchMode):
+    """Watches the operations of a forward pass and keeps, for each tensor, which units its axes belong to.
+
+    It works below autograd, on PyTorch's own small set of operations, so it does not matter whether a
+    network was written with modules, functions or operators. An operation that no rule knows forbids the
+    removal of the units it reads; nothing is guessed.
+
+    Attributes:
+        coupling: classes of labels. Every position of every axis of every parameter and buffer has a label.
+        starts: path of a parameter or buffer -> first label of each of its axes.
+        tensors: path -> the tensor.
+        reads: the layers that read units, in order of execution.
+        producers: layer -> (path of its parameter, axis along which its units lie).
+        norms: layer -> the normalisation that directly follows it.
+        rigid: labels whose axis was reshaped or split, perhaps by code written for fixed sizes.
+    """
+
+    def __init__(self, network: nn.Module, rules: Mapping[str, Rule], pointwise: Rule) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._rules = rules
+        self._pointwise = pointwise
+        self._marks: dict[int, tuple[Tensor, Mark]] = {}
+        self._uses: dict[int, int] = {}
+        self.coupling = Coupling()
+        self.starts: dict[str, tuple[int, ...]] = {}
+        self.tensors: dict[str, Tensor] = {}
+        self.reads: list[Read] = []
+        self.producers: dict[str, tuple[str, int]] = {}
+        self.norms: dict[str, str] = {}
+        self.rigid: list[Labels] = []
+        self._owners: list[tuple[int, str, int]] = []
+        for path, tensor in [*network.named_parameters(), *network.named_buffers()]:
+            self._own(path, tensor)
+
+    def _own(self, path: str, tensor: Tensor) -> None:
+        first = len(self.coupling)
+        labels = self.coupling.fresh(sum(tensor.shape))
+        starts, planes, offset = [], {}, 0
+        for axis, size in enumerate(tensor.shape):
+            starts.append(first + offset)
+            self._owners.append((first + offset, path, axis))
+            planes[axis] = Plane(labels[offset : offset + size])
+            offset += size
+        self.tensors[path] = tensor
+        self.starts[path] = tuple(starts)
+        self.tag(tensor, Mark(planes, signal=False, source=path))
+
+    def labels(self, path: str, axis: int) -> Labels:
+        """Labels of the positions on one axis of a parameter or buffer."""
+        start = self.starts[path][axis]
+        return np.arange(start, start + self.tensors[path].shape[axis], dtype=np.int64)
+
+    def owner(self, label: int) -> tuple[str, int]:
+        """The parameter or buffer, and its axis, that a label was made for."""
+        index = bisect_right(self._owners, label, key=lambda owner: owner[0]) - 1
+        return self._owners[index][1:]
+
+    def mark(self, tensor: Tensor) -> Mark:
+        """What is known of a tensor; one never seen before was made from nothing, and is no signal."""
+        known = self._marks.get(id(tensor))
+        return known[1] if known else Mark(signal=False)
+
+    def tag(self, tensor: Tensor, mark: Mark) -> None:
+        """Note what is known of a tensor (kept alive, so that its id stays its own)."""
+        self._marks[id(tensor)] = (tensor, mark)
+
+    def receive(self, example: Tensor) -> None:
+        """Note that a tensor is the network's input: a signal whose positions belong to no unit."""
+        self.tag(example, Mark())
+
+    def uses(self, tensor: Tensor) -> int:
+        """How many operations have read a tensor so far."""
+        return self._uses.get(id(tensor), 0)
+
+    def freeze(self, mark: Mark, reason: str, *, axes: tuple[int, ...] | None = None) -> None:
+        """Forbid the removal of a tensor's units, on all its axes or on some."""
+        for axis, plane in mark.planes.items():
+            if axes is None or axis in axes:
+                self.coupling.freeze(plane.labels, reason)
+
+    def produce(self, labels: Labels) -> str:
+        """Note that the axis of a parameter that these labels were made for makes units; the layer's name."""
+        path, axis = self.owner(int(labels[0]))
+        layer = path.rpartition(".")[0]
+        if self.producers.setdefault(layer, (path, axis)) == (path, axis):
+            return layer
+        # A module that makes several kinds of units names each by its parameter.
+        self.producers.setdefault(path, (path, axis))
+        return path
+
+    def normalise(self, signal: Tensor, weight: str | None, mean: str | None) -> None:
+        """Note a normalisation that directly follows a layer, by the paths of its factor and running mean."""
+        mark = self.mark(signal)
+        norm = weight or mean
+        if norm is None or self.uses(signal) > 1:
+            return
+        # A layer may normalise what it makes itself: then there is no other to name.
+        if mark.maker not in (None, norm.rpartition(".")[0]):
+            self.norms.setdefault(mark.maker, norm.rpartition(".")[0])
+        if mark.read is not None and not self.reads[mark.read].scaled:
+            # A scaled weight adds its constant scaled; a bias of the layer is scaled alike, a mean is not.
+            self.reads[mark.read].norm = mean
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        out = func(*args, **kwargs)
+        inputs = [leaf for leaf in leaves((args, kwargs)) if id(leaf) in self._marks]
+        if inputs:
+            self._follow(Call(func.overloadpacket.__name__, func, args, kwargs, out), inputs)
+        return out
+
+    def _follow(self, call: Call, inputs: list[Tensor]) -> None:
+        for tensor in inputs:
+            self._uses[id(tensor)] = self._uses.get(id(tensor), 0) + 1
+        rule = self._rules.get(call.name) or self._rules.get(call.name.rstrip("_"))
+        if rule is None and torch.Tag.pointwise in call.func.tags:  # type: ignore[attr-defined]
+            rule = self._pointwise
+        if rule is not None:
+            rule(self, call)
+            return
+        signal = any(self.mark(tensor).signal for tensor in inputs)
+        if signal and call.name in _DATA_DEPENDENT:
+            raise SurgeryError(
+                f"The network reads the values of its data in Python ({call.name}); only networks whose "
+                "control flow does not depend on the data can be followed."
+            )
+        for tensor in inputs:
+            self.freeze(self.mark(tensor), f"read by {call.name}, an operation that surgery does not know")
+        for tensor in leaves(call.out):
+            self.tag(tensor, Mark(signal=signal))
+
+
+def leaves(tree: Any) -> list[Tensor]:
+    """All tensors in nested lists, tuples and mappings (quicker than a pytree, which this needs to be)."""
+    if isinstance(tree, Tensor):
+        return [tree]
+    if isinstance(tree, list | tuple):
+        return [leaf for branch in tree for leaf in leaves(branch)]
+    if isinstance(tree, dict):
+        return [leaf for branch in tree.values() for leaf in leaves(branch)]
+    return []

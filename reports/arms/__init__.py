@@ -1,0 +1,1 @@
+"""The arm: its trials as arrays, its tracks, its costs."""

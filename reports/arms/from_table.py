@@ -1,0 +1,267 @@
+"""Reads a trial table into arms, with every trial accounted for.
+
+Scores are turned so that larger is better. A failed trial is never selected (validation score minus
+infinity) and counts as the score of a failed trial; its cost counts. Rows are put into one order that depends
+on their contents only, so that nothing downstream can depend on the order of the table.
+"""
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from harness.trial_table import PARAMETER_PREFIX
+from reports.errors import TableError
+from reports.settings import Settings
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+#: Outcomes that may carry a usable score; every other status is a failure of the method.
+SCORED = ("ok", "stopped")
+#: Of its trials, this share may lack a cost before the unit is withheld for the arm.
+MISSING_COST_SHARE = 0.1
+COST_COLUMNS = ("train_flops", "train_seconds", "joules")
+#: Parts of a trial's time on its device; waiting for a bundle is no work of the method.
+DEVICE_SECONDS = ("warm_up_seconds", "train_seconds", "evaluation_seconds")
+
+
+class DependentTrialsError(ValueError):
+    """A formula for independent trials was asked for trials that are not independent."""
+
+
+@dataclass(frozen=True, eq=False)
+class Arm:
+    """The trials of one method on one cell. All arrays have one entry a trial, N in all.
+
+    validation: larger is better; minus infinity for a failed trial.
+    test: larger is better; the score of a failed trial for a failed one.
+    costs: unit -> cost of each trial ("trials" is always there, 1 each).
+    search: number of the whole search a trial belongs to (adaptive arms), else None.
+    pair: label shared with the other arm's trial, else None.
+    position: order of drawing, else None.
+    facts: further columns of the table, for warnings only.
+    """
+
+    dataset: str
+    architecture: str
+    method: str
+    sampling: str
+    sampler: str
+    validation: Floats
+    test: Floats
+    failed: npt.NDArray[np.bool_]
+    failed_score: float
+    costs: Mapping[str, Floats]
+    filled: Mapping[str, int]
+    withheld: Mapping[str, str]
+    size: Floats | None
+    search: Integers | None
+    pair: npt.NDArray[np.str_] | None
+    position: Floats | None
+    parameters: Mapping[str, Floats]
+    failed_by_status: Mapping[str, int]
+    lost: int
+    facts: pd.DataFrame
+
+    @property
+    def trials(self) -> int:
+        """N: finished and failed trials."""
+        return int(self.test.size)
+
+    @property
+    def searches(self) -> int:
+        """Number of replicated whole searches of an adaptive arm, 0 for others."""
+        return 0 if self.search is None else int(np.unique(self.search).size)
+
+    def taken(self, which: Integers | npt.NDArray[np.bool_]) -> "Arm":
+        """The arm with some of its trials, or with its trials in another order."""
+        return replace(
+            self,
+            validation=self.validation[which],
+            test=self.test[which],
+            failed=self.failed[which],
+            costs={unit: cost[which] for unit, cost in self.costs.items()},
+            size=None if self.size is None else self.size[which],
+            search=None if self.search is None else self.search[which],
+            pair=None if self.pair is None else self.pair[which],
+            position=None if self.position is None else self.position[which],
+            parameters={name: values[which] for name, values in self.parameters.items()},
+            facts=self.facts.iloc[np.arange(self.trials)[which]],
+        )
+
+    def generator(self, seed: int, purpose: str) -> np.random.Generator:
+        """A generator of its own for this arm and purpose: results do not depend on what else is analysed."""
+        label = "\x1f".join((self.dataset, self.architecture, self.method, purpose))
+        return np.random.default_rng([seed, zlib.crc32(label.encode())])
+
+    def require_independent(self) -> None:
+        """Guards formulas for independent trials.
+
+        Raises:
+            DependentTrialsError: the arm's trials depend on each other or are a design.
+        """
+        if self.sampling != "iid":
+            raise DependentTrialsError(
+                f"{self.dataset}/{self.architecture}/{self.method}: trials are {self.sampling}, "
+                "not independent draws from one space"
+            )
+
+
+def read_arms(trials: pd.DataFrame, settings: Settings) -> list[Arm]:
+    """All arms of a checked table (`reports.table.checks.TrialTable.trials`), sorted by their names."""
+    sign = -1.0 if settings.lower_is_better else 1.0
+    rows = trials.assign(
+        _validation=sign * trials[settings.validation_column], _test=sign * trials[settings.test_column]
+    )
+    finite = np.isfinite(rows["_validation"]) & np.isfinite(rows["_test"])
+    rows["_failed"] = ~(rows["status"].isin(SCORED) & finite)
+    worst = _failed_scores(rows, settings)
+    arms = []
+    for (dataset, architecture, method), part in rows.groupby(
+        ["dataset", "architecture", "method"], sort=True
+    ):
+        cell = (str(dataset), str(architecture))
+        arms.append(_arm(*cell, str(method), part, worst[cell]))
+    return arms
+
+
+def _failed_scores(rows: pd.DataFrame, settings: Settings) -> dict[tuple[str, str], float]:
+    """Per cell, the (turned) score that a failed trial counts as; see `Settings.failed_score`."""
+    sign = -1.0 if settings.lower_is_better else 1.0
+    scores = {}
+    for (dataset, architecture), part in rows.groupby(["dataset", "architecture"], sort=True):
+        finished = part.loc[~part["_failed"], "_test"]
+        if settings.failed_score is not None:
+            value = sign * settings.failed_score
+        elif finished.empty or (not settings.lower_is_better and finished.min() >= 0):
+            value = 0.0
+        else:
+            value = float(finished.min())
+        scores[str(dataset), str(architecture)] = value
+    return scores
+
+
+def _arm(dataset: str, architecture: str, method: str, part: pd.DataFrame, failed_score: float) -> Arm:
+    label = f"{dataset}/{architecture}/{method}"
+    lost = 0
+    if "attempt" in part:
+        lost = int((part["attempt"].fillna(1) - 1).clip(lower=0).sum())
+    samplings = sorted(set(part["sampling"]))
+    if len(samplings) > 1:
+        raise TableError(f"{label}: its trials were sampled in more than one way: {', '.join(samplings)}")
+    sampling = samplings[0]
+    failed = part["_failed"].to_numpy(dtype=bool)
+    validation = np.where(failed, -np.inf, part["_validation"].to_numpy())
+    test = np.where(failed, failed_score, part["_test"].to_numpy())
+    costs, filled, withheld = _costs(part)
+    size = _sizes(part, failed)
+    keys = [*costs.values(), *([] if size is None else [size]), test, validation]
+    order = np.lexsort(keys)
+    statuses = part.loc[part["_failed"], "status"].value_counts()
+    pair = part["pair_id"].to_numpy(dtype=str)[order] if _complete(part, "pair_id") else None
+    sampler = sorted({*part["sampler"]} - {""}) if "sampler" in part else []
+    return Arm(
+        dataset=dataset,
+        architecture=architecture,
+        method=method,
+        sampling=sampling,
+        sampler="; ".join(sampler),
+        validation=validation[order],
+        test=test[order],
+        failed=failed[order],
+        failed_score=failed_score,
+        costs={unit: cost[order] for unit, cost in costs.items()},
+        filled=filled,
+        withheld=withheld,
+        size=None if size is None else size[order],
+        search=_searches(part)[order] if sampling == "adaptive" else None,
+        pair=pair,
+        position=_optional(part, "index", order),
+        parameters={
+            name: values
+            for name in sorted(map(str, part.columns))
+            if name.startswith(PARAMETER_PREFIX) and (values := _parameter(part, name, order)) is not None
+        },
+        failed_by_status={str(name): int(count) for name, count in sorted(statuses.items())},
+        lost=lost,
+        facts=part.iloc[order],
+    )
+
+
+def _complete(part: pd.DataFrame, name: str) -> bool:
+    return name in part and bool(part[name].notna().all() and (part[name] != "").all())
+
+
+def _numbers(values: pd.Series) -> Floats:
+    """Numbers of a column, NaN where there is none."""
+    return np.asarray(pd.to_numeric(values, errors="coerce"), dtype=np.float64)
+
+
+def _optional(part: pd.DataFrame, name: str, order: Integers) -> Floats | None:
+    return _numbers(part[name])[order] if _complete(part, name) else None
+
+
+def _parameter(part: pd.DataFrame, name: str, order: Integers) -> Floats | None:
+    """A numeric searched value, NaN where the trial has none; None if it is no number or never varies."""
+    values = _numbers(part[name])
+    if np.isfinite(values).sum() < 2 or np.nanmin(values) == np.nanmax(values):
+        return None
+    return values[order]
+
+
+def _searches(part: pd.DataFrame) -> Integers:
+    """Number of the search each trial belongs to; without that column all belong to one search."""
+    if "replicate" not in part:
+        return np.zeros(len(part), dtype=np.int64)
+    return np.asarray(part["replicate"].fillna(0), dtype=np.int64)
+
+
+def _sizes(part: pd.DataFrame, failed: npt.NDArray[np.bool_]) -> Floats | None:
+    """Parameters of the selected network; failed trials without any count as the arm's mean size."""
+    if "parameters" not in part:
+        return None
+    sizes = _numbers(part["parameters"])
+    known = np.isfinite(sizes) & (sizes > 0)
+    if not known.any() or not known[~failed].all():
+        return None
+    return np.where(known, sizes, sizes[known].mean())
+
+
+def _costs(part: pd.DataFrame) -> tuple[dict[str, Floats], dict[str, int], dict[str, str]]:
+    """Cost of each trial by unit, how many were filled in, and why a recorded unit is withheld.
+
+    A few missing costs are counted at the mean of the others: leaving such trials out would call them free.
+    """
+    recorded = {
+        name: _numbers(part[name])
+        for name in (*COST_COLUMNS, "device_seconds")
+        if name in part and part[name].notna().any()
+    }
+    if "train_seconds" in recorded and "device_seconds" not in recorded:
+        extra = [
+            np.nan_to_num(_numbers(part[name]))
+            for name in DEVICE_SECONDS
+            if name in part and name != "train_seconds"
+        ]
+        share = np.ones(len(part))
+        if "device_share" in part:
+            share = np.nan_to_num(_numbers(part["device_share"]), nan=1.0)
+        recorded["device_seconds"] = (recorded["train_seconds"] + sum(extra)) * share
+    costs: dict[str, Floats] = {"trials": np.ones(len(part))}
+    filled: dict[str, int] = {}
+    withheld: dict[str, str] = {}
+    for unit, values in recorded.items():
+        known = np.isfinite(values) & (values >= 0)
+        absent = int((~known).sum())
+        if absent > MISSING_COST_SHARE * len(part):
+            withheld[unit] = f"{absent} of {len(part)} trials have no {unit}"
+        elif values[known].mean() <= 0:
+            withheld[unit] = f"{unit} is 0 throughout"
+        else:
+            costs[unit] = np.where(known, values, values[known].mean())
+            filled[unit] = absent
+    return costs, filled, withheld

@@ -1,0 +1,1 @@
+"""Method against baseline: evidence, families of comparisons, contrasts, verdicts."""

@@ -1,0 +1,220 @@
+"""What speaks for or against a method in one cell, before anything is adjusted or judged."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from scipy import special
+
+from reports.arms.from_table import Arm
+from reports.scope import FEWEST_TRIALS, Scope, margin_of
+from reports.statistics.best_of_n import Ranking, rank, trial_grid
+from reports.statistics.matching import FEWEST_SEARCHES, Gap, Track, arm_track, gap
+from reports.statistics.savings import CostRatio, cost_ratio, log_saving
+
+#: Largest multiple of the present number of trials that "how many more would settle it" looks at.
+SETTLE_FACTOR = 100.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """An arm with what every contrast needs of it, computed once."""
+
+    arm: Arm
+    ranking: Ranking | None
+    track: Track | None
+    problem: str  # why no inference is possible, else ""
+
+    @property
+    def scores(self) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+        """Test scores for ranks: failed trials are worst."""
+        return np.where(self.arm.failed, -np.inf, self.arm.test)
+
+
+def prepare(arm: Arm, scope: Scope, keep: bool = False) -> Prepared:
+    """Ranks an arm and follows its best-of-m, or says why that is not possible.
+
+    Args:
+        arm: the trials.
+        scope: names the numbers of trials that the track must hold.
+        keep: keep leave-one-out values (paired studies).
+    """
+    ranking = rank(arm.validation) if arm.trials else None
+    problem = _problem(arm)
+    if problem:
+        return Prepared(arm, ranking, None, problem)
+    return Prepared(arm, ranking, arm_track(arm, scope.n_set, keep), "")
+
+
+def _problem(arm: Arm) -> str:
+    name = arm.method
+    if arm.sampling == "design":
+        return f"{name} was sampled by a design (grid or quasi-random), which is described and not tested"
+    if arm.sampling == "adaptive":
+        sampler = arm.sampler or "an adaptive sampler"
+        if arm.searches < FEWEST_SEARCHES:
+            return (
+                f"the trials of {name} came from {sampler}, so formulas for independent trials are withheld; "
+                f"{FEWEST_SEARCHES} replicated searches are needed, {arm.searches} found"
+            )
+        if arm.position is None:
+            return f"the trials of {name} came from {sampler}, and the table lacks their order (column index)"
+        return ""
+    if arm.trials < FEWEST_TRIALS:
+        return f"{name} has {arm.trials} trials, and no interval is computed from fewer than {FEWEST_TRIALS}"
+    return ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """A method against the baseline in one cell.
+
+    refusal: why nothing is claimed, else "". ratios: of mean costs, by cost unit. margin: how much worse is
+    on par. p_worse (two-sided) and p_par (one-sided): of the difference at n against minus the margin.
+    """
+
+    method: Prepared
+    baseline: Prepared | None
+    refusal: str
+    paired: bool
+    gap: Gap | None = None
+    ratios: Mapping[str, CostRatio] = field(default_factory=dict)
+    margin: float = 0.0
+    p_worse: float = 1.0
+    p_par: float = 1.0
+
+
+def weigh(method: Prepared, baseline: Prepared | None, scope: Scope, paired_by_design: bool) -> Evidence:
+    """Collects the evidence, or the reason to refuse."""
+    refusal, pairing = _refusal(method, baseline, scope, paired_by_design)
+    if refusal or baseline is None:
+        return Evidence(method, baseline, refusal, pairing)
+    if pairing:
+        method, baseline = _aligned(method, scope), _aligned(baseline, scope)
+    tracks = method.track, baseline.track
+    if tracks[0] is None or tracks[1] is None:
+        return Evidence(method, baseline, "an arm has no curve", pairing)
+    difference = gap(tracks[0], tracks[1], scope.n, pairing)
+    units = [unit for unit in baseline.arm.costs if unit in method.arm.costs]
+    ratios = {unit: cost_ratio(baseline.arm, method.arm, unit, pairing) for unit in units}
+    reference = scope.sign * float(tracks[1].at(scope.n).value[0])
+    margin = margin_of(scope, baseline.arm, reference)
+    value, se, df = difference.at(scope.n)
+    return Evidence(
+        method=method,
+        baseline=baseline,
+        refusal="",
+        paired=pairing,
+        gap=difference,
+        ratios=ratios,
+        margin=margin,
+        p_worse=min(1.0, 2 * _tail(value + margin, se, df)),
+        p_par=_tail(-(value + margin), se, df),
+    )
+
+
+def _tail(value: float, se: float, df: float) -> float:
+    """P(T < value / se); without any spread a zero difference decides nothing."""
+    if se == 0.0:
+        return 0.0 if value < 0 else 1.0
+    return float(special.stdtr(df, value / se))
+
+
+def _refusal(
+    method: Prepared, baseline: Prepared | None, scope: Scope, paired_by_design: bool
+) -> tuple[str, bool]:
+    """The first precondition that does not hold, and whether the arms are paired."""
+    if baseline is None:
+        name = scope.baseline or "no baseline was named"
+        return (f"this cell has no trials of the baseline {name}" if scope.baseline else name), False
+    for side in (baseline, method):
+        if side.problem:
+            return side.problem, False
+    if baseline.arm.failed.all():
+        return f"every trial of the baseline {baseline.arm.method} failed: there is nothing to match", False
+    paired, problem = _pairing(method.arm, baseline.arm, paired_by_design)
+    if problem:
+        return problem, paired
+    for side in (baseline, method):
+        if side.track is not None and scope.n > side.track.m[-1]:
+            need = 2 * scope.n if side.arm.search is None else scope.n
+            have = f"{side.arm.trials} trials"
+            if side.arm.search is not None:
+                have = f"searches of {int(side.track.m[-1])} trials"
+            return f"n = {scope.n} needs {need} trials of {side.arm.method}, which has {have}", paired
+        if scope.cost not in side.arm.costs:
+            why = side.arm.withheld.get(scope.cost, f"the table has no {scope.cost} for them")
+            return f"the claim is in {scope.cost}, which cannot be told for {side.arm.method}: {why}", paired
+    return "", paired
+
+
+def _pairing(method: Arm, baseline: Arm, by_design: bool) -> tuple[bool, str]:
+    """Whether two arms are paired, and why that is not usable."""
+    ours, theirs = method.pair, baseline.pair
+    if ours is None or theirs is None:
+        shared = ours is not None and theirs is not None
+        if by_design and not shared:
+            return True, "the study paired its arms, yet the table does not say which trials belong together"
+        return False, ""
+    common = np.intersect1d(ours, theirs)
+    if common.size == 0:
+        return False, ""
+    if method.sampling != "iid" or baseline.sampling != "iid":
+        return True, "the arms share draws and at least one is adaptive: no valid formula is known here"
+    complete = common.size == ours.size == theirs.size == np.unique(ours).size == np.unique(theirs).size
+    if not complete:
+        return True, (
+            f"the arms share draws, but only {common.size} of {max(ours.size, theirs.size)} trials form "
+            "pairs; neither paired nor unpaired formulas hold"
+        )
+    return True, ""
+
+
+def _aligned(side: Prepared, scope: Scope) -> Prepared:
+    """The arm in the order of its pair labels, so that trials correspond."""
+    arm = side.arm
+    if arm.pair is None:
+        raise ValueError("only paired arms can be aligned")
+    return prepare(arm.taken(np.argsort(arm.pair, kind="stable")), scope, keep=True)
+
+
+def grown(evidence: Evidence, unit: str, factor: float) -> tuple[Gap, CostRatio]:
+    """The evidence as it would stand with `factor` times the trials if no estimate moved.
+
+    Raises:
+        ValueError: there is no evidence (a refusal).
+    """
+    if evidence.gap is None:
+        raise ValueError("a refusal has no evidence to grow")
+    difference, ratio = evidence.gap, evidence.ratios[unit]
+    shrink = 1 / np.sqrt(factor)
+    more = replace(difference, se=difference.se * shrink, df=difference.df * factor)
+    return more, replace(ratio, se=ratio.se * shrink, df=ratio.df * factor)
+
+
+def factor_to_settle(evidence: Evidence, unit: str, level: float) -> tuple[float | None, str]:
+    """Smallest growth of both arms that would exclude "no saving" or show "on par", if no estimate moved.
+
+    Returns:
+        The factor (None if not even `SETTLE_FACTOR` times would do), and what it would show.
+    """
+    factor = 1.0
+    while factor <= SETTLE_FACTOR:
+        factor *= 1.1
+        difference, ratio = grown(evidence, unit, factor)
+        _, low, high = log_saving(difference, ratio, level)
+        if low > 0:
+            return factor, "a saving"
+        if high < 0:
+            return factor, "a loss"
+        value, se, df = difference.at(difference.n)
+        if evidence.margin > 0 and _tail(-(value + evidence.margin), se, df) <= (1 - level):
+            return factor, "that it is on par"
+    return None, ""
+
+
+def shown_trials(limit: int) -> list[int]:
+    """A few numbers of trials for maps: 1, 2, 3, 5, 7, 10, 15, 20, 30, 50, ..."""
+    steps = [1, 2, 3, 5, 7]
+    wanted = steps + [10 * step for step in (1.0, 1.5, 2, 3, 5, 7)] + [100 * step for step in (1, 2, 5, 10)]
+    return [int(m) for m in wanted if m <= limit and int(m) in trial_grid(limit)]

@@ -1,0 +1,220 @@
+"""Over cells: pooled savings and performance profiles."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from scipy import stats
+
+from reports.arms.from_table import Floats
+from reports.results.results import ArmResult, Contrast, Estimate, Interval, Pooled, Profile, Saving
+from reports.scope import Scope
+from reports.statistics.savings import median_limits, paule_mandel, pool_new, pool_these
+from reports.wording import number, unit_name
+
+#: Largest ratio to the cheapest method that a profile shows (AlgoPerf's choice).
+LARGEST_RATIO = 4.0
+PROFILE_POINTS = 61
+CENSORED_NOTE = "a censored cell cannot be averaged"
+NONE_NOTE = "no cell to pool"
+FEW_NOTE = "fewer than two data sets"
+
+
+def pool(method: str, unit: str, contrasts: Sequence[Contrast], scope: Scope) -> Pooled:
+    """The saving of a method over all cells, in one unit.
+
+    Two questions are kept apart: what these cells gave on average, and what new data sets would give. Several
+    architectures on one data set are averaged first: they are not several data sets.
+    """
+    pairs = [(contrast, saving) for contrast in contrasts if (saving := _of_unit(contrast, unit)) is not None]
+    points = [saving.ratio.value for _, saving in pairs if not saving.ratio.censored]
+    logs = np.log(np.array([point for point in points if point], dtype=np.float64))
+    whole = len(pairs) > 0 and logs.size == len(pairs)
+    these, new, sensitivity = (
+        Estimate(None, note=CENSORED_NOTE if pairs else "no cell to pool") for _ in range(3)
+    )
+    if whole:
+        these = _these(pairs, logs, scope.level)
+        new, sensitivity = _new(pairs, logs, scope.level)
+    saves, loses = _claims(pairs)
+    censored = len(pairs) - logs.size
+    return Pooled(
+        method=method,
+        unit=unit,
+        cells=len(contrasts),
+        datasets=len({contrast.dataset for contrast, _ in pairs}),
+        claimed_saving=saves,
+        claimed_costing_more=loses,
+        censored=censored,
+        these_cells=these,
+        new_datasets=new,
+        new_datasets_sensitivity=sensitivity,
+        median=_median([saving for _, saving in pairs], scope.level),
+        sentence=_sentence(method, unit, len(contrasts), len(pairs), saves, loses, censored, these, new),
+    )
+
+
+def _of_unit(contrast: Contrast, unit: str) -> Saving | None:
+    return next((saving for saving in contrast.savings if saving.unit == unit), None)
+
+
+def _errors(pairs: Sequence[tuple[Contrast, Saving]], level: float) -> Floats | None:
+    """Standard errors of the log savings from their plain limits; None if an end is open."""
+    z = float(stats.norm.ppf((1 + level) / 2))
+    widths = []
+    for _, saving in pairs:
+        limits = saving.ratio.interval
+        if limits is None or limits.low is None or limits.high is None or limits.high_censored:
+            return None
+        widths.append(np.log(limits.high / limits.low) / (2 * z))
+    return np.array(widths)
+
+
+def _exp(middle: float, half: float, level: float, method: str) -> Estimate:
+    # Beyond e^50 a limit says nothing; it is left open.
+    low = float(np.exp(middle - half)) if half < 50 else None
+    high = float(np.exp(middle + half)) if half < 50 else None
+    return Estimate(float(np.exp(middle)), Interval(low, high, level, low is None, high is None, method))
+
+
+def _these(pairs: Sequence[tuple[Contrast, Saving]], logs: Floats, level: float) -> Estimate:
+    errors = _errors(pairs, level)
+    if errors is None:
+        return Estimate(float(np.exp(logs.mean())), note="a cell's interval is open, so the mean has none")
+    middle, half = pool_these(logs, errors, level)
+    return _exp(float(middle), float(half), level, "mean of log savings, standard errors of the cells")
+
+
+def _new(pairs: Sequence[tuple[Contrast, Saving]], logs: Floats, level: float) -> tuple[Estimate, Estimate]:
+    datasets = sorted({contrast.dataset for contrast, _ in pairs})
+    if len(datasets) < 2:
+        return Estimate(float(np.exp(logs.mean())), note=FEW_NOTE), Estimate(None, note=FEW_NOTE)
+    rows = [[i for i, (contrast, _) in enumerate(pairs) if contrast.dataset == name] for name in datasets]
+    means = np.array([logs[row].mean() for row in rows])
+    middle, half = pool_new(means, level)
+    new = _exp(float(middle), float(half), level, "t on the mean log savings of the data sets")
+    errors = _errors(pairs, level)
+    if errors is None or not (errors > 0).all():
+        return new, Estimate(None, note="a cell's interval is open")
+    pooled = np.array([np.sqrt((errors[row] ** 2).sum()) / len(row) for row in rows])
+    middle_pm, half_pm, _ = paule_mandel(means, pooled, level)
+    return new, _exp(middle_pm, half_pm, level, "Paule-Mandel, modified Knapp-Hartung")
+
+
+def _claims(pairs: Sequence[tuple[Contrast, Saving]]) -> tuple[int, int]:
+    saves = loses = 0
+    for _, saving in pairs:
+        limits = saving.ratio_adjusted.interval
+        if limits is None:
+            continue
+        saves += limits.low is not None and limits.low > 1
+        loses += limits.high is not None and limits.high < 1 and not limits.high_censored
+    return saves, loses
+
+
+def _median(savings: Sequence[Saving], level: float) -> Estimate:
+    values = []
+    for saving in savings:
+        if saving.ratio.value is None:
+            continue
+        bound = {"at_most": 0.0, "at_least": np.inf}
+        values.append(bound.get(saving.ratio.censored, saving.ratio.value))
+    if not values:
+        return Estimate(None, note=NONE_NOTE)
+    middle, low, high = median_limits(np.array(values), level)
+    interval = Interval(
+        low if np.isfinite(low) and low > 0 else None,
+        high if np.isfinite(high) else None,
+        level,
+        low_censored=not (np.isfinite(low) and low > 0),
+        high_censored=not np.isfinite(high),
+        method="sign test",
+    )
+    if not np.isfinite(middle) or middle <= 0:
+        return Estimate(None, interval, note="half of the cells are censored")
+    return Estimate(middle, interval)
+
+
+def _sentence(
+    method: str,
+    unit: str,
+    cells: int,
+    judged: int,
+    saves: int,
+    loses: int,
+    censored: int,
+    these: Estimate,
+    new: Estimate,
+) -> str:
+    counts = [f"saves in {saves} of {cells} cells", f"costs more in {loses}"]
+    if censored:
+        counts.append(f"censored in {censored}")
+    if cells > judged:
+        counts.append(f"not judged in {cells - judged}")
+    text = f"In {unit_name(unit)}, {method} {', '.join(counts)}"
+    if these.value is not None:
+        text += f"; geometric mean of the saving {number(these.value)}×{_span(these)} over these cells"
+        if new.interval is not None:
+            text += f", and{_span(new)} for the mean over new data sets"
+    return text + "."
+
+
+def _span(estimate: Estimate) -> str:
+    limits = estimate.interval
+    if limits is None or limits.low is None or limits.high is None:
+        return ""
+    return f" ({number(limits.low)} to {number(limits.high)})"
+
+
+def profiles(
+    arms: Sequence[ArmResult], contrasts: Sequence[Contrast], unit: str, scope: Scope
+) -> tuple[Profile, ...]:
+    """Dolan-More profiles of the methods in one unit.
+
+    A problem is a cell with a fixed target where targets were given, else a cell with the baseline's expected
+    best of n as its target. A method that does not solve a problem has an infinite ratio there.
+    """
+    problems = _target_problems(arms, unit) if scope.targets else _matching_problems(contrasts, unit, scope)
+    problems = [costs for costs in problems if costs]
+    methods = sorted({method for costs in problems for method in costs})
+    if not problems or len(methods) < 2:
+        return ()
+    ratios = np.linspace(1.0, LARGEST_RATIO, PROFILE_POINTS)
+    found = []
+    for method in methods:
+        own = np.array([costs.get(method, np.inf) / min(costs.values()) for costs in problems])
+        share = (own[:, None] <= ratios + 1e-12).mean(axis=0)
+        # Exact area under the step curve between 1 and the largest ratio.
+        area = float(np.clip(LARGEST_RATIO - own, 0.0, None).mean() / (LARGEST_RATIO - 1))
+        found.append(
+            Profile(method, unit, len(problems), tuple(map(float, ratios)), tuple(map(float, share)), area)
+        )
+    return tuple(found)
+
+
+def _target_problems(arms: Sequence[ArmResult], unit: str) -> list[Mapping[str, float]]:
+    problems: dict[tuple[str, str, float], dict[str, float]] = {}
+    for arm in arms:
+        for cost in arm.targets:
+            if (
+                cost.unit == unit
+                and cost.score == "validation"
+                and cost.successes
+                and cost.expected_cost.value
+            ):
+                key = (arm.dataset, arm.architecture, cost.target)
+                problems.setdefault(key, {})[arm.method] = cost.expected_cost.value
+    return list(problems.values())
+
+
+def _matching_problems(contrasts: Sequence[Contrast], unit: str, scope: Scope) -> list[Mapping[str, float]]:
+    problems: dict[tuple[str, str], dict[str, float]] = {}
+    for contrast in contrasts:
+        saving = _of_unit(contrast, unit)
+        if saving is None or saving.baseline_cost is None or scope.baseline is None:
+            continue
+        costs = problems.setdefault((contrast.dataset, contrast.architecture), {})
+        costs[scope.baseline] = saving.baseline_cost
+        match = saving.cost_to_match
+        if match is not None and match.value is not None and match.censored != "at_least":
+            costs[contrast.method] = match.value
+    return list(problems.values())

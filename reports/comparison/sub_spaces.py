@@ -1,0 +1,93 @@
+"""The saving recomputed against a baseline searched only in a part of its space.
+
+A box is drawn from the baseline's own draws of its parameters, never from scores, so the trials inside remain
+independent draws from the smaller space. All that follows is exploratory: limits are not adjusted.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.trial_table import PARAMETER_PREFIX
+from reports.arms.from_table import Arm
+from reports.comparison.evidence import Prepared, prepare, weigh
+from reports.scope import Scope
+from reports.statistics.matching import Gap
+from reports.statistics.savings import CostRatio
+
+#: A box must keep this many of the baseline's trials.
+FEWEST_IN_BOX = 10
+#: A box over several parameters keeps about this share of the trials if they are independent.
+JOINT_SHARE = 1 / 3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Box:
+    """A part of the baseline's space and which trials lie in it."""
+
+    label: str
+    bounds: Mapping[str, tuple[float, float]]
+    inside: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BoxSaving:
+    """The comparison with the baseline in a box: gap and cost ratio, or a note why there is none."""
+
+    box: Box
+    gap: Gap | None
+    ratio: CostRatio | None
+    note: str
+
+
+def boxes(arm: Arm) -> list[Box]:
+    """Lower, middle and upper parts of each searched parameter, and of all widths of a kind together.
+
+    Parameters whose names differ only in digits (`param_units_1`, `param_units_2`) are narrowed together: a
+    narrower range of widths is what a more careful baseline would have searched.
+    """
+    groups: dict[str, list[str]] = {}
+    for name in arm.parameters:
+        groups.setdefault(re.sub(r"[_.\-]?\d+", "", name), []).append(name)
+    found = []
+    for stem, names in groups.items():
+        share = 0.5 if len(names) == 1 else JOINT_SHARE ** (1 / len(names))
+        for part, start in (("lower", 0.0), ("middle", (1 - share) / 2), ("upper", 1 - share)):
+            found.append(_box(arm, stem, names, part, start, start + share))
+    return found
+
+
+def _box(arm: Arm, stem: str, names: list[str], part: str, start: float, stop: float) -> Box:
+    inside = np.ones(arm.trials, dtype=bool)
+    bounds = {}
+    for name in names:
+        values = arm.parameters[name]
+        known = np.isfinite(values)
+        # Quantiles of the draws need no knowledge of the scale (linear or logarithmic) they were drawn on.
+        low, high = np.quantile(values[known], (start, stop), method="nearest")
+        bounds[name.removeprefix(PARAMETER_PREFIX)] = (float(low), float(high))
+        inside &= known & (values >= low) & (values <= high)
+    shown = stem.removeprefix(PARAMETER_PREFIX)
+    spans = sorted({f"{low:.4g} to {high:.4g}" for low, high in bounds.values()})
+    count = f" (all {len(names)})" if len(names) > 1 else ""
+    return Box(f"{part} part of {shown}{count}: {'; '.join(spans)}", bounds, inside)
+
+
+def box_savings(method: Prepared, baseline: Prepared, scope: Scope) -> list[BoxSaving]:
+    """The saving in the unit of the claim against the baseline in each box. Independent arms only."""
+    results = []
+    for box in boxes(baseline.arm):
+        count = int(box.inside.sum())
+        needed = max(FEWEST_IN_BOX, 2 * scope.n)
+        if count < needed:
+            note = f"{count} baseline trials inside, {needed} are needed"
+            results.append(BoxSaving(box, None, None, note))
+            continue
+        narrowed = replace(baseline.arm.taken(box.inside), pair=None)
+        part = weigh(method, prepare(narrowed, scope), scope, False)
+        ratio = part.ratios.get(scope.cost)
+        results.append(BoxSaving(box, part.gap, ratio, part.refusal))
+    return results

@@ -1,0 +1,1 @@
+"""An arm by itself: accounting, summary, curves, fronts."""

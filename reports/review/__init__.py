@@ -1,0 +1,1 @@
+"""What a careful reviewer would object, by what the objections look at."""

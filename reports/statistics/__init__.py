@@ -1,0 +1,1 @@
+"""Formulas on arrays; they know no arm and no study."""

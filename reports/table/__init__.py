@@ -1,0 +1,1 @@
+"""Anyone's trial table in: reading, checks, questions, joining, importers."""

@@ -1,0 +1,152 @@
+"""Trial tables from Optuna storages (a database URL, or the file of a journal storage)."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reports.errors import TableError
+from reports.table.checks import LOST, nearest
+from reports.table.importers.common import (
+    ForeignTrial,
+    Imported,
+    ImportOptions,
+    missing_score,
+    score,
+    to_table,
+)
+
+if TYPE_CHECKING:
+    import optuna
+
+
+def import_optuna(
+    storage: str, options: ImportOptions, studies: tuple[str, ...] = (), *, one_method: bool = False
+) -> Imported:
+    """Reads the studies of a storage, each as one whole search.
+
+    The objective (or `options.validation`, a user attribute) is the validation score, the user attribute
+    `options.test` the test score; other user attributes with the name of a column are taken as that column.
+    A study is a replicate of its arm. Optuna does not store the sampler, and its default learns from earlier
+    trials, so `sampling` is `adaptive` unless the options or the trials say otherwise.
+
+    Args:
+        storage: a URL such as `sqlite:///runs.db`, or a path of a journal file or SQLite file.
+        options: names of what Optuna does not know.
+        studies: names of the studies to read; empty for all.
+        one_method: the studies without a method of their own are replicates of `options.method`; otherwise
+            the study's name is the method's.
+
+    Raises:
+        TableError: the storage cannot be opened, a study is not in it, has several objectives, or runs the
+            other way than the options say; or no trial has the test score.
+    """
+    import optuna  # half a second to import, and nothing else needs it
+
+    opened = _open(storage)
+    names = optuna.get_all_study_names(opened)
+    for name in studies:
+        if name not in names:
+            raise TableError(
+                f"{storage}: no study {name!r}{nearest(name, names)}; there are: {', '.join(names)}"
+            )
+    trials: list[ForeignTrial] = []
+    waiting = 0
+    replicates: dict[str, int] = {}
+    attributes: set[str] = set()
+    for name in studies or sorted(names):
+        study = optuna.load_study(study_name=name, storage=opened)
+        _check_direction(storage, study, options)
+        method = options.method if one_method and options.method else name
+        replicate = replicates[method] = replicates.get(method, -1) + 1
+        facts = {"method": method, "replicate": replicate, "study": name, **study.user_attrs}
+        for trial in study.get_trials(deepcopy=False):
+            attributes |= set(trial.user_attrs)
+            waiting += trial.state == optuna.trial.TrialState.WAITING
+        trials += list(_trials(study, facts, options))
+    if trials and not any(trial.test is not None for trial in trials):
+        raise missing_score(storage, options.test, sorted(attributes))
+    table = to_table(storage, trials, options)
+    notes = ["train_seconds is a trial's whole duration, as Optuna recorded it."]
+    if not options.sampling and (table["sampling"] == "adaptive").any():
+        notes.append(
+            "Optuna does not store the sampler; trials are taken as adaptive. If all came from RandomSampler "
+            "without a pruner, say so (sampling iid)."
+        )
+    if waiting:
+        notes.append(f"{waiting} waiting trials had not started and are left out.")
+    return Imported(table, tuple(notes))
+
+
+def _open(storage: str) -> "optuna.storages.BaseStorage":
+    import optuna
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    try:
+        if "://" in storage:
+            _check_sqlite(storage)
+            return optuna.storages.RDBStorage(storage, skip_table_creation=True)
+        path = Path(storage)
+        if not path.is_file():
+            raise TableError(f"{storage}: there is no such file; allowed is an Optuna storage")
+        with path.open("rb") as file:
+            is_sqlite = file.read(15) == b"SQLite format 3"
+        if is_sqlite:
+            return optuna.storages.RDBStorage(f"sqlite:///{path}", skip_table_creation=True)
+        return JournalStorage(JournalFileBackend(str(path)))
+    except TableError:
+        raise
+    except Exception as error:  # every driver has its own errors, and all mean this
+        reason = str(error).strip().split("\n")[0]
+        raise TableError(f"{storage}: cannot be opened as an Optuna storage ({reason})") from error
+
+
+def _check_sqlite(url: str) -> None:
+    """A misspelt SQLite path must not make a new, empty database."""
+    if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).is_file():
+        raise TableError(f"{url}: there is no such file; allowed is an Optuna storage")
+
+
+def _check_direction(storage: str, study: "optuna.Study", options: ImportOptions) -> None:
+    directions = [direction.name.lower() for direction in study.directions]
+    if len(directions) > 1 and options.validation is None:
+        raise TableError(
+            f"{storage}: study {study.study_name!r} has {len(directions)} objectives; allowed is one, or a "
+            "user "
+            "attribute named as the validation score"
+        )
+    wanted = "minimize" if options.lower_is_better else "maximize"
+    if options.validation is None and directions != [wanted]:
+        raise TableError(
+            f"{storage}: study {study.study_name!r} is set to {directions[0]} its objective, but the score "
+            "was said "
+            f"to be {'lower' if options.lower_is_better else 'higher'}-is-better; allowed is the same "
+            "direction"
+        )
+
+
+def _trials(study: "optuna.Study", facts: dict[str, Any], options: ImportOptions) -> Iterator[ForeignTrial]:
+    statuses = {"COMPLETE": "ok", "PRUNED": "stopped", "FAIL": "crashed", "RUNNING": LOST}
+    for trial in study.get_trials(deepcopy=False):
+        status = statuses.get(trial.state.name)
+        if status is None:
+            continue  # waiting: counted by the caller
+        attributes = dict(trial.user_attrs)
+        is_grid = "grid_id" in trial.system_attrs
+        own = {
+            **facts,
+            "index": trial.number,
+            "train_seconds": trial.duration.total_seconds() if trial.duration else None,
+            "sampling": "design" if is_grid else "adaptive",
+            **attributes,
+        }
+        objective = {"objective": trial.values[0] if trial.values else None}
+        name = options.validation
+        yield ForeignTrial(
+            trial_id=f"{study.study_name}/{trial.number}",
+            status=status,
+            validation=score(objective, "objective") if name is None else score(attributes, name),
+            test=score(attributes, options.test),
+            values=trial.params,
+            facts=own,
+        )

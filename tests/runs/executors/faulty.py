@@ -1,0 +1,106 @@
+"""A plug-in file for tests: methods that go wrong in every way, one fault each."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from harness.sizing.base import Cell, Params, Phase, Schedule, Situation, State
+from harness.sizing.methods.fixed import Fixed
+from harness.surgery.edits import Remove, Stop
+
+
+@dataclass(frozen=True)
+class Faulty(Fixed):
+    """Sizes searched, and one fault.
+
+    fault: which. marker: a file that remembers, over processes, that the fault was shown.
+    """
+
+    fault: str = ""
+    marker: str = ""
+
+    def build(self, cell: Cell, params: Params) -> tuple[nn.Module, State]:
+        self._show("build")
+        return super().build(cell, params)
+
+    def phases(self, params: Params, schedule: Schedule) -> Sequence[Phase]:
+        self._show("phases")
+        selectable = self.fault != "unselectable"
+        return (Phase(schedule.epochs, schedule.learning_rate, selectable=selectable),)
+
+    def penalty(self, tensors: Mapping[str, Tensor], numbers: Mapping[str, Tensor]) -> Tensor | None:
+        self._show("penalty")
+        return tensors["output.bias"].sum() * float("nan") if self.fault == "nan" else None
+
+    def after_step(
+        self, tensors: Mapping[str, Tensor], numbers: Mapping[str, Tensor], learning_rate: float
+    ) -> Mapping[str, Tensor]:
+        self._show("after_step")
+        return {"no.such.tensor": tensors["output.bias"]} if self.fault == "strange_tensor" else {}
+
+    def edits(self, now: Situation) -> tuple[State, Sequence[Any]]:
+        if now.moment.epoch == 0:
+            return now.state, ()
+        self._show("edits")
+        if now.moment.epoch == 2:
+            self._show("second_epoch")
+        if self.fault == "some_sizes" and int(now.params["hidden1"]) % 2:
+            raise ValueError("odd sizes are not for me")
+        if self.fault == "careless":
+            return now.state, (Remove("hidden1", (0,)),)
+        if self.fault == "collapse":
+            return now.state, (Remove("hidden1", tuple(range(int(now.params["hidden1"])))),)
+        if self.fault == "strange_edit":
+            return now.state, (Remove("no_such_layer", (0,)),)
+        if self.fault == "no_edit":
+            return now.state, ("remove something",)
+        if self.fault == "stop":
+            return now.state, (Stop("enough"),)
+        return now.state, ()
+
+    def _show(self, where: str) -> None:
+        if self.fault == where:
+            raise RuntimeError(f"broken in {where}")
+        if where == "edits":
+            self._end_in_a_hard_way()
+
+    def _end_in_a_hard_way(self) -> None:
+        if self.fault == "half_a_character":
+            raise OSError("no such file: \udcff.png")
+        if self.fault == "huge_message":
+            raise ValueError("x" * 30_000_000)
+        if self.fault == "speechless":
+            raise SpeechlessError
+        if self.fault == "memory":
+            raise MemoryError("no room")
+        if self.fault == "device_memory":
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        if self.fault == "huge_tensor":
+            torch.empty(2**60)
+        if self.fault == "exit":
+            sys.exit(3)
+        if self.fault == "slow":
+            time.sleep(0.15)
+        if self.fault == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.fault == "quit_once" and not Path(self.marker).exists():
+            Path(self.marker).touch()
+            os._exit(1)
+
+
+class SpeechlessError(Exception):
+    """Cannot say what is wrong."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+METHODS = {"faulty": Faulty}

@@ -1,0 +1,294 @@
+"""The dealer: every trial recorded exactly once, whatever comes back when; adaptive rounds in plan order."""
+
+import random
+from collections import Counter
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.runs.dealing import BUNDLE_SECONDS, Bundle, Dealer
+from harness.study.plan import Plan, Trial
+from harness.records.record import Costs, Record
+from harness.runs.tasks import MAX_LOSSES, Task
+from tests.study.test_planning import plan_of
+from tests.records.test_record import a_record
+
+_FIELDS: dict[str, Any] = {
+    "name": "dealt",
+    "datasets": ["digits"],
+    "architectures": [{"name": "mlp", "options": {"hidden_layers": 1}, "widths": {"low": 4, "high": 64}}],
+    "methods": [
+        "fixed",
+        {"name": "l2", "trials": 4},
+        {
+            "name": "tpe",
+            "method": "fixed",
+            "trials": 7,
+            "sampler": {
+                "name": "TPESampler",
+                "round_size": 3,
+                "replicates": 2,
+                "options": {"n_startup_trials": 2},
+            },
+        },
+    ],
+    "trials": 6,
+    "training": {"epochs": 1, "batch_size": 64},
+    "claim": {"baseline": "fixed"},
+}
+PLAN: Plan = plan_of(_FIELDS)
+ADAPTIVE = "digits/mlp/tpe"
+
+
+def record_of(trial: Trial, seconds: float = 0.5) -> Record:
+    """What the trial always gives, however often and wherever it is run: some fail."""
+    number = int(trial.id, 16)
+    ok = number % 5 != 0
+    return a_record(
+        trial_id=trial.id,
+        arm=trial.arm,
+        replicate=trial.replicate,
+        index=trial.index,
+        params=dict(trial.params),
+        seeds=dict(trial.seeds),
+        status="ok" if ok else "crashed",
+        val_score=number % 1000 / 1000 if ok else None,
+        costs=Costs(0.0, 0.0, seconds, 0.0, 1, "x", 1.0),
+    )
+
+
+def run_in_order(plan: Plan) -> dict[str, Trial]:
+    dealer = Dealer(plan, {}, {})
+    while (bundle := dealer.deal(1)) is not None:
+        for task in bundle.tasks:
+            dealer.take(record_of(task.trial))
+    assert dealer.finished
+    return dealer.trials
+
+
+IN_ORDER = run_in_order(PLAN)
+
+
+def test_all_trials_of_the_plan_are_dealt() -> None:
+    assert len(IN_ORDER) == PLAN.planned_trials == 6 + 4 + 2 * 7
+    counts = Counter((trial.arm, trial.replicate) for trial in IN_ORDER.values())
+    assert counts[ADAPTIVE, 0] == counts[ADAPTIVE, 1] == 7
+
+
+# Each number is one thing that may happen next; which one depends on what is possible then.
+_EVENTS = st.lists(st.integers(0, 2**20), min_size=1, max_size=300)
+
+
+class _World:
+    """Workers that take bundles, finish trials, die, give bundles back, and drivers that are restarted."""
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+        self.written: dict[str, Record] = {}
+        self.writes: Counter[str] = Counter()
+        self.starts: dict[str, int] = {}
+        self.losses_since_start: Counter[str] = Counter()
+        self.restart()
+
+    def restart(self) -> None:
+        """The driver was killed: what its workers had not recorded is gone."""
+        self.dealer = Dealer(PLAN, self.written, self.starts)
+        self.out: list[list[Task]] = []
+        self.losses_since_start.clear()
+
+    def happen(self, number: int) -> None:
+        kind, choice = number % 10, number // 10
+        if kind < 3 and len(self.out) < self.workers:
+            bundle = self.dealer.deal(self.workers)
+            if bundle is not None:
+                self.check_bundle(bundle)
+                self.out.append(list(bundle.tasks))
+        elif kind == 9 and choice % 7 == 0:
+            self.restart()
+        elif self.out:
+            tasks = self.out[choice % len(self.out)]
+            if kind < 7:
+                self.start(tasks[0])
+                self.record(tasks.pop(0))
+            elif kind == 7:
+                self.die(tasks)
+            else:  # the deadline has passed: nothing more of the bundle is begun
+                for task in reversed(tasks):
+                    self.dealer.return_unstarted(task)
+                tasks.clear()
+            self.out = [tasks for tasks in self.out if tasks]
+
+    def check_bundle(self, bundle: Bundle) -> None:
+        assert len({task.trial.arm for task in bundle.tasks}) == 1
+        running = {task.trial.id for tasks in self.out for task in tasks}
+        for task in bundle.tasks:
+            assert task.trial.id not in self.written, "a finished trial is dealt again"
+            assert task.trial.id not in running, "a running trial is dealt again"
+            assert task.attempt == self.starts.get(task.trial.id, 0) + 1
+
+    def start(self, task: Task) -> None:
+        self.starts[task.trial.id] = task.attempt
+
+    def record(self, task: Task) -> None:
+        record = record_of(task.trial)
+        self.written[record.trial_id] = record
+        self.writes[record.trial_id] += 1
+        self.dealer.take(record)
+
+    def die(self, tasks: list[Task]) -> None:
+        self.start(tasks[0])
+        for task in reversed(tasks[1:]):
+            self.dealer.return_unstarted(task)
+        lost = tasks[0]
+        self.losses_since_start[lost.trial.id] += 1
+        again = self.dealer.lose(lost)
+        assert again == (self.losses_since_start[lost.trial.id] < MAX_LOSSES)
+        tasks.clear()
+        if not again:
+            self.record(lost)
+
+    def finish(self) -> None:
+        for _ in range(1000):
+            if self.dealer.finished:
+                return
+            self.happen(0)
+            if self.out:
+                self.happen(3)
+        raise AssertionError("the run does not end")
+
+
+@given(_EVENTS, st.integers(1, 5))
+@settings(deadline=None, max_examples=60)
+def test_every_trial_is_recorded_exactly_once(events: list[int], workers: int) -> None:
+    world = _World(workers)
+    for number in events:
+        world.happen(number)
+    world.finish()
+    assert world.writes == Counter(dict.fromkeys(IN_ORDER, 1))
+    assert world.written.keys() == IN_ORDER.keys(), "another search than in order"
+    assert {i: trial.params for i, trial in world.dealer.trials.items()} == {
+        i: trial.params for i, trial in IN_ORDER.items()
+    }
+    assert all(world.dealer.dealt(key) == 0 for key in PLAN.arms)
+    assert world.dealer.deal(workers) is None
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_round_is_told_in_plan_order_whatever_finishes_first(seed: int) -> None:
+    shuffled = random.Random(seed)
+    dealer, out = Dealer(PLAN, {}, {}), list[Task]()
+    while not dealer.finished:
+        while (bundle := dealer.deal(100)) is not None:
+            out.extend(bundle.tasks)
+        asked = {task.trial.index for task in out if (task.trial.arm, task.trial.replicate) == (ADAPTIVE, 0)}
+        assert len({index // 3 for index in asked}) <= 1, "the next round waits for all of this one"
+        dealer.take(record_of(out.pop(shuffled.randrange(len(out))).trial))
+    assert dealer.trials.keys() == IN_ORDER.keys()
+
+
+def test_what_is_told_decides_what_is_asked() -> None:
+    """Else the tests above would hold of a search that learns nothing."""
+    dealer = Dealer(PLAN, {}, {})
+    while (bundle := dealer.deal(1)) is not None:
+        for task in bundle.tasks:
+            dealer.take(
+                a_record(task.trial.id, arm=task.trial.arm, replicate=task.trial.replicate, val_score=0.5)
+            )
+    assert dealer.trials.keys() != IN_ORDER.keys()
+    assert len(dealer.trials) == len(IN_ORDER)
+
+
+def test_resuming_takes_up_an_adaptive_search_where_it_was() -> None:
+    records = {i: record_of(trial) for i, trial in IN_ORDER.items()}
+    for kept in (0, 5, 10, 20, len(records)):
+        some = dict(list(records.items())[:kept])
+        dealer = Dealer(PLAN, some, {})
+        dealt = []
+        while (bundle := dealer.deal(2)) is not None:
+            for task in bundle.tasks:
+                dealt.append(task.trial.id)
+                dealer.take(records[task.trial.id])
+        assert sorted(dealt) == sorted(set(records) - set(some))
+        assert dealer.strangers() == []
+
+
+def test_a_trial_that_ends_its_worker_is_given_up_after_so_many_losses() -> None:
+    dealer = Dealer(PLAN, {}, {})
+    first = dealer.deal(100)
+    assert first is not None
+    [task] = first.tasks
+    for loss in range(1, MAX_LOSSES + 1):
+        assert task.attempt == loss
+        assert dealer.lose(task) == (loss < MAX_LOSSES)
+        if loss < MAX_LOSSES:
+            again = [dealer.deal(100) for _ in PLAN.arms][-1]
+            assert again is not None
+            [task] = again.tasks
+            assert task.trial == first.tasks[0].trial, "it runs again before the others of its arm"
+    assert dealer.dealt(task.trial.arm) == 1, "it is out until its record is taken"
+    dealer.take(record_of(task.trial))
+    assert dealer.dealt(task.trial.arm) == 0
+
+
+def test_records_of_no_trial_are_named() -> None:
+    assert Dealer(PLAN, {"zz": a_record("zz")}, {}).strangers() == ["zz"]
+
+
+def test_arms_are_dealt_in_turn() -> None:
+    dealer = Dealer(PLAN, {}, {})
+    bundles = [dealer.deal(2) for _ in range(3)]
+    assert [bundle.tasks[0].trial.arm for bundle in bundles if bundle] == list(PLAN.arms)
+
+
+def test_bundles_are_worth_seconds_and_shrink_towards_the_end() -> None:
+    many = plan_of(_FIELDS | {"methods": ["fixed"], "trials": 200})
+    dealer = Dealer(many, {}, {})
+    first = dealer.deal(2)
+    assert first is not None
+    assert len(first.tasks) == 1, "nothing is known of the arm's trials yet"
+    dealer.take(record_of(first.tasks[0].trial, seconds=0.1))
+    sizes = []
+    while (bundle := dealer.deal(2)) is not None:
+        sizes.append(len(bundle.tasks))
+    assert sizes[0] == round(BUNDLE_SECONDS / 0.1)
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[-1] == 1
+    assert sum(sizes) == 199
+
+
+def test_long_trials_are_dealt_one_by_one() -> None:
+    dealer = Dealer(plan_of(_FIELDS | {"methods": ["fixed"], "trials": 20}), {}, {})
+    first = dealer.deal(1)
+    assert first is not None
+    dealer.take(record_of(first.tasks[0].trial, seconds=60))
+    bundle = dealer.deal(1)
+    assert bundle is not None
+    assert len(bundle.tasks) == 1
+
+
+def test_time_left() -> None:
+    dealer = Dealer(plan_of(_FIELDS | {"methods": ["fixed", "l2"], "trials": 4}), {}, {})
+    assert dealer.expected_seconds() is None
+    for seconds in (1.0, 3.0):
+        bundle = dealer.deal(1)
+        assert bundle is not None
+        dealer.take(record_of(bundle.tasks[0].trial, seconds))
+    # Three trials are left in each arm.
+    assert dealer.expected_seconds() == pytest.approx(3 * 1.0 + 3 * 3.0)
+
+
+def test_of_some_arms_only_those_are_dealt_and_the_rest_stays_for_later() -> None:
+    plan = plan_of(_FIELDS | {"methods": ["fixed", "l2"], "trials": 3})
+    chosen = next(key for key in plan.arms if key.endswith("/l2"))
+    dealer = Dealer(plan, {}, {}, {chosen})
+    arms = set()
+    while (bundle := dealer.deal(1)) is not None:
+        for task in bundle.tasks:
+            arms.add(task.trial.arm)
+            dealer.take(a_record(task.trial.id, arm=task.trial.arm, index=task.trial.index))
+    assert arms == {chosen}
+    assert dealer.finished
+    assert len(dealer.records) == 3
+    assert not Dealer(plan, dealer.records, {}).finished

@@ -1,0 +1,89 @@
+"""The table of optimizers against torch, which a study is checked without."""
+
+import inspect
+import re
+from typing import Any
+
+import pytest
+import torch
+
+from harness.study.forecast import _COPIES
+from harness.study.optimizers import OPTIMIZERS, check_options
+from harness.training.loop import _FUSED
+
+#: Set by the study's learning rate, by the method, or about speed and not about what is computed.
+_NOT_OPTIONS = {"params", "lr", "weight_decay", "maximize"}
+_SPEED = {"foreach", "fused", "capturable", "differentiable"}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_options_are_those_of_torch(name: str) -> None:
+    parameters = inspect.signature(getattr(torch.optim, name)).parameters
+    assert set(OPTIMIZERS[name]) <= set(parameters)
+    left_out = set(parameters) - set(OPTIMIZERS[name]) - _NOT_OPTIONS - _SPEED
+    assert left_out <= ({"decoupled_weight_decay"} if name == "Adam" else set())  # which is AdamW
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_what_the_loop_sets_exists(name: str) -> None:
+    parameters = inspect.signature(getattr(torch.optim, name)).parameters
+    assert {"lr", "weight_decay"} <= set(parameters)
+
+
+@pytest.mark.parametrize("name", sorted(_FUSED))
+def test_fused_steps_run_on_the_cpu(name: str) -> None:
+    weight = torch.nn.Parameter(torch.ones(3))
+    optimizer = getattr(torch.optim, name)([weight], lr=0.1, fused=True)
+    weight.sum().backward()
+    optimizer.step()
+    assert (weight < 1).all()
+
+
+def test_memory_is_forecast_for_each() -> None:
+    assert _COPIES.keys() == OPTIMIZERS.keys()
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_the_forecast_counts_the_tensors_of_each(name: str) -> None:
+    weight = torch.nn.Parameter(torch.ones(3))
+    options = {"momentum": 0.9} if name in ("SGD",) else {}
+    optimizer = getattr(torch.optim, name)([weight], lr=0.1, **options)
+    weight.sum().backward()
+    optimizer.step()
+    state = sum(value.shape == weight.shape for value in optimizer.state[weight].values())
+    assert _COPIES[name] == 2 + state  # the parameter, its gradient, the state
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "found"),
+    [
+        ("Adam", {"beta": 1}, "Adam has no option 'beta'; did you mean 'betas'?"),
+        ("Adam", {"betas": 0.9}, "Adam: betas is two numbers from 0 to below 1, found 0.9"),
+        ("Adam", {"betas": [0.9, 1.0]}, "Adam: betas must lie below 1, found"),
+        ("Adam", {"eps": "small"}, "Adam: eps is a number of at least 0, found 'small'"),
+        ("Adam", {"amsgrad": 1}, "Adam: amsgrad is true or false, found 1"),
+        ("SGD", {"momentum": -0.1}, "SGD: momentum is a number of at least 0, found -0.1"),
+        ("SGD", {"nesterov": True}, "SGD: nesterov needs a momentum above 0 and no dampening"),
+        ("SGD", {"nesterov": True, "momentum": 0.9, "dampening": 0.1}, "SGD: nesterov needs"),
+        ("RMSprop", {"alpha": 1.0}, "RMSprop: alpha must lie below 1"),
+    ],
+)
+def test_impossible_options_are_refused_in_one_sentence(
+    name: str, options: dict[str, Any], found: str
+) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(found)}"):
+        check_options(name, options)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("Adam", {"betas": [0.9, 0.99], "eps": 1e-7, "amsgrad": True}),
+        ("SGD", {"momentum": 0.9, "nesterov": True}),
+        ("RMSprop", {"alpha": 0.9, "centered": True, "momentum": 0.5}),
+        ("NAdam", {"momentum_decay": 0.004, "decoupled_weight_decay": True}),
+    ],
+)
+def test_what_is_not_refused_torch_takes_too(name: str, options: dict[str, Any]) -> None:
+    check_options(name, options)
+    getattr(torch.optim, name)([torch.zeros(1, requires_grad=True)], lr=0.1, **options)
