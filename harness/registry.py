@@ -5,12 +5,11 @@ dataclass; its fields are the options that a study file may set.
 """
 
 import dataclasses
-import difflib
 import hashlib
 import importlib
 import importlib.util
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from importlib.abc import Loader
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -18,6 +17,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
+
+from harness.nearest import nearest
 
 if TYPE_CHECKING:
     from harness.architectures.base import Architecture
@@ -38,18 +39,6 @@ _from_files: dict[str, dict[str, type]] = {"methods": {}, "architectures": {}}
 
 class UnknownNameError(ValueError):
     """A name that nothing is registered under; the message gives the nearest one and all allowed."""
-
-
-def nearest(found: str, allowed: Iterable[str]) -> str:
-    """A sentence's end that helps after a misspelling: ' (did you mean ...?); allowed: ...'."""
-    names = sorted(allowed)
-    close = difflib.get_close_matches(found, names, n=1, cutoff=0.5)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
-    return (
-        f"{hint} Allowed: {', '.join(names) or 'none'}"
-        if hint
-        else f"; allowed: {', '.join(names) or 'none'}"
-    )
 
 
 def names(kind: str) -> dict[str, str]:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from harness import registry
-from harness.registry import UnknownNameError, load_file, make_architecture, make_method, names, nearest
+from harness.nearest import nearest
+from harness.registry import UnknownNameError, load_file, make_architecture, make_method, names
 
 
 @pytest.fixture(autouse=True)

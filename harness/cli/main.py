@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
-from rich.console import Console
 
 from harness.cli import imports as cli_imports
 from harness.cli import reports as cli_reports
 from harness.cli.terminal import terminal
 
 if TYPE_CHECKING:
-    from harness.records.directory import RunDirectory
+    pass
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -111,39 +110,43 @@ def run(
     ] = False,
 ) -> None:
     """Run a study, or go on with it: what the plan has and the directory's records lack. Then report."""
+    from harness.cli.views.progress import TerminalWatcher
+    from harness.datasets.base import data_root
+    from harness.reporting import report as write_report
     from harness.runs.run import RunRequest, run_study
 
     console = terminal()
+    watcher = TerminalWatcher(console)
     request = RunRequest(
-        study, out, executor.value, address, _data_root(data), max_hours, tuple(only or ()), certify
+        study, out, executor.value, address, data_root(data), max_hours, tuple(only or ()), certify
     )
     if executor is ExecutorName.ray:
         import harness.runs.executors.ray.executor  # noqa: F401 - first: loading both at once takes longer
     # What the report needs takes seconds to load, and from here on the driver mostly waits.
     threading.Thread(target=_load_report, daemon=True).start()
     try:
-        result = run_study(request, console)
+        result = run_study(request, watcher)
     except KeyboardInterrupt:
         print("Stopped; every finished trial is kept. The same command goes on.", file=sys.stderr)
         raise typer.Exit(130) from None
     if not result.complete:
         rest = "The same command without --only runs the rest." if only else "The same command goes on."
-        console.print(f"{result.done} of {result.plan.planned_trials} trials are done. {rest}", markup=False)
+        watcher.say(f"{result.done} of {result.plan.planned_trials} trials are done. {rest}")
     if certify:
-        from harness.results.certificates import show_certificates
+        from harness.cli.views.certificates import show_certificates
 
         show_certificates(result.directory, console)
-    page = _write_report(result.directory, console)
-    console.print(f"Report: {page}", markup=False, soft_wrap=True)
+    cli_reports.show_report(write_report(result.directory.path, watcher=watcher), console)
 
 
 @app.command()
 def plan(study: StudyArgument, data: DataOption = None) -> None:
     """Show what a study would run, without running it."""
     from harness.cli.views.plan import show_plan
+    from harness.datasets.base import data_root
     from harness.runs.run import plan_study
 
-    show_plan(plan_study(study, _data_root(data)), terminal())
+    show_plan(plan_study(study, data_root(data)), terminal())
 
 
 @app.command()
@@ -196,11 +199,14 @@ def extract(
     ] = None,
 ) -> None:
     """Take a trial's network along: trained again as recorded, gates folded, written for use elsewhere."""
-    from harness.cli.views.extraction import ExtractionView
-    from harness.extraction.extract import ExtractionRequest, extract_network
+    from harness.cli.views.extraction import show_extracted
+    from harness.cli.views.progress import TerminalWatcher
+    from harness.extraction.extract import extract as take_along
 
-    request = ExtractionRequest(directory, trial, out, _data_root(data), tuple(plugin or ()))
-    extract_network(request, ExtractionView(terminal()))
+    console = terminal()
+    watcher = TerminalWatcher(console)
+    extracted = take_along(directory, trial, out, data=data, plugins=tuple(plugin or ()), watcher=watcher)
+    show_extracted(extracted, console)
 
 
 @app.command()
@@ -235,24 +241,3 @@ def _load_report() -> None:
     from reports.figures.fonts import font_families
 
     font_families()
-
-
-def _data_root(given: Path | None) -> Path | None:
-    if given is not None and not given.is_dir():
-        from harness.datasets.base import DataError
-
-        raise DataError(f"--data: {given} is not a folder")
-    if given is None and os.environ.get("HARNESS_DATA"):
-        return Path(os.environ["HARNESS_DATA"]).resolve()
-    return given and given.resolve()
-
-
-def _write_report(directory: "RunDirectory", console: Console) -> Path:
-    """The report of a run, with its result table on the terminal."""
-    from harness.results.tabulate import read_run
-    from reports.write import write_report
-
-    table, histories, design = read_run(directory.path)
-    page = write_report(table, directory.report, design=design, histories=histories)
-    cli_reports.print_result_table(table, design, console)
-    return page

@@ -1,6 +1,8 @@
 """What a data set is to the rest of the house: facts that a plan needs, and tensors that training needs."""
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -9,6 +11,18 @@ if TYPE_CHECKING:
 
 class DataError(ValueError):
     """A data set cannot be used; the message says which file or field, what was found and what is allowed."""
+
+
+def data_root(given: Path | str | None) -> Path | None:
+    """The folder of the data sets: the given one, else HARNESS_DATA's, else None for the cache's own.
+
+    Raises:
+        DataError: if the given one is no folder.
+    """
+    if given is not None and not Path(given).is_dir():
+        raise DataError(f"--data: {given} is not a folder")
+    named = given or os.environ.get("HARNESS_DATA") or None
+    return None if named is None else Path(named).resolve()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from harness.extraction.errors import ExtractionError
+from harness.nearest import nearest
 from harness.records.directory import RunDirectory
 from harness.records.record import Record
-from harness.registry import nearest
 
 BEST = "best"
 

@@ -10,7 +10,7 @@ from safetensors.torch import save_model
 from torch import nn
 
 from harness import registry
-from harness.cli.views.extraction import ExtractionView
+from harness.datasets.base import data_root
 from harness.extraction.choice import choose
 from harness.extraction.description import FILE as DESCRIPTION
 from harness.extraction.description import WEIGHTS, Description, write_description
@@ -26,47 +26,63 @@ from harness.records.record import Record
 from harness.runs.trial_runner import TrialRunner
 from harness.sizing.base import Cell
 from harness.study.plan import Plan, entry_named
+from harness.watching import Silent, Watcher
 
 #: Examples of the validation part that the plain network is compared with the trained one on.
 _COMPARED = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class ExtractionRequest:
-    """What `harness extract` was asked for.
+class Extracted:
+    """A network that was taken out of a run. folder: where it lies; summary: how it compares."""
 
-    run: a run's directory. trial: see `choice.choose`. out: the folder to write; None for one in the run.
-    data_root: folder of the data sets, None for the cache's own. plugins: the study's plug-in files.
-    """
-
-    run: Path
-    trial: str
-    out: Path | None = None
-    data_root: Path | None = None
-    plugins: Sequence[Path] = ()
+    folder: Path
+    summary: Summary
 
 
-def extract_network(request: ExtractionRequest, view: ExtractionView) -> Path:
-    """Train the chosen trial again up to its selected epoch, make it a plain network, and write all of it.
+def extract(
+    run: Path | str,
+    trial: str = "best",
+    out: Path | str | None = None,
+    *,
+    data: Path | str | None = None,
+    plugins: Sequence[Path | str] = (),
+    watcher: Watcher | None = None,
+) -> Extracted:
+    """Take a trial's network along: `harness extract`.
 
-    Sets the process's number of threads to that of a trial.
+    The trial is trained again up to its selected epoch, made a plain network, and written with all that is
+    known of it: model.safetensors, architecture.json, model.onnx, model.pt2, summary.json. Sets the process's
+    number of threads to that of a trial.
 
-    Returns:
-        The folder, which holds model.safetensors, architecture.json, model.onnx, model.pt2, summary.json.
+    Args:
+        run: a run's directory.
+        trial: an id, the beginning of one, `best` (by validation score) or `best:METHOD`.
+        out: the folder to write; unless given, one in the run's directory.
+        data: folder of the data sets; unless given, HARNESS_DATA's.
+        plugins: plug-in files of the study.
 
     Raises:
-        ExtractionError, DirectoryError, DataError, StudyError: one sentence each, for the user; nothing is
-            written then.
+        ExtractionError, DirectoryError, DataError, StudyError: one sentence each; nothing is written then.
     """
-    directory = RunDirectory(request.run)
-    record = choose(directory, request.trial)
-    plan, trial = replan(directory, record, request.data_root, request.plugins)
-    out = (request.out or directory.path / "extracted" / record.trial_id).absolute()
-    with whole_or_nothing(out) as folder:
-        view.chosen(record)
-        runner = TrialRunner(on_this_machine(plan), request.data_root)
-        with view.training(record) as on_epoch:
-            retrained = retrain(runner, trial, record, on_epoch)
+    watcher, root = watcher or Silent(), data_root(data)
+    directory = RunDirectory(Path(run))
+    record = choose(directory, trial)
+    plan, planned = replan(directory, record, root, [Path(plugin) for plugin in plugins])
+    target = Path(out or directory.path / "extracted" / record.trial_id).absolute()
+    with whole_or_nothing(target) as folder:
+        watcher.say(
+            f"Trial {record.trial_id} of {record.arm}: epoch {record.selected_epoch} of "
+            f"{len(record.epochs)}, validation score {record.val_score:.4f}, "
+            f"test score {record.test_score:.4f}"
+        )
+        runner = TrialRunner(on_this_machine(plan), root)
+        epochs = record.selected_epoch
+        assert epochs is not None, "only a trial with a selected epoch is chosen"
+        try:
+            retrained = retrain(runner, planned, record, lambda epoch: watcher.trained(epoch.epoch, epochs))
+        finally:
+            watcher.end()
         cell = plan.cell(plan.arms[record.arm])
         sizes = retrained.epochs[-1].size.units
         plain = make_plain(
@@ -97,8 +113,7 @@ def extract_network(request: ExtractionRequest, view: ExtractionView) -> Path:
             failed_exports=failed,
         )
         summary.write(folder)
-    view.done(summary, out)
-    return out
+    return Extracted(target, summary)
 
 
 def _write_weights(folder: Path, network: nn.Module) -> None:

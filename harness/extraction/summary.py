@@ -9,7 +9,8 @@ from harness.extraction.description import Description
 from harness.extraction.retraining import Retrained
 from harness.extraction.speed import Speed
 from harness.records.provenance import provenance
-from harness.records.record import Record, Size
+from harness.records.record import Record
+from harness.sizing.ledger.size import Size
 
 FILE = "summary.json"
 SCHEMA_VERSION = 1

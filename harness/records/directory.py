@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.records.differences import changes
 from harness.records.log import ExecutionLog
-from harness.records.record import RecordStore
+from harness.records.store import RecordStore
 from harness.study.plan import Plan
 
 _PARTIAL, _PROBE, _LOCK = "plan.partial", ".writable", ".lock"
@@ -153,31 +154,3 @@ def _forget_words(plan: dict[str, Any]) -> None:
     for arm in plan["arms"].values():
         if arm["sampling"] != "adaptive":  # its trials are compared themselves
             arm["sampler"] = ""
-
-
-def changes(before: Any, after: Any, where: str = "") -> list[str]:
-    """What differs between two JSON values, one line a difference, named by its place."""
-    if isinstance(before, dict) and isinstance(after, dict):
-        lines = []
-        for key in [*before, *(key for key in after if key not in before)]:
-            step = f"{where}.{key}" if where else str(key)
-            if key not in before:
-                lines.append(f"{step} is new: {after[key]!r:.80}")
-            elif key not in after:
-                lines.append(f"{step} is gone, was {before[key]!r:.80}")
-            else:
-                lines += changes(before[key], after[key], step)
-        return lines
-    if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
-        pairs = enumerate(zip(before, after, strict=True))
-        return [line for i, (b, a) in pairs for line in changes(b, a, f"{where}.{i}")]
-    if isinstance(before, list) and isinstance(after, list):
-        gone = [_name(entry) for entry in before if entry not in after]
-        new = [_name(entry) for entry in after if entry not in before]
-        parts = [f"lost {', '.join(gone)}"] * bool(gone) + [f"gained {', '.join(new)}"] * bool(new)
-        return [f"{where}: {len(before)} entries became {len(after)}: {'; '.join(parts):.160}"]
-    return [] if before == after else [f"{where} was {before!r:.80}, is now {after!r:.80}"]
-
-
-def _name(entry: Any) -> str:
-    return str(entry.get("name", entry)) if isinstance(entry, dict) else str(entry)

@@ -14,7 +14,8 @@ from typing import Any
 
 import pandas as pd
 
-from harness.records.directory import DirectoryError, RunDirectory, changes
+from harness.records.differences import changes
+from harness.records.directory import DirectoryError, RunDirectory
 from harness.results.tabulate import read_run
 from harness.trial_table import ArmDesign, StudyDesign
 
@@ -94,6 +95,15 @@ def read_runs(paths: Sequence[Path], settled: Collection[str] = ()) -> Runs:
         design=_joined_design(parts),
         notes=tuple(notes),
     )
+
+
+def load_trials(*paths: Path | str) -> pd.DataFrame:
+    """The trials of a run, or of several joined, one row each, with the columns of `harness.trial_table`.
+
+    Raises:
+        DirectoryError: a path is no run directory, or the runs cannot be joined: one sentence.
+    """
+    return read_runs([Path(path) for path in paths], settled=("baseline", "n", "cost", "margin")).table
 
 
 def plan_notes(runs: Runs) -> tuple[str, ...]:

@@ -133,6 +133,11 @@ class Dealer:
         self._waiting[task.trial.arm].appendleft(task.trial)
 
     @property
+    def planned(self) -> dict[str, int]:
+        """Arm -> trials of the plan, all replicates."""
+        return {key: arm.trials * arm.sampler.replicates for key, arm in self.plan.arms.items()}
+
+    @property
     def done(self) -> int:
         """Trials of the plan that have their record."""
         return len(self.records.keys() & self.trials.keys())

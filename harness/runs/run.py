@@ -1,23 +1,22 @@
 """Runs a study into a directory: Plan + executor + record store, with progress and resumption."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
 
-from rich.console import Console
-
 from harness.datasets import prepare
+from harness.datasets.base import data_root
 from harness.runs.dealing import Dealer
 from harness.runs.executors.base import Executor, ExecutorError, ResourcesError
 from harness.study.plan import Plan
 from harness.study.planning import make_plan
-from harness.cli.views.progress import Progress
 from harness.records.directory import DirectoryError, RunDirectory
-from harness.study.schema import StudyError
+from harness.study.schema import Study, StudyError
+from harness.watching import Silent, Watcher
 from harness.study.file import find_study, load_study
 
 
@@ -29,7 +28,7 @@ class RunRequest:
     all. certify: measure how much each edit changes a network's output.
     """
 
-    source: str
+    source: "str | Study"
     out: Path | None = None
     executor: Literal["ray", "inline"] = "ray"
     address: str | None = None
@@ -52,13 +51,76 @@ class RunResult:
         return self.done == self.plan.planned_trials
 
 
-def plan_study(source: str, data_root: Path | None) -> Plan:
-    """Read a study and plan it. Raises StudyError, DataError."""
-    study = load_study(source)
-    return make_plan(study, str(find_study(source)), lambda spec: prepare(spec, data_root))
+def plan_study(source: str | Study, data_root: Path | None) -> Plan:
+    """Plan a study: one that was loaded, a file's, or a shipped one's by its name.
+
+    Raises:
+        StudyError, DataError: one sentence each.
+    """
+    study = source if isinstance(source, Study) else load_study(source)
+    return make_plan(study, _name_of(source), lambda spec: prepare(spec, data_root))
 
 
-def run_study(request: RunRequest, console: Console) -> RunResult:
+def plan(study: Study | Path | str, data: Path | str | None = None) -> Plan:
+    """What a study would run, without running it: `harness plan`.
+
+    Args:
+        study: one that was loaded, a file, or a shipped one's name.
+        data: folder of the data sets; unless given, HARNESS_DATA's.
+
+    Raises:
+        StudyError, DataError: one sentence each.
+    """
+    return plan_study(study if isinstance(study, Study) else str(study), data_root(data))
+
+
+def run(
+    study: Study | Path | str,
+    out: Path | str | None = None,
+    *,
+    executor: Literal["ray", "inline"] = "ray",
+    address: str | None = None,
+    data: Path | str | None = None,
+    max_hours: float | None = None,
+    only: Sequence[str] = (),
+    certify: bool = False,
+    watcher: Watcher | None = None,
+) -> RunResult:
+    """Run a study, or go on with it: `harness run`, without the report.
+
+    Args:
+        study: one that was loaded, a file, or a shipped one's name.
+        out: directory of the run; runs/NAME unless given. If it holds this study, the run goes on.
+        executor: "ray" for all cores and GPUs, "inline" for this process.
+        address: of a running Ray cluster; unless given, one starts here.
+        data: folder of the data sets; unless given, HARNESS_DATA's.
+        max_hours: begin no trial after this time.
+        only: patterns of the arms to run, such as "mnist/mlp/*".
+        certify: measure how much each edit changes a network's output; takes training time.
+        watcher: is told what happens; nobody unless given.
+
+    Raises:
+        StudyError, DataError, DirectoryError, ExecutorError: one sentence each.
+    """
+    request = RunRequest(
+        study if isinstance(study, Study) else str(study),
+        None if out is None else Path(out),
+        executor,
+        address,
+        data_root(data),
+        max_hours,
+        tuple(only),
+        certify,
+    )
+    return run_study(request, watcher or Silent())
+
+
+def _name_of(source: str | Study) -> str:
+    """What messages call a study: its file, or its own name."""
+    return source.name if isinstance(source, Study) else str(find_study(source))
+
+
+def run_study(request: RunRequest, watcher: Watcher) -> RunResult:
     """Run what the plan has and the directory's records lack.
 
     Raises:
@@ -78,12 +140,12 @@ def run_study(request: RunRequest, console: Console) -> RunResult:
     is_new = not directory.plan_file.exists()
     directory.open_for(plan)
     try:
-        return _run_into(directory, plan, chosen, request, console, deadline)
+        return _run_into(directory, plan, chosen, request, watcher, deadline)
     except ExecutorError as error:
         if is_new:
             directory.remove_unused()
         if isinstance(error, ResourcesError):
-            raise ExecutorError(f"{find_study(request.source)}: {error}") from error
+            raise ExecutorError(f"{_name_of(request.source)}: {error}") from error
         raise
 
 
@@ -92,12 +154,12 @@ def _run_into(
     plan: Plan,
     chosen: set[str],
     request: RunRequest,
-    console: Console,
+    watcher: Watcher,
     deadline: float | None,
 ) -> RunResult:
     with directory.locked():
         for warning in plan.warnings:
-            console.print(f"Note: {warning}", markup=False)
+            watcher.say(f"Note: {warning}")
         records, damaged = directory.store.read_all()
         dealer = Dealer(plan, records, directory.log.starts(), chosen)
         for trial_id, wrong in damaged.items():
@@ -105,13 +167,15 @@ def _run_into(
             then = (
                 ", its trial runs again" if trial_id in dealer.trials else "; the plan has no such trial yet"
             )
-            console.print(f"Record {trial_id} {wrong}; it was set aside as {aside}{then}", markup=False)
+            watcher.say(f"Record {trial_id} {wrong}; it was set aside as {aside}{then}")
         _refuse_strangers(dealer, directory)
         if not dealer.finished:
             with _executor(request, plan, directory) as executor:
-                progress = Progress(dealer, executor.workers, console)
-                with progress.shown():
-                    executor.run(dealer, progress.on_record, deadline)
+                watcher.begin(dealer, executor.workers)
+                try:
+                    executor.run(dealer, watcher.recorded, deadline)
+                finally:
+                    watcher.end()
             _refuse_strangers(dealer, directory)
         return RunResult(directory, plan, dealer.done)
 

@@ -20,7 +20,7 @@ from optuna.distributions import (
 from optuna.samplers import BaseSampler, GPSampler, RandomSampler
 from optuna.trial import TrialState
 
-from harness.registry import nearest
+from harness.nearest import nearest
 from harness.search.seeding import derive_seed
 from harness.search.space import Choice, Domain, Float, Scalar
 

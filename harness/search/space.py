@@ -81,3 +81,10 @@ def domain_from_json(data: Mapping[str, Any]) -> Domain:
         return Choice(tuple(data["choice"]))
     kind = Float if data["type"] == "float" else Int
     return kind(data["low"], data["high"], data["log"])
+
+
+def domain_text(domain: Domain) -> str:
+    """A search range as a reader wants it: '16-4096 (log)'."""
+    if isinstance(domain, Choice):
+        return ", ".join(str(option) for option in domain.options)
+    return f"{domain.low:g}-{domain.high:g}{' (log)' if domain.log else ''}"

@@ -9,17 +9,17 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from harness import registry
-from harness.registry import nearest
+from harness.nearest import nearest
 from harness.study.schema import Study, StudyError
 
 
-def load_study(source: str) -> Study:
+def load_study(source: str | Path) -> Study:
     """Read a study from a file, or a shipped one by its name.
 
     Raises:
         StudyError: with one sentence a problem, each naming file and field.
     """
-    path = find_study(source)
+    path = find_study(str(source))
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

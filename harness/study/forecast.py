@@ -13,14 +13,12 @@ from torch import nn
 from harness.datasets import validation_count
 from harness.search.samplers import draw_frozen
 from harness.sizing.base import Params
-from harness.sizing.ledger.counting import multiply_accumulates
+from harness.sizing.ledger.counting import FLOPS_PER_MAC, multiply_accumulates
+from harness.study.optimizers import OPTIMIZERS
 from harness.study.plan import Arm, Plan
 from harness.study.schema import StudyError
-from harness.training.loop import FLOPS_PER_MAC
 
 _BYTES = 4  # float32
-#: Tensors of a parameter's size that training holds: itself, its gradient, and the optimizer's state.
-_COPIES = {"SGD": 3, "Adam": 4, "AdamW": 4, "RMSprop": 3, "Adagrad": 3, "NAdam": 4}
 #: Points drawn to look at an adaptive arm, whose own are not known before it runs.
 _SAMPLE = 20
 
@@ -45,7 +43,8 @@ def forecast(plan: Plan, arm: Arm) -> Forecast:
     sizes = [_measure(plan, arm, params) for params in points]
     parameters = sorted(size[0] for size in sizes)
     training = plan.study.training
-    copies = _COPIES[training.optimizer.name]
+    # The parameter, its gradient, and what the optimizer keeps of it.
+    copies = 2 + OPTIMIZERS[training.optimizer.name].state_tensors
     peak = max(
         _BYTES * (count * copies + activations * training.batch_size) for count, _, activations in sizes
     )

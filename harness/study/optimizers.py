@@ -5,18 +5,44 @@ two against each other. Learning rate and weight decay are not options: the stud
 """
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from harness.registry import nearest
+from harness.nearest import nearest
 
-#: Optimizer -> option -> kind of its value: "number", "flag", or "pair" of numbers.
-OPTIMIZERS: dict[str, dict[str, str]] = {
-    "SGD": {"momentum": "number", "dampening": "number", "nesterov": "flag"},
-    "Adam": {"betas": "pair", "eps": "number", "amsgrad": "flag"},
-    "AdamW": {"betas": "pair", "eps": "number", "amsgrad": "flag"},
-    "RMSprop": {"alpha": "number", "eps": "number", "momentum": "number", "centered": "flag"},
-    "Adagrad": {"lr_decay": "number", "initial_accumulator_value": "number", "eps": "number"},
-    "NAdam": {"betas": "pair", "eps": "number", "momentum_decay": "number", "decoupled_weight_decay": "flag"},
+Kind = Literal["number", "flag", "pair"]
+
+
+@dataclass(frozen=True, slots=True)
+class OptimizerFacts:
+    """What the harness knows of an optimizer of torch.optim.
+
+    options: name -> kind of its value, a pair being two numbers. state_tensors: how many it keeps of a
+    parameter, in its shape. is_fused: torch has a fused step on CPU and GPU, the same arithmetic in one call
+    instead of one a tensor.
+    """
+
+    options: Mapping[str, Kind]
+    state_tensors: int
+    is_fused: bool = False
+
+
+_SGD: dict[str, Kind] = {"momentum": "number", "dampening": "number", "nesterov": "flag"}
+_ADAM: dict[str, Kind] = {"betas": "pair", "eps": "number", "amsgrad": "flag"}
+
+OPTIMIZERS = {
+    "SGD": OptimizerFacts(_SGD, 1, is_fused=True),
+    "Adam": OptimizerFacts(_ADAM, 2, is_fused=True),
+    "AdamW": OptimizerFacts(_ADAM, 2, is_fused=True),
+    "RMSprop": OptimizerFacts(
+        {"alpha": "number", "eps": "number", "momentum": "number", "centered": "flag"}, 1
+    ),
+    "Adagrad": OptimizerFacts(
+        {"lr_decay": "number", "initial_accumulator_value": "number", "eps": "number"}, 1
+    ),
+    "NAdam": OptimizerFacts(
+        {"betas": "pair", "eps": "number", "momentum_decay": "number", "decoupled_weight_decay": "flag"}, 2
+    ),
 }
 
 
@@ -26,10 +52,11 @@ def check_options(name: str, options: Mapping[str, Any]) -> None:
     Numbers must not be negative, and momenta (`betas`, `alpha`, `momentum` but for SGD's) lie below 1, as
     torch itself asks.
     """
+    known = OPTIMIZERS[name].options
     for option, value in options.items():
-        if option not in OPTIMIZERS[name]:
-            raise ValueError(f"{name} has no option {option!r}{nearest(option, OPTIMIZERS[name])}")
-        kind = OPTIMIZERS[name][option]
+        if option not in known:
+            raise ValueError(f"{name} has no option {option!r}{nearest(option, known)}")
+        kind = known[option]
         if kind == "flag":
             if not isinstance(value, bool):
                 raise ValueError(f"{name}: {option} is true or false, found {value!r}")

@@ -8,6 +8,7 @@ from typing import Any
 from harness import registry
 from harness.architectures.base import Architecture
 from harness.datasets.base import DatasetFacts, DatasetSpec
+from harness.nearest import nearest
 from harness.search.seeding import derive_seed, digest
 from harness.search.space import Int, Scalar, Space, domain_to_json
 from harness.sizing.base import Cell, Schedule, SizingMethod
@@ -179,7 +180,7 @@ def make_cell(entry: ArchitectureEntry, facts: DatasetFacts) -> Cell:
     for field, given in (("widths", widths), ("start", start)):
         for layer in given:
             if layer not in layers:
-                raise ValueError(f"{field}: there is no layer {layer!r}{registry.nearest(layer, layers)}")
+                raise ValueError(f"{field}: there is no layer {layer!r}{nearest(layer, layers)}")
     for layer in layers:
         if layer not in widths:
             raise ValueError(f"widths: the layer {layer!r} has no range")

@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from harness.search.space import Choice, Domain
+from harness.search.space import domain_text
 
 if TYPE_CHECKING:
     from harness.study.plan import Arm
@@ -65,10 +65,3 @@ def _differences(first: "Arm", second: "Arm") -> list[str]:
             "formulas for independent trials do not hold between them"
         )
     return sorted(found)
-
-
-def domain_text(domain: Domain) -> str:
-    """A search range as a reader wants it: '16-4096 (log)'."""
-    if isinstance(domain, Choice):
-        return ", ".join(str(option) for option in domain.options)
-    return f"{domain.low:g}-{domain.high:g}{' (log)' if domain.log else ''}"

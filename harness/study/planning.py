@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from harness.datasets import validation_count
 from harness.datasets.base import DatasetFacts, DatasetSpec
-from harness.registry import nearest
+from harness.nearest import nearest
 from harness.search.samplers import (
     Search,
     check_sampler,

@@ -16,7 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from harness.registry import nearest
+from harness.nearest import nearest
 from harness.study.optimizers import OPTIMIZERS, check_options
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
-from harness.records.record import Epoch, Event, Size, Status
+from harness.records.record import Epoch, Event, Status
+from harness.sizing.ledger.size import Size
 
 
 class TrialEndedError(Exception):

@@ -16,22 +16,16 @@ from harness.datasets.base import Split
 from harness.records.record import Epoch, Event
 from harness.sizing.base import Cell, Moment, Params, Phase, Situation, SizingMethod, State
 from harness.sizing.gates.units import gate_parameters
-from harness.sizing.ledger.counting import multiply_accumulates
+from harness.sizing.ledger.counting import FLOPS_PER_MAC, multiply_accumulates
 from harness.sizing.ledger.measure import measure
+from harness.study.optimizers import OPTIMIZERS
 from harness.surgery.edits import NetworkEdit, NextPhase, Stop
 from harness.training.journal import Journal, Selected, TrialEndedError
 from harness.training.probe import Probe
 from harness.training.scoring import evaluate
 
-#: Two per multiply-accumulate forward, twice that backward; the first layer's unneeded input gradient is
-#: counted too, as is usual.
-FLOPS_PER_MAC = 6
-
 #: On so many a certificate compares outputs.
 _CERTIFIED_EXAMPLES = 64
-
-#: Optimizers with a fused step on CPU and GPU: the same arithmetic in one call instead of one a tensor.
-_FUSED = {"SGD", "Adam", "AdamW"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +244,7 @@ class _Training:
         for name, parameter in self.network.named_parameters():
             groups[name in gate_names]["params"].append(parameter)
         options = dict(self.job.optimizer_options)
-        if self.job.optimizer in _FUSED:
+        if OPTIMIZERS[self.job.optimizer].is_fused:
             options["fused"] = True
         kind: type[torch.optim.Optimizer] = getattr(torch.optim, self.job.optimizer)
         return kind([group for group in groups if group["params"]], **options)

@@ -38,14 +38,14 @@ from harness.runs.run import plan_study
 from harness.runs.trial_runner import TrialRunner
 from harness.sizing.base import Situation, State
 from harness.sizing.gates.units import gates
-from harness.sizing.ledger.counting import multiply_accumulates
+from harness.sizing.ledger.counting import FLOPS_PER_MAC, multiply_accumulates
 from harness.sizing.methods.fixed import Fixed
 from harness.sizing.methods.shrinknets import ShrinkNets
 from harness.study.plan import Plan, Trial
 from harness.surgery import Edit, Mask, Remove
 from harness.training import loop
 from harness.training.journal import Journal
-from harness.training.loop import FLOPS_PER_MAC, Job, train
+from harness.training.loop import Job, train
 from tests.benchmarks.timing import machine
 
 STUDY, PENALTY = "shrinknets-figure-1", 1e-2

@@ -15,7 +15,8 @@ import pandas as pd
 import pytest
 
 from harness.records.directory import RunDirectory
-from harness.records.record import Record, RecordStore
+from harness.records.record import Record
+from harness.records.store import RecordStore
 from tests.conftest import Ended
 from tests.study.test_schema import put
 

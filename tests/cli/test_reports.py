@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from harness.records.directory import RunDirectory
-from harness.records.record import RecordStore
+from harness.records.store import RecordStore
 from reports.settings import Settings, Target
 from tests.cli.test_main import refused
 from tests.conftest import Ended

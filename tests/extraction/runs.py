@@ -10,12 +10,14 @@ import yaml
 from rich.console import Console
 from sklearn.datasets import load_digits
 
-from harness.cli.views.extraction import ExtractionView
+from harness.cli.views.extraction import show_extracted
+from harness.cli.views.progress import TerminalWatcher
 from harness.extraction.choice import choose
-from harness.extraction.extract import ExtractionRequest, extract_network
+from harness.extraction.extract import extract
 from harness.records.directory import RunDirectory
 from harness.records.record import Record
 from harness.runs.run import RunRequest, run_study
+from harness.watching import Silent
 
 MLP: dict[str, Any] = {
     "name": "small-mlp",
@@ -57,8 +59,11 @@ class Run:
     def extract(self, wanted: str, **options: Any) -> tuple[Path, str]:
         """Extract a trial; the folder, and what the user was told."""
         told = io.StringIO()
-        request = ExtractionRequest(self.directory.path, wanted, data_root=self.data_root, **options)
-        return extract_network(request, ExtractionView(Console(file=told, width=160))), told.getvalue()
+        console = Console(file=told, width=160)
+        watcher = TerminalWatcher(console)
+        extracted = extract(self.directory.path, wanted, data=self.data_root, watcher=watcher, **options)
+        show_extracted(extracted, console)
+        return extracted.folder, told.getvalue()
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,6 @@ def run_inline(fields: dict[str, Any], folder: Path) -> Run:
     file = folder / "study.yaml"
     file.write_text(yaml.safe_dump(fields, sort_keys=False), encoding="utf-8")
     request = RunRequest(str(file), folder / "run", "inline", data_root=folder)
-    result = run_study(request, Console(file=io.StringIO()))
+    result = run_study(request, Silent())
     assert result.complete
     return Run(result.directory, folder)

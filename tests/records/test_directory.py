@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from harness.records.directory import DirectoryError, RunDirectory, changes
+from harness.records.differences import changes
+from harness.records.directory import DirectoryError, RunDirectory
 from tests.study.test_planning import plan_of
 from tests.study.test_schema import put
 

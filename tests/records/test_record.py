@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.records.record import Costs, DamagedRecordError, Epoch, Event, Record, RecordStore, Size
+from harness.records.record import Costs, Epoch, Event, Record
+from harness.records.store import DamagedRecordError, RecordStore
+from harness.sizing.ledger.size import Size
 
 SIZE = Size({"hidden1": 5}, 380, 380, 370)
 

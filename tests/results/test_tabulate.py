@@ -11,8 +11,10 @@ import pytest
 
 from harness.records.directory import DirectoryError, RunDirectory
 from harness.records.log import ExecutionLog
-from harness.records.record import Record, RecordStore, Size
+from harness.records.record import Record
+from harness.records.store import RecordStore
 from harness.results.tabulate import read_run
+from harness.sizing.ledger.size import Size
 from harness.study.plan import Plan
 from harness.trial_table import COLUMNS, OUTCOMES, PARAMETER_PREFIX
 from tests.records.test_record import a_record

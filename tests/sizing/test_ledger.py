@@ -6,10 +6,10 @@ from torch import nn
 
 from harness.architectures.lenet5 import LeNet5
 from harness.architectures.mlp import MLP
-from harness.records.record import Size
 from harness.sizing.gates.units import attach_gates, gates
 from harness.sizing.ledger.counting import multiply_accumulates
 from harness.sizing.ledger.measure import measure
+from harness.sizing.ledger.size import Size
 
 
 def an_mlp() -> nn.Module:

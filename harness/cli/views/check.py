@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.text import Text
 
 from harness import registry
+from harness.nearest import nearest
 from harness.study.schema import StudyError
 from harness.testing.architectures import check_architecture
 from harness.testing.methods import check_method
@@ -50,5 +51,5 @@ def _parts_called(name: str) -> list[tuple[str, str]]:
     wanted = [(kind, name) for kind in _CHECKS if name in registry.names(kind)]
     if not wanted:
         known = [known for kind in _CHECKS for known in registry.names(kind)]
-        raise StudyError(f"there is no method or architecture {name!r}{registry.nearest(name, known)}")
+        raise StudyError(f"there is no method or architecture {name!r}{nearest(name, known)}")
     return wanted

@@ -4,9 +4,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from harness.search.space import domain_text
 from harness.study.forecast import forecast
 from harness.study.plan import Plan
-from harness.study.plan_warnings import domain_text
 
 
 def show_plan(plan: Plan, console: Console) -> None:

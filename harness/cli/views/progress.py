@@ -1,49 +1,49 @@
-"""What a user sees while a study runs: a live table in a terminal, plain lines elsewhere."""
+"""What a user sees while something runs: a live table in a terminal, plain lines elsewhere."""
 
 import time
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 
 from rich.console import Console, Group
 from rich.live import Live
+from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
+from harness.cli.terminal import say
 from harness.records.record import Record
-from harness.runs.dealing import Dealer
+from harness.records.tally import Tally
+from harness.watching import Work
 
 #: Without a terminal: at most one line of progress in so many seconds; failures are told at once.
 LINE_SECONDS = 10.0
 
 
-class Progress:
-    """Follows a run by its records."""
+class TerminalWatcher:
+    """The `Watcher` of the command line."""
 
-    def __init__(self, dealer: Dealer, workers: int, console: Console):
-        self.dealer, self.workers, self.console = dealer, workers, console
-        self.done: Counter[str] = Counter()
-        self.failed: Counter[str] = Counter()
-        self.best: dict[str, float] = {}
+    def __init__(self, console: Console):
+        self.console = console
+        self.shown: Live | Status | None = None
+        self.work: Work | None = None
+
+    def say(self, sentence: str) -> None:
+        """See `Watcher.say`."""
+        say(self.console, sentence)
+
+    def begin(self, work: Work, workers: int) -> None:
+        """See `Watcher.begin`."""
+        self.work, self.workers = work, workers
+        self.tally = Tally.of(work.records.values())
         self.started = self.last_line = time.monotonic()
-        for record in dealer.records.values():
-            self._count(record)
-
-    @contextmanager
-    def shown(self) -> Iterator[None]:
-        """Show progress while the block runs."""
         if self.console.is_terminal:
-            with Live(get_renderable=self._table, console=self.console, refresh_per_second=4):
-                yield
+            self.shown = Live(get_renderable=self._table, console=self.console, refresh_per_second=4)
+            self.shown.start()
         else:
             self.console.print(self._line())
-            yield
-            self.console.print(self._line())
 
-    def on_record(self, record: Record) -> None:
-        """Take notice of a record."""
-        self._count(record)
+    def recorded(self, record: Record) -> None:
+        """See `Watcher.recorded`."""
+        self.tally.count(record)
         if record.status != "ok":
             self.console.print(Text(f"{record.arm} trial {record.index}: {record.status}: {record.message}"))
         now = time.monotonic()
@@ -51,38 +51,51 @@ class Progress:
             self.last_line = now
             self.console.print(self._line())
 
-    def _count(self, record: Record) -> None:
-        self.done[record.arm] += 1
-        self.failed[record.arm] += record.status != "ok"
-        if record.val_score is not None:
-            self.best[record.arm] = max(record.val_score, self.best.get(record.arm, record.val_score))
+    def trained(self, epoch: int, epochs: int) -> None:
+        """See `Watcher.trained`; shown in a terminal only."""
+        if self.shown is None:
+            self.shown = self.console.status("training again ...")
+            self.shown.start()
+        if isinstance(self.shown, Status):
+            self.shown.update(f"training again: epoch {epoch} of {epochs}")
+
+    def end(self) -> None:
+        """See `Watcher.end`."""
+        if self.shown is not None:
+            self.shown.stop()
+            self.shown = None
+        elif self.work is not None:
+            self.console.print(self._line())
 
     def _time_left(self) -> str:
-        seconds = self.dealer.expected_seconds()
+        assert self.work is not None
+        seconds = self.work.expected_seconds()
         if seconds is None:
             return "unknown"
         return str(timedelta(seconds=round(seconds / self.workers)))
 
     def _line(self) -> Text:
-        total, failed = sum(self.done.values()), sum(self.failed.values())
+        assert self.work is not None
+        total, failed = self.tally.done.total(), self.tally.failed.total()
         return Text(
-            f"{total} of {self.dealer.plan.planned_trials} trials done, {failed} failed; "
+            f"{total} of {sum(self.work.planned.values())} trials done, {failed} failed; "
             f"{timedelta(seconds=round(time.monotonic() - self.started))} gone, {self._time_left()} left"
         )
 
     def _table(self) -> Group:
+        assert self.work is not None
         table = Table(box=None, pad_edge=False)
         table.add_column("arm")
         for heading in ("done", "failed", "running", "planned", "best validation score"):
             table.add_column(heading, justify="right")
-        for key, arm in self.dealer.plan.arms.items():
-            best = self.best.get(key)
+        for key, planned in self.work.planned.items():
+            best = self.tally.best.get(key)
             table.add_row(
                 Text(key),
-                str(self.done[key]),
-                str(self.failed[key]),
-                str(self.dealer.running[key]),
-                str(arm.trials * arm.sampler.replicates),
+                str(self.tally.done[key]),
+                str(self.tally.failed[key]),
+                str(self.work.running.get(key, 0)),
+                str(planned),
                 "" if best is None else f"{best:.4f}",
             )
         return Group(table, self._line())

@@ -1,6 +1,5 @@
 """Prints how far a run is, from its directory alone."""
 
-from collections import Counter
 from pathlib import Path
 
 from rich.console import Console
@@ -8,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.records.directory import RunDirectory
+from harness.records.tally import Tally
 
 
 def show_status(path: Path, console: Console) -> None:
@@ -19,24 +19,19 @@ def show_status(path: Path, console: Console) -> None:
     directory = RunDirectory(path)
     plan = directory.read_plan()
     records, damaged = directory.store.read_all()
-    done: Counter[str] = Counter(record.arm for record in records.values())
-    failed = Counter(record.arm for record in records.values() if record.status != "ok")
-    best: dict[str, float] = {}
-    for record in records.values():
-        if record.val_score is not None:
-            best[record.arm] = max(record.val_score, best.get(record.arm, record.val_score))
+    tally = Tally.of(records.values())
     table = Table(box=None, pad_edge=False)
     table.add_column("arm")
     for heading in ("done", "failed", "planned", "best validation score"):
         table.add_column(heading, justify="right")
     for key, arm in plan["arms"].items():
         planned = arm["trials"] * arm["replicates"]
-        score = f"{best[key]:.4f}" if key in best else ""
-        table.add_row(Text(key), str(done[key]), str(failed[key]), str(planned), score)
+        score = f"{tally.best[key]:.4f}" if key in tally.best else ""
+        table.add_row(Text(key), str(tally.done[key]), str(tally.failed[key]), str(planned), score)
     console.print(Text(f"{plan['study']['name']} in {path}", style="bold"))
     console.print(table)
     total = sum(arm["trials"] * arm["replicates"] for arm in plan["arms"].values())
-    console.print(Text(f"{sum(done.values())} of {total} trials done"))
+    console.print(Text(f"{tally.done.total()} of {total} trials done"))
     console.print(
         Text("A `harness run` is at work here." if directory.in_use() else "Nothing runs here now.")
     )

@@ -31,3 +31,8 @@ def multiply_accumulates(network: nn.Module, example: Tensor) -> int:
         for handle in handles:
             handle.remove()
     return count
+
+
+#: Two per multiply-accumulate forward, twice that backward; the first layer's unneeded input gradient is
+#: counted too, as is usual.
+FLOPS_PER_MAC = 6

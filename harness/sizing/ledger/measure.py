@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from harness.records.record import Size
 from harness.sizing.gates.layers import Gated
 from harness.sizing.gates.units import gate_parameters
+from harness.sizing.ledger.size import Size
 
 
 def measure(network: nn.Module, sized_layers: Sequence[str], macs: int) -> Size:

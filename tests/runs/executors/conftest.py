@@ -116,11 +116,12 @@ def run_inline(write_study: Callable[[Fields], Path]) -> Callable[[Fields, Path]
 
         from rich.console import Console
 
+        from harness.cli.views.progress import TerminalWatcher
         from harness.runs.run import RunRequest, run_study
 
         printed = io.StringIO()
         request = RunRequest(str(write_study(fields)), out, "inline")
-        result = run_study(request, Console(file=printed, width=200))
+        result = run_study(request, TerminalWatcher(Console(file=printed, width=200)))
         assert result.complete
         return printed.getvalue()
 

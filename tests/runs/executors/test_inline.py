@@ -16,6 +16,7 @@ from harness.runs import trial_runner
 from harness.datasets import DataError, Part, Split, load_split
 from harness.records.record import Record
 from harness.runs.run import RunRequest, run_study
+from harness.watching import Silent
 from harness.records.directory import RunDirectory
 from harness.runs.trial_runner import TrialRunner
 from tests.runs.executors.conftest import FAULTY, Driver, faulty, outcomes_of, starts_of_finished, table_of
@@ -270,5 +271,5 @@ def test_data_that_change_while_the_study_runs_end_it_in_one_sentence(
     monkeypatch.setattr(TrialRunner, "run", run_and_change)
     request = RunRequest(str(study), tmp_path / "out", "inline", data_root=tmp_path)
     with pytest.raises(DataError, match="data set 'mine': its content changed while the study ran"):
-        run_study(request, Console(quiet=True))
+        run_study(request, Silent())
     assert len(RunDirectory(tmp_path / "out").store.read_all()[0]) == 1

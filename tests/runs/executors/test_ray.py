@@ -166,7 +166,7 @@ def test_no_trial_begins_after_the_deadline_however_long_a_worker_takes_to_start
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     import harness.runs.trial_runner
-    from harness.runs.executors.ray.executor import _Worker
+    from harness.runs.executors.ray.worker import Worker
 
     class SlowToStart:
         def __init__(self, *_: object) -> None:
@@ -179,7 +179,7 @@ def test_no_trial_begins_after_the_deadline_however_long_a_worker_takes_to_start
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     trial = {"id": "0", "arm": "a", "replicate": 0, "index": 0, "params": {}, "seeds": {}}
     bundle = {"tasks": [{"trial": trial, "attempt": 1}], "deadline": time.time() + 0.1}
-    worker = _Worker.__new__(_Worker)
+    worker = Worker.__new__(Worker)
     worker.setup({"bundle": json.dumps(bundle)}, None, None, RunDirectory(tmp_path), certify=False)
     assert worker.step() == {"done": True}
     assert len(worker.tasks) == 1

@@ -1,0 +1,124 @@
+"""The store of records: one file a trial, atomic, with a checksum, never changed."""
+
+import hashlib
+import json
+import os
+import socket
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from harness.records.plain_text import plain_values
+from harness.records.record import Record
+
+_RECORDS = TypeAdapter(Record)
+
+
+_IDENTITY = {"trial_id", "arm", "replicate", "index", "pair_id", "params", "seeds"}
+
+
+class DamagedRecordError(ValueError):
+    """A record's file is cut short or was changed after it was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordStore:
+    """The records of a run, in the folder `records` of its directory."""
+
+    run: Path
+
+    @property
+    def folder(self) -> Path:
+        return self.run / "records"
+
+    def path(self, trial_id: str) -> Path:
+        """Where a trial's record lies, or would."""
+        return self.folder / f"{trial_id}.json"
+
+    def write(self, record: Record) -> bool:
+        """Write a record, whole or not at all, its texts as they can be read back.
+
+        Returns:
+            False if the trial has a record already: it is never changed.
+
+        Raises:
+            OSError: if it cannot be written, or not be read back.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        fields = asdict(record)
+        # What names the trial is the plan's and stays as it is; the rest may come from a stranger's code.
+        fields |= {name: plain_values(fields[name]) for name in fields.keys() - _IDENTITY}
+        body = json.dumps(fields, allow_nan=False, separators=(",", ":"))
+        text = f'{{"sha256": "{hashlib.sha256(body.encode()).hexdigest()}", "record":\n{body}\n}}\n'
+        partial = self.folder / f".{record.trial_id}.{socket.gethostname()}.{os.getpid()}.partial"
+        with open(partial, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        path = self.path(record.trial_id)
+        try:
+            _parse(partial.read_text(encoding="utf-8"), record.trial_id)
+        except DamagedRecordError as error:
+            partial.unlink()
+            raise OSError(f"{path} would not be read back: it {error}") from error
+        try:
+            # A link fails where the name exists; a rename would replace the first record.
+            os.link(partial, path)
+        except FileExistsError:
+            return False
+        except OSError:
+            if path.exists():
+                return False
+            partial.replace(path)  # a file system without links: two writers are kept apart by dealing alone
+        finally:
+            partial.unlink(missing_ok=True)
+        return True
+
+    def read(self, trial_id: str) -> Record | None:
+        """A trial's record; None if it has none. Raises DamagedRecordError."""
+        try:
+            text = self.path(trial_id).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+        except UnicodeDecodeError as error:
+            raise DamagedRecordError("is not text") from error
+        return _parse(text, trial_id)
+
+    def read_all(self) -> tuple[dict[str, Record], dict[str, str]]:
+        """All sound records by trial id, and for each damaged one what is wrong with it."""
+        records, damaged = {}, {}
+        for path in sorted(self.folder.glob("*.json")):
+            try:
+                record = self.read(path.stem)
+            except DamagedRecordError as error:
+                damaged[path.stem] = str(error)
+            else:
+                if record is not None:
+                    records[path.stem] = record
+        return records, damaged
+
+    def set_aside(self, trial_id: str) -> Path:
+        """Move a damaged record out of the way, so that its trial runs again; returns where it lies now."""
+        aside = self.run / "set-aside"
+        aside.mkdir(exist_ok=True)
+        target = aside / f"{trial_id}.{time.time_ns()}.json"
+        self.path(trial_id).replace(target)
+        return target
+
+
+def _parse(text: str, trial_id: str) -> Record:
+    """A record from its file's text. Raises DamagedRecordError."""
+    lines = text.split("\n")
+    if len(lines) != 4 or lines[2:] != ["}", ""]:
+        raise DamagedRecordError("is cut short or not a record")
+    if lines[0] != f'{{"sha256": "{hashlib.sha256(lines[1].encode()).hexdigest()}", "record":':
+        raise DamagedRecordError("does not match its checksum: it was changed after it was written")
+    try:
+        record = _RECORDS.validate_json(lines[1])
+    except ValidationError as error:
+        raise DamagedRecordError(f"was written by another version: {error.errors()[0]['msg']}") from error
+    if record.trial_id != trial_id:
+        raise DamagedRecordError(f"is the record of another trial, {record.trial_id}")
+    return record

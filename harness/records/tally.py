@@ -1,0 +1,34 @@
+"""Counts of records by arm: what is done, what failed, the best so far."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from harness.records.record import Record
+
+
+@dataclass(slots=True)
+class Tally:
+    """Arm -> trials that are done, of them the failed ones, and the best validation score.
+
+    A trial that was stopped by a pruner is done, and has not failed.
+    """
+
+    done: Counter[str] = field(default_factory=Counter)
+    failed: Counter[str] = field(default_factory=Counter)
+    best: dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, records: Iterable[Record]) -> "Tally":
+        """The tally of some records."""
+        tally = cls()
+        for record in records:
+            tally.count(record)
+        return tally
+
+    def count(self, record: Record) -> None:
+        """Count one more."""
+        self.done[record.arm] += 1
+        self.failed[record.arm] += record.has_failed
+        if record.val_score is not None:
+            self.best[record.arm] = max(record.val_score, self.best.get(record.arm, record.val_score))
