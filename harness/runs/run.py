@@ -10,14 +10,14 @@ from typing import Literal
 
 from harness.datasets import prepare
 from harness.datasets.base import data_root
+from harness.records.directory import DirectoryError, RunDirectory
 from harness.runs.dealing import Dealer
 from harness.runs.executors.base import Executor, ExecutorError, ResourcesError
-from harness.study.plan import Plan
+from harness.study.file import find_study, load_study
+from harness.study.plan import PLAN_VERSION, Plan
 from harness.study.planning import make_plan
-from harness.records.directory import DirectoryError, RunDirectory
 from harness.study.schema import Study, StudyError
 from harness.watching import Silent, Watcher
-from harness.study.file import find_study, load_study
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,11 @@ def plan_study(source: str | Study, data_root: Path | None) -> Plan:
         StudyError, DataError: one sentence each.
     """
     study = source if isinstance(source, Study) else load_study(source)
-    return make_plan(study, _name_of(source), lambda spec: prepare(spec, data_root))
+    return _planned(study, _name_of(source), data_root, PLAN_VERSION)
+
+
+def _planned(study: Study, source: str, data_root: Path | None, version: int) -> Plan:
+    return make_plan(study, source, lambda spec: prepare(spec, data_root), version)
 
 
 def plan(study: Study | Path | str, data: Path | str | None = None) -> Plan:
@@ -128,17 +132,21 @@ def run_study(request: RunRequest, watcher: Watcher) -> RunResult:
         KeyboardInterrupt: with all workers stopped and every finished trial recorded.
     """
     deadline = None if request.max_hours is None else time.monotonic() + request.max_hours * 3600
-    plan = plan_study(request.source, request.data_root)
+    study = request.source if isinstance(request.source, Study) else load_study(request.source)
+    # Absolute, because workers run in folders of their own.
+    directory = RunDirectory((request.out or Path("runs") / study.name).resolve())
+    is_new = not directory.plan_file.exists()
+    version = PLAN_VERSION if is_new else directory.read_plan().plan_version
+    plan = _planned(study, _name_of(request.source), request.data_root, version)
     chosen = _chosen_arms(plan, request.only)
     if request.certify and plan.study.claim.cost == "train_seconds":
         raise StudyError(
             "--certify: certificates take training time, and train_seconds are the cost of this study's "
             "claim; leave --certify out, or claim in train_flops"
         )
-    # Absolute, because workers run in folders of their own.
-    directory = RunDirectory((request.out or Path("runs") / plan.study.name).resolve())
-    is_new = not directory.plan_file.exists()
     directory.open_for(plan)
+    if not is_new and (sentence := directory.begun_otherwise()):
+        watcher.say(f"Note: {sentence}")
     try:
         return _run_into(directory, plan, chosen, request, watcher, deadline)
     except ExecutorError as error:
