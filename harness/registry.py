@@ -10,6 +10,7 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.abc import Loader
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -34,7 +35,21 @@ ARCHITECTURES = {
     "lenet5": "harness.architectures.lenet5:LeNet5",
 }
 _SHIPPED = {"methods": METHODS, "architectures": ARCHITECTURES}
-_from_files: dict[str, dict[str, type]] = {"methods": {}, "architectures": {}}
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a part that does not ship comes from. file: of the plug-in, or of the package's module.
+
+    package, version: of the installed distribution; None for a plug-in file.
+    """
+
+    file: Path | None
+    package: str | None = None
+    version: str | None = None
+
+
+_from_files: dict[str, dict[str, tuple[type, Path]]] = {"methods": {}, "architectures": {}}
 
 
 class UnknownNameError(ValueError):
@@ -47,14 +62,27 @@ def names(kind: str) -> dict[str, str]:
     found |= {
         point.name: f"package {point.dist.name if point.dist else '?'}" for point in _entry_points(kind)
     }
-    found |= {name: f"file {part.__module__}" for name, part in _from_files[kind].items()}
+    found |= {name: f"file {file}" for name, (_, file) in _from_files[kind].items()}
     return found
+
+
+def origin(kind: str, name: str) -> Origin | None:
+    """Where the part of that name comes from; None if it ships. Nothing is loaded."""
+    if name in _from_files[kind]:
+        return Origin(_from_files[kind][name][1])
+    for point in _entry_points(kind):
+        if point.name == name:
+            spec = importlib.util.find_spec(point.module)
+            file = Path(spec.origin) if spec and spec.origin and spec.has_location else None
+            dist = point.dist
+            return Origin(file, dist.name if dist else "?", dist.version if dist else "?")
+    return None
 
 
 def load(kind: str, name: str) -> type:
     """The class registered under a name. Raises UnknownNameError."""
     if name in _from_files[kind]:
-        return _from_files[kind][name]
+        return _from_files[kind][name][0]
     for point in _entry_points(kind):
         if point.name == name:
             part = point.load()
@@ -91,6 +119,8 @@ def load_file(path: Path) -> None:
     module_name = f"harness_plugin_{path.stem}_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]}"
     if module_name in sys.modules:
         return
+    if str(path.parent) not in sys.path:  # for what lies beside it; at the end, so that it hides nothing
+        sys.path.append(str(path.parent))
     spec = importlib.util.spec_from_file_location(module_name, path)
     if spec is None or spec.loader is None:
         raise ValueError(f"plug-in file {path} is not a Python file")
@@ -102,7 +132,7 @@ def load_file(path: Path) -> None:
         del sys.modules[module_name]
         raise
     for kind, parts in offered.items():
-        _from_files[kind].update(parts)
+        _from_files[kind].update({name: (part, path) for name, part in parts.items()})
 
 
 def _offered(loader: Loader, module: ModuleType, path: Path) -> dict[str, Mapping[str, type]]:

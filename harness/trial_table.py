@@ -70,6 +70,7 @@ COLUMNS = (
     Column("n_val", "integer", False, "examples behind the validation score"),
     Column("n_test", "integer", False, "examples behind the test score"),
     Column("message", "text", False, "what went wrong, for a trial that is not ok"),
+    Column("table_version", "integer", False, "version of these columns; a table without one is anyone's"),
 )
 #: Further columns are allowed: `param_NAME` (a searched value) is known to the report.
 PARAMETER_PREFIX = "param_"

@@ -78,11 +78,20 @@ def dispatch() -> NoReturn:
     from harness.records.directory import DirectoryError
     from harness.runs.executors.base import ExecutorError
     from harness.study.schema import StudyError
+    from harness.study.versions import VersionError
     from reports.errors import TableError
 
     try:
         app(standalone_mode=True)
-    except (StudyError, DataError, DirectoryError, ExecutorError, ExtractionError, TableError) as error:
+    except (
+        StudyError,
+        DataError,
+        DirectoryError,
+        ExecutorError,
+        ExtractionError,
+        TableError,
+        VersionError,
+    ) as error:
         print(error, file=sys.stderr)
         sys.exit(2)
     sys.exit(0)

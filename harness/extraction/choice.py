@@ -1,12 +1,12 @@
 """Which trial of a run: by its id, by the beginning of one, or the best by validation score."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from harness.extraction.errors import ExtractionError
 from harness.nearest import nearest
 from harness.records.directory import RunDirectory
 from harness.records.record import Record
+from harness.study.written import WrittenPlan
 
 BEST = "best"
 
@@ -26,7 +26,7 @@ def choose(directory: RunDirectory, wanted: str) -> Record:
     records, damaged = directory.store.read_all()
     if wanted == BEST or wanted.startswith(f"{BEST}:"):
         return _best(directory, plan, records.values(), wanted.partition(":")[2])
-    known = {*records, *damaged, *(trial["id"] for trial in plan["trials"])}
+    known = {*records, *damaged, *(trial.id for trial in plan.trials)}
     trial_id = _only(directory, wanted, known)
     if trial_id in damaged:
         raise ExtractionError(
@@ -44,9 +44,9 @@ def choose(directory: RunDirectory, wanted: str) -> Record:
     return record
 
 
-def _best(directory: RunDirectory, plan: Mapping[str, Any], records: Iterable[Record], name: str) -> Record:
+def _best(directory: RunDirectory, plan: WrittenPlan, records: Iterable[Record], name: str) -> Record:
     """The highest validation score; of equal ones the first in the order of the plan."""
-    arms = {key: arm["method"] for key, arm in plan["arms"].items()}
+    arms = {key: arm.method for key, arm in plan.arms.items()}
     if name and name not in {*arms, *arms.values()}:
         raise ExtractionError(
             f"{BEST}:{name}: {directory.path} has no method or arm {name!r}"

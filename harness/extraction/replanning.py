@@ -1,10 +1,7 @@
 """From a run's plan.json and a record back to the plan and the trial, or a sentence on what has changed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-from pydantic import ValidationError
 
 from harness.datasets import DatasetFacts, DatasetSpec, prepare
 from harness.extraction.errors import ExtractionError
@@ -13,7 +10,6 @@ from harness.records.directory import RunDirectory
 from harness.records.record import Record
 from harness.study.plan import Plan, Trial
 from harness.study.planning import plan_arms
-from harness.study.schema import Study
 
 
 def replan(
@@ -32,27 +28,20 @@ def replan(
         ExtractionError: if plug-ins, data or study are not those of the run, in one sentence.
     """
     written = directory.read_plan()
-    if record.arm not in written["arms"]:
+    if record.arm not in written.arms:
         raise ExtractionError(
             f"trial {record.trial_id}: its record is of the arm {record.arm!r}, which {directory.plan_file} "
             "has not; it came from another run"
         )
-    paths = matching_plugins(written["plugins"], plugins, whose="the study of this run", where="--plugin")
-    try:
-        study = Study.model_validate(written["study"] | {"plugins": [str(path) for path in paths]})
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(step) for step in first["loc"])
-        raise ExtractionError(
-            f"{directory.plan_file}: study.{where}: {first['msg']}; another version wrote this plan"
-        ) from error
-    dataset = written["arms"][record.arm]["dataset"]
+    paths = matching_plugins(written.plugins, plugins, whose="the study of this run", where="--plugin")
+    study = written.study.model_copy(update={"plugins": [str(path) for path in paths]})
+    dataset = written.arms[record.arm].dataset
 
     def facts(spec: DatasetSpec) -> DatasetFacts:
-        return prepare(spec, data_root) if spec.name == dataset else _facts(written["data"][spec.name])
+        return prepare(spec, data_root) if spec.name == dataset else written.data[spec.name]
 
-    plan = plan_arms(study, str(directory.plan_file), facts)
-    _check_data(directory, plan.facts[dataset], _facts(written["data"][dataset]))
+    plan = plan_arms(study, str(directory.plan_file), facts, written.plan_version)
+    _check_data(directory, plan.facts[dataset], written.data[dataset])
     trial = plan.make_trial(plan.arms[record.arm], record.replicate, record.index, record.params)
     if trial.id != record.trial_id:
         raise ExtractionError(
@@ -60,10 +49,6 @@ def replan(
             f"{directory.plan_file} was changed, or another version of the harness wrote them"
         )
     return plan, trial
-
-
-def _facts(written: Mapping[str, Any]) -> DatasetFacts:
-    return DatasetFacts(**{**written, "example_shape": tuple(written["example_shape"])})
 
 
 def _check_data(directory: RunDirectory, found: DatasetFacts, planned: DatasetFacts) -> None:

@@ -12,14 +12,17 @@ import fcntl
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
+from harness import __version__
 from harness.records.differences import changes
 from harness.records.log import ExecutionLog
+from harness.records.provenance import provenance
 from harness.records.store import RecordStore
 from harness.study.plan import Plan
+from harness.study.versions import VersionError
+from harness.study.written import DamagedPlanError, Software, WrittenPlan, read_written
 
 _PARTIAL, _PROBE, _LOCK = "plan.partial", ".writable", ".lock"
 #: What a start that was killed may have left before the plan was whole.
@@ -27,7 +30,7 @@ _OF_A_START = {_PARTIAL, _PROBE, _LOCK}
 
 
 #: Parts of a plan that the user decides; all else follows from them.
-_WRITTEN = ("study.", "data.", "plugins.")
+_WRITTEN = ("study.", "data.", "plugins.", "sources.")
 
 
 class DirectoryError(ValueError):
@@ -77,21 +80,39 @@ class RunDirectory:
             raise DirectoryError(f"{self.path} holds files but no plan.json; choose another with --out")
         else:
             partial = self.path / _PARTIAL
-            partial.write_text(json.dumps(plan.to_json(), indent=1), encoding="utf-8")
+            fields = plan.to_json() | {"begun_by": asdict(_this_software())}
+            partial.write_text(json.dumps(fields, indent=1), encoding="utf-8")
             partial.replace(self.plan_file)
 
-    def read_plan(self) -> dict[str, Any]:
-        """The plan as it was written. Raises DirectoryError if there is none or it is damaged."""
+    def read_plan(self) -> WrittenPlan:
+        """The plan as it was written.
+
+        Raises:
+            DirectoryError: if there is none, or it is damaged.
+            VersionError: if a newer version of the harness wrote it.
+        """
         try:
-            plan = json.loads(self.plan_file.read_text(encoding="utf-8"))
+            fields = json.loads(self.plan_file.read_text(encoding="utf-8"))
+            return read_written(fields, self.plan_file)
         except FileNotFoundError as error:
             raise DirectoryError(f"{self.path} is not a run directory: it holds no plan.json") from error
-        except (OSError, ValueError) as error:
+        except VersionError:
+            raise
+        except DamagedPlanError as error:
+            raise DirectoryError(str(error)) from error
+        except (OSError, ValueError, RecursionError) as error:
             raise DirectoryError(f"{self.plan_file} cannot be read: {error}") from error
-        parts = ("study", "arms", "data")
-        if not isinstance(plan, dict) or not all(isinstance(plan.get(part), dict) for part in parts):
-            raise DirectoryError(f"{self.plan_file} is not a plan")
-        return plan
+
+    def begun_otherwise(self) -> str | None:
+        """A sentence for a run that other software began; None if it was this."""
+        now, began = _this_software(), self.read_plan().begun_by
+        if began == now:
+            return None
+        by = "an earlier version" if began is None else _named(began)
+        return (
+            f"{by} of the harness began this run, and it goes on with {_named(now)}; records tell what each "
+            "trial ran under"
+        )
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -128,15 +149,14 @@ class RunDirectory:
             return False
 
     def _check_same(self, plan: Plan) -> None:
-        before, now = self.read_plan(), json.loads(json.dumps(plan.to_json()))
-        if before["study"].get("name") != plan.study.name:
+        before = self.read_plan()
+        now = read_written(json.loads(json.dumps(plan.to_json())), "the study")
+        if before.study.name != plan.study.name:
             raise DirectoryError(
-                f"{self.path} holds another study: {before['study'].get('name')!r}, not {plan.study.name!r}; "
+                f"{self.path} holds another study: {before.study.name!r}, not {plan.study.name!r}; "
                 "choose another with --out"
             )
-        for plan_as_written in (before, now):
-            _forget_words(plan_as_written)
-        differences = changes(before, now)
+        differences = changes(before.comparable(), now.comparable())
         # What the user wrote explains what follows from it.
         differences = [d for d in differences if d.startswith(_WRITTEN)] or differences
         if differences:
@@ -147,10 +167,10 @@ class RunDirectory:
             )
 
 
-def _forget_words(plan: dict[str, Any]) -> None:
-    """Take out what changes nothing that runs: descriptions, warnings, versions of samplers already drawn."""
-    plan["study"]["description"] = ""
-    plan["warnings"] = []
-    for arm in plan["arms"].values():
-        if arm["sampling"] != "adaptive":  # its trials are compared themselves
-            arm["sampler"] = ""
+def _this_software() -> Software:
+    return Software(__version__, provenance()["commit"])
+
+
+def _named(software: Software) -> str:
+    commit = f" at commit {software.commit[:10]}" if software.commit else ""
+    return f"version {software.version}{commit}"

@@ -11,7 +11,8 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from harness.records.plain_text import plain_values
-from harness.records.record import Record
+from harness.records.record import RECORD_VERSION, Record
+from harness.study.versions import check_version
 
 _RECORDS = TypeAdapter(Record)
 
@@ -77,7 +78,12 @@ class RecordStore:
         return True
 
     def read(self, trial_id: str) -> Record | None:
-        """A trial's record; None if it has none. Raises DamagedRecordError."""
+        """A trial's record; None if it has none.
+
+        Raises:
+            DamagedRecordError: if it was cut short or changed.
+            VersionError: if a newer version of the harness wrote it.
+        """
         try:
             text = self.path(trial_id).read_text(encoding="utf-8")
         except FileNotFoundError:
@@ -109,7 +115,7 @@ class RecordStore:
 
 
 def _parse(text: str, trial_id: str) -> Record:
-    """A record from its file's text. Raises DamagedRecordError."""
+    """A record from its file's text. Raises DamagedRecordError, VersionError."""
     lines = text.split("\n")
     if len(lines) != 4 or lines[2:] != ["}", ""]:
         raise DamagedRecordError("is cut short or not a record")
@@ -118,7 +124,18 @@ def _parse(text: str, trial_id: str) -> Record:
     try:
         record = _RECORDS.validate_json(lines[1])
     except ValidationError as error:
-        raise DamagedRecordError(f"was written by another version: {error.errors()[0]['msg']}") from error
+        check_version(_version_in(lines[1]), RECORD_VERSION, f"record {trial_id}")
+        raise DamagedRecordError(f"is not a record: {error.errors()[0]['msg']}") from error
+    check_version(record.version, RECORD_VERSION, f"record {trial_id}")
     if record.trial_id != trial_id:
         raise DamagedRecordError(f"is the record of another trial, {record.trial_id}")
     return record
+
+
+def _version_in(body: str) -> object:
+    """The version that a record which does not fit carries; the oldest where it cannot be told."""
+    try:
+        fields = json.loads(body)
+    except (ValueError, RecursionError):
+        return 1
+    return fields.get("version", 1) if isinstance(fields, dict) else 1

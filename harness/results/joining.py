@@ -6,7 +6,7 @@ make a wrong table is refused.
 """
 
 import dataclasses
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -17,6 +17,9 @@ import pandas as pd
 from harness.records.differences import changes
 from harness.records.directory import DirectoryError, RunDirectory
 from harness.results.tabulate import read_run
+from harness.study.plan import Trial
+from harness.study.schema import ArchitectureEntry, Method
+from harness.study.written import WrittenPlan
 from harness.trial_table import ArmDesign, StudyDesign
 
 ArmKey = tuple[str, str, str]
@@ -41,7 +44,7 @@ class _Part:
 
     path: Path
     label: str
-    plan: Mapping[str, Any]
+    plan: WrittenPlan
     table: pd.DataFrame
     histories: pd.DataFrame
     design: StudyDesign
@@ -52,17 +55,25 @@ class _Part:
 
     @property
     def seed(self) -> int:
-        return int(self.plan["study"]["seeds"]["study"])
+        return self.plan.study.seeds.study
+
+    def sources(self, key: ArmKey) -> dict[str, str]:
+        """What of strangers' code an arm's trials use, as far as the plan's version tells arms apart."""
+        return self.plan.plugins if self.plan.plan_version == 1 else self.plan.sources.get("/".join(key), {})
 
     def trained(self, architecture: str) -> dict[str, Any]:
         """What all trials of a network family have in common."""
-        study = self.plan["study"]
+        study = self.plan.study
         family = {
             name: value
-            for name, value in _entry(study["architectures"], architecture).items()
+            for name, value in _entry(study.architectures, architecture).items()
             if name != "widths"  # of each arm's space
         }
-        return {"training": study["training"], "split seed": study["seeds"]["split"], "architecture": family}
+        return {
+            "training": study.training.identity(),
+            "split seed": study.seeds.split,
+            "architecture": family,
+        }
 
 
 def read_runs(paths: Sequence[Path], settled: Collection[str] = ()) -> Runs:
@@ -130,8 +141,8 @@ def plan_notes(runs: Runs) -> tuple[str, ...]:
     return (*notes, *design.warnings)
 
 
-def _entry(entries: Sequence[Mapping[str, Any]], name: str) -> Mapping[str, Any]:
-    return next((entry for entry in entries if entry.get("name") == name), {})
+def _entry(entries: Sequence[ArchitectureEntry] | Sequence[Method], name: str) -> dict[str, Any]:
+    return next((entry.identity() for entry in entries if entry.name == name), {})
 
 
 def _refuse_twice(paths: Sequence[Path]) -> None:
@@ -142,8 +153,8 @@ def _refuse_twice(paths: Sequence[Path]) -> None:
 
 
 def _refuse_other_data(one: _Part, other: _Part) -> None:
-    for name in sorted({*one.plan["data"]} & {*other.plan["data"]}):
-        if one.plan["data"][name] != other.plan["data"][name]:
+    for name in sorted({*one.plan.data} & {*other.plan.data}):
+        if one.plan.data[name] != other.plan.data[name]:
             raise DirectoryError(
                 f"{one.path} and {other.path}: the data set {name!r} of one is not that of the other, so "
                 "their scores cannot stand in one report"
@@ -169,8 +180,8 @@ def _refuse_unlike_arms(one: _Part, other: _Part) -> None:
                 **{k: v for k, v in dataclasses.asdict(part.arms[key]).items() if k != "trials"},
                 **part.trained(key[1]),
                 "split seed": None,
-                "method": _entry(part.plan["study"]["methods"], key[2]),
-                "plugins": part.plan.get("plugins"),
+                "method": _entry(part.plan.study.methods, key[2]),
+                "plugins": part.sources(key),
             }
             for part in (one, other)
         ]
@@ -248,7 +259,7 @@ def _joined_design(parts: Sequence[_Part]) -> StudyDesign:
     for key in dict.fromkeys(key for part in parts for key in part.arms):
         having = [part for part in parts if key in part.arms]
         arm = having[0].arms[key]
-        frozen = {trial["id"] for part in having for trial in part.plan["trials"] if _is_of(trial, part, key)}
+        frozen = {trial.id for part in having for trial in part.plan.trials if _is_of(trial, part, key)}
         # Parts of one plan share their frozen trials, runs under other seeds do not. Searches that learn have
         # none, and only one run has their trials.
         if arm.sampling == "iid" and frozen:
@@ -268,9 +279,9 @@ def _joined_design(parts: Sequence[_Part]) -> StudyDesign:
     )
 
 
-def _is_of(trial: Mapping[str, Any], part: _Part, key: ArmKey) -> bool:
-    arm = part.plan["arms"].get(trial["arm"], {})
-    return (arm.get("dataset"), arm.get("architecture"), arm.get("method")) == key
+def _is_of(trial: Trial, part: _Part, key: ArmKey) -> bool:
+    arm = part.plan.arms.get(trial.arm)
+    return arm is not None and (arm.dataset, arm.architecture, arm.method) == key
 
 
 def _joined_settings(parts: Sequence[_Part]) -> dict[str, str]:

@@ -1,7 +1,6 @@
 """From a run directory to what is judged: the trial table, the histories, the study's design."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,8 @@ import pandas as pd
 from harness.records.directory import RunDirectory
 from harness.records.record import Record
 from harness.results.plateau import size_has_settled
-from harness.trial_table import COLUMNS, PARAMETER_PREFIX, ArmDesign, Claim, StudyDesign
+from harness.study.written import WrittenPlan
+from harness.trial_table import COLUMNS, PARAMETER_PREFIX, SCHEMA_VERSION, Claim, StudyDesign
 
 
 def read_run(path: Path) -> "tuple[pd.DataFrame, pd.DataFrame, StudyDesign]":
@@ -25,7 +25,7 @@ def read_run(path: Path) -> "tuple[pd.DataFrame, pd.DataFrame, StudyDesign]":
     directory = RunDirectory(path)
     plan = directory.read_plan()
     records, damaged = directory.store.read_all()
-    order = {key: position for position, key in enumerate(plan["arms"])}
+    order = {key: position for position, key in enumerate(plan.arms)}
     ours = [record for record in records.values() if record.arm in order]
     ours.sort(key=lambda record: (order[record.arm], record.replicate, record.index))
     aside = len(damaged) + len(list((path / "set-aside").glob("*.json")))
@@ -36,7 +36,7 @@ def read_run(path: Path) -> "tuple[pd.DataFrame, pd.DataFrame, StudyDesign]":
     )
 
 
-def trial_table(plan: Mapping[str, Any], records: list[Record]) -> pd.DataFrame:
+def trial_table(plan: WrittenPlan, records: list[Record]) -> pd.DataFrame:
     """One row a record, with the columns of `harness.trial_table` and a `param_` column a searched value."""
     rows = [_row(plan, record) for record in records]
     table = pd.DataFrame(rows, columns=list(dict.fromkeys([c.name for c in COLUMNS] + _param_columns(rows))))
@@ -44,22 +44,22 @@ def trial_table(plan: Mapping[str, Any], records: list[Record]) -> pd.DataFrame:
     return table.astype({column.name: kinds[column.kind] for column in COLUMNS})
 
 
-def histories(plan: Mapping[str, Any], records: list[Record]) -> pd.DataFrame:
+def histories(plan: WrittenPlan, records: list[Record]) -> pd.DataFrame:
     """One row an epoch: losses, validation score and size as the trial went."""
     columns = ["trial_id", "dataset", "architecture", "method", "epoch", "phase", "train_loss", "val_loss"]
     columns += ["val_score", "units_total", "parameters", "nonzeros", "macs"]
     rows = []
     for record in records:
-        arm = plan["arms"][record.arm]
+        arm = plan.arms[record.arm]
         params = {PARAMETER_PREFIX + name: value for name, value in record.params.items()}
         for epoch in record.epochs:
             size = epoch.size
             rows.append(
                 {
                     "trial_id": record.trial_id,
-                    "dataset": arm["dataset"],
-                    "architecture": arm["architecture"],
-                    "method": arm["method"],
+                    "dataset": arm.dataset,
+                    "architecture": arm.architecture,
+                    "method": arm.method,
                     "epoch": epoch.epoch,
                     "phase": epoch.phase,
                     "train_loss": epoch.train_loss,
@@ -75,66 +75,59 @@ def histories(plan: Mapping[str, Any], records: list[Record]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(dict.fromkeys(columns + _param_columns(rows))))
 
 
-def study_design(plan: Mapping[str, Any], lost_attempts: int, set_aside: int) -> StudyDesign:
+def study_design(plan: WrittenPlan, lost_attempts: int, set_aside: int) -> StudyDesign:
     """The design of a study, from its plan as it was written."""
-    study, training = plan["study"], plan["study"]["training"]
-    claim = study["claim"]
-    optimizer = training["optimizer"]
-    options = "".join(f", {name} {value}" for name, value in optimizer["options"].items())
+    study, training, optimizer = plan.study, plan.study.training, plan.study.training.optimizer
+    options = "".join(f", {name} {value}" for name, value in optimizer.options.items())
     data = "; ".join(
-        f"{facts['name']} ({facts['train_examples']} training and {facts['test_examples']} test examples)"
-        for facts in plan["data"].values()
+        f"{facts.name} ({facts.train_examples} training and {facts.test_examples} test examples)"
+        for facts in plan.data.values()
     )
     return StudyDesign(
-        name=study["name"],
-        description=study["description"],
-        arms=tuple(_arm_design(arm) for arm in plan["arms"].values()),
-        claim=Claim(claim["baseline"], claim["n"], claim["cost"], claim["margin"]),
-        paired=study["paired"],
+        name=study.name,
+        description=study.description,
+        arms=tuple(plan.arms.values()),
+        claim=Claim(study.claim.baseline, study.claim.n, study.claim.cost, study.claim.margin),
+        paired=study.paired,
         settings={
             "Data": data,
-            "Optimizer": f"{optimizer['name']}, learning rate {optimizer['learning_rate']:g}{options}",
-            "Batch size": str(training["batch_size"]),
-            "Validation": f"{training['validation_fraction']:g} of the training set, split seed "
-            f"{study['seeds']['split']}",
-            "Time limit": f"{training['time_limit_seconds']:g} s a trial",
-            "Resources": f"{study['resources']['cpus']:g} CPU, {study['resources']['gpus']:g} GPU a trial",
-            "Seed": str(study["seeds"]["study"]),
+            "Optimizer": f"{optimizer.name}, learning rate {optimizer.learning_rate:g}{options}",
+            "Batch size": str(training.batch_size),
+            "Validation": f"{training.validation_fraction:g} of the training set, split seed "
+            f"{study.seeds.split}",
+            "Time limit": f"{training.time_limit_seconds:g} s a trial",
+            "Resources": f"{study.resources.cpus:g} CPU, {study.resources.gpus:g} GPU a trial",
+            "Seed": str(study.seeds.study),
         },
-        warnings=tuple(plan["warnings"]),
+        warnings=plan.warnings,
         lost_attempts=lost_attempts,
         set_aside=set_aside,
     )
-
-
-def _arm_design(arm: Mapping[str, Any]) -> ArmDesign:
-    reach = {layer: (low, high) for layer, (low, high) in arm["reach"].items()}
-    return ArmDesign(**{**arm, "reach": reach})
 
 
 def _param_columns(rows: list[dict[str, Any]]) -> list[str]:
     return [name for row in rows for name in row if name.startswith(PARAMETER_PREFIX)]
 
 
-def _row(plan: Mapping[str, Any], record: Record) -> dict[str, Any]:
-    arm, size, costs = plan["arms"][record.arm], record.selected_size, record.costs
+def _row(plan: WrittenPlan, record: Record) -> dict[str, Any]:
+    arm, size, costs = plan.arms[record.arm], record.selected_size, record.costs
     settled = size_has_settled([sum(epoch.size.units.values()) for epoch in record.epochs])
     return {
-        "dataset": arm["dataset"],
-        "architecture": arm["architecture"],
-        "method": arm["method"],
+        "dataset": arm.dataset,
+        "architecture": arm.architecture,
+        "method": arm.method,
         "val_accuracy": record.val_score,
         "test_accuracy": record.test_score,
-        "study": plan["study"]["name"],
+        "study": plan.study.name,
         "trial_id": record.trial_id,
         "index": record.index,
         "status": record.status,
-        "sampling": arm["sampling"],
-        "sampler": arm["sampler"],
+        "sampling": arm.sampling,
+        "sampler": arm.sampler,
         "replicate": record.replicate,
         "pair_id": record.pair_id,
         "attempt": record.attempt,
-        "split_seed": plan["study"]["seeds"]["split"],
+        "split_seed": plan.study.seeds.split,
         "epochs_planned": record.epochs_planned,
         "epochs_run": len(record.epochs),
         "selected_epoch": record.selected_epoch,
@@ -155,5 +148,6 @@ def _row(plan: Mapping[str, Any], record: Record) -> dict[str, Any]:
         "n_val": record.val_examples,
         "n_test": record.test_examples,
         "message": record.message or None,
+        "table_version": SCHEMA_VERSION,
         **{PARAMETER_PREFIX + name: value for name, value in record.params.items()},
     }

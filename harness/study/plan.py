@@ -15,7 +15,8 @@ from harness.sizing.base import Cell, Schedule, SizingMethod
 from harness.study.schema import ArchitectureEntry, Dataset, Method, Sampler, Study
 from harness.trial_table import ArmDesign
 
-PLAN_VERSION = 1
+#: 1: trials' ids hold the digests of all plug-in files of the study. 2: of what their own arm uses.
+PLAN_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,9 @@ class Trial:
 class Plan:
     """What will run. Trials of adaptive arms are not in it: they are asked for while the study runs.
 
+    sources: arm key -> what of strangers' code its trials use (`sources`), name -> SHA-256 or version.
     frozen: (arm key, replicate) -> trials in the order they were drawn.
+    version: of the rule for trials' ids; a run goes on under the one it was begun under.
     """
 
     study: Study
@@ -84,6 +87,8 @@ class Plan:
     plugin_digests: Mapping[str, str]
     frozen: Mapping[tuple[str, int], tuple[Trial, ...]] = dataclasses.field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    sources: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
+    version: int = PLAN_VERSION
 
     @property
     def planned_trials(self) -> int:
@@ -124,10 +129,11 @@ class Plan:
     def to_json(self) -> dict[str, Any]:
         """The plan as it is written to the run directory: the same study and data give the same plan."""
         return {
-            "plan_version": PLAN_VERSION,
+            "plan_version": self.version,
             "study": self.study.model_dump(mode="json") | {"plugins": sorted(self.plugin_digests)},
             "data": {name: dataclasses.asdict(facts) for name, facts in self.facts.items()},
             "plugins": dict(self.plugin_digests),
+            "sources": {key: dict(used) for key, used in self.sources.items() if used},
             "arms": {arm.key: dataclasses.asdict(arm.design()) for arm in self.arms.values()},
             "warnings": list(self.warnings),
             "trials": [dataclasses.asdict(trial) for trials in self.frozen.values() for trial in trials],
@@ -140,11 +146,11 @@ class Plan:
         return {
             "data": dataclasses.asdict(self.facts[arm.dataset]),
             "split_seed": self.study.seeds.split,
-            "architecture": architecture.model_dump(mode="json"),
+            "architecture": architecture.identity(),
             "method": [method.name, method.method, method.options],
-            "training": self.study.training.model_dump(mode="json"),
-            "resources": self.study.resources.model_dump(mode="json"),
-            "plugins": dict(self.plugin_digests),
+            "training": self.study.training.identity(),
+            "resources": self.study.resources.identity(),
+            "plugins": dict(self.plugin_digests if self.version == 1 else self.sources.get(arm.key, {})),
         }
 
     def _stream(self, arm: Arm) -> str:

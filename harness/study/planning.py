@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from harness import registry
 from harness.datasets import validation_count
 from harness.datasets.base import DatasetFacts, DatasetSpec
 from harness.nearest import nearest
@@ -21,9 +22,19 @@ from harness.search.samplers import (
 )
 from harness.search.space import Choice, Domain, Float, Int, Scalar
 from harness.sizing.base import Cell
-from harness.study.plan import Arm, Plan, dataset_spec, entry_named, make_architecture, make_cell, make_method
+from harness.study.plan import (
+    PLAN_VERSION,
+    Arm,
+    Plan,
+    dataset_spec,
+    entry_named,
+    make_architecture,
+    make_cell,
+    make_method,
+)
 from harness.study.plan_warnings import plan_warnings
 from harness.study.schema import ArchitectureEntry, Dataset, Method, Range, Sampler, Study, StudyError
+from harness.study.sources import is_installed, sources_of
 
 T = TypeVar("T")
 
@@ -31,18 +42,24 @@ T = TypeVar("T")
 _STARTUP_TRIALS = 10
 
 
-def make_plan(study: Study, source: str, prepare: Callable[[DatasetSpec], DatasetFacts]) -> Plan:
+def make_plan(
+    study: Study,
+    source: str,
+    prepare: Callable[[DatasetSpec], DatasetFacts],
+    version: int = PLAN_VERSION,
+) -> Plan:
     """Plan a study.
 
     Args:
         source: the study file's name, for messages.
         prepare: gives the facts of a data set, decoding it if that was not yet done.
+        version: of the rule for trials' ids (`Plan.version`).
 
     Raises:
         StudyError: one sentence that names file, field, what was found and what is allowed.
         DataError: from `prepare`.
     """
-    plan = plan_arms(study, source, prepare)
+    plan = plan_arms(study, source, prepare, version)
     frozen = {}
     for arm in plan.arms.values():
         if arm.sampling == "adaptive":
@@ -57,7 +74,12 @@ def make_plan(study: Study, source: str, prepare: Callable[[DatasetSpec], Datase
     return dataclasses.replace(plan, frozen=frozen, warnings=plan_warnings(study, list(plan.arms.values())))
 
 
-def plan_arms(study: Study, source: str, prepare: Callable[[DatasetSpec], DatasetFacts]) -> Plan:
+def plan_arms(
+    study: Study,
+    source: str,
+    prepare: Callable[[DatasetSpec], DatasetFacts],
+    version: int = PLAN_VERSION,
+) -> Plan:
     """Plan a study without drawing its trials; arguments and errors as in `make_plan`."""
     _check_names(study, source)
     facts = {}
@@ -78,7 +100,27 @@ def plan_arms(study: Study, source: str, prepare: Callable[[DatasetSpec], Datase
                 arms[arm.key] = arm
     _check_overrides(study, source, arms)
     digests = {Path(path).name: hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in study.plugins}
-    return Plan(study, facts, arms, digests)
+    sources = {} if version == 1 else {key: _sources(study, arm) for key, arm in arms.items()}
+    return Plan(study, facts, arms, digests, sources=sources, version=version)
+
+
+def _sources(study: Study, arm: Arm) -> dict[str, str]:
+    """What of strangers' code the trials of an arm use."""
+    method = entry_named(study.methods, arm.method)
+    architecture = entry_named(study.architectures, arm.architecture)
+    used: dict[str, str] = {}
+    for kind, name in (
+        ("methods", method.method or method.name),
+        ("architectures", architecture.family or architecture.name),
+    ):
+        origin = registry.origin(kind, name)
+        if origin is None:
+            continue
+        if origin.package is not None and origin.version is not None:
+            used[origin.package] = origin.version
+        if origin.file is not None and not is_installed(origin.file):
+            used |= sources_of(origin.file)
+    return used
 
 
 def _check_names(study: Study, source: str) -> None:

@@ -24,11 +24,45 @@ class StudyError(ValueError):
     """A study cannot be used as written; the message names file, field, what was found, what is allowed."""
 
 
-class _Model(BaseModel):
+def added(version: int, default: Any, **about: Any) -> Any:
+    """A field that plans have since a later version: at its default it enters no trial's id (`identity`)."""
+    return Field(default=default, json_schema_extra={"since": version}, **about)
+
+
+class Part(BaseModel):
+    """A part of a study file."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
+    def identity(self) -> dict[str, Any]:
+        """What the part decides, ready for JSON: what trials' ids are made of, and plans are compared by.
 
-class Range(_Model):
+        What came after version 1 is left out where it stands at its default. So a study file may gain fields
+        and no trial that ran before is orphaned.
+        """
+        written = self.model_dump(mode="json")
+        for name, field in type(self).model_fields.items():
+            extra = field.json_schema_extra
+            is_later = isinstance(extra, dict) and "since" in extra
+            value = getattr(self, name)
+            if is_later and value == field.get_default(call_default_factory=True):
+                del written[name]
+            else:
+                written[name] = _identity(value, written[name])
+        return written
+
+
+def _identity(value: Any, written: Any) -> Any:
+    if isinstance(value, Part):
+        return value.identity()
+    if isinstance(value, list):
+        return [_identity(entry, text) for entry, text in zip(value, written, strict=True)]
+    if isinstance(value, dict):
+        return {key: _identity(value[key], text) for key, text in written.items()}
+    return written
+
+
+class Range(Part):
     """A range to draw from; `log` for uniform in the logarithm."""
 
     low: float
@@ -44,7 +78,7 @@ class Range(_Model):
         return self
 
 
-class SizeRange(_Model):
+class SizeRange(Part):
     """A range of layer sizes."""
 
     low: int = Field(ge=1)
@@ -107,7 +141,7 @@ def _named(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
 
 
-class Dataset(_Model):
+class Dataset(Part):
     """A data set: a known one by its name, or the user's own files."""
 
     name: Label
@@ -117,7 +151,7 @@ class Dataset(_Model):
     path: str | None = Field(default=None, description="file or folder, relative to the data folder")
 
 
-class ArchitectureEntry(_Model):
+class ArchitectureEntry(Part):
     """A family of networks and the bounds of its sized layers."""
 
     name: Label
@@ -131,7 +165,7 @@ class ArchitectureEntry(_Model):
     epochs: int | None = Field(default=None, ge=1, description="instead of training.epochs")
 
 
-class Sampler(_Model):
+class Sampler(Part):
     """An Optuna sampler by the name of its class, with its options."""
 
     name: str
@@ -142,7 +176,7 @@ class Sampler(_Model):
     replicates: int = Field(default=1, ge=1, description="whole searches, each with its own seed")
 
 
-class Method(_Model):
+class Method(Part):
     """A sizing method: its options and its search space, where they differ from its own."""
 
     name: Label
@@ -153,7 +187,7 @@ class Method(_Model):
     trials: int | None = Field(default=None, ge=1, description="instead of the study's")
 
 
-class Optimizer(_Model):
+class Optimizer(Part):
     """An optimizer of torch.optim by name, with its options; weight decay belongs to methods."""
 
     name: str = "Adam"
@@ -168,7 +202,7 @@ class Optimizer(_Model):
         return self
 
 
-class Training(_Model):
+class Training(Part):
     """How every trial is trained."""
 
     epochs: int = Field(ge=1)
@@ -178,14 +212,14 @@ class Training(_Model):
     time_limit_seconds: float = Field(default=3600.0, gt=0, description="of one trial")
 
 
-class Seeds(_Model):
+class Seeds(Part):
     """Roots of all randomness: `study` for draws and training, `split` for the validation split."""
 
     study: int = Field(default=0, ge=0)
     split: int = Field(default=0, ge=0)
 
 
-class Resources(_Model):
+class Resources(Part):
     """What one trial is given; fractions let trials share a device."""
 
     cpus: float = Field(default=1, gt=0)
@@ -201,7 +235,7 @@ class Resources(_Model):
         return self
 
 
-class Claim(_Model):
+class Claim(Part):
     """The claim, fixed before running."""
 
     baseline: str = Field(description="the method the others are compared with")
@@ -210,7 +244,7 @@ class Claim(_Model):
     margin: float = Field(default=0.0, ge=0, description="how much worse still counts as on par")
 
 
-class Study(_Model):
+class Study(Part):
     """One comparison, asked for in one file."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from harness.trial_table import COLUMNS, OUTCOMES, PARAMETER_PREFIX, SAMPLINGS, Column
+from harness.trial_table import COLUMNS, OUTCOMES, PARAMETER_PREFIX, SAMPLINGS, SCHEMA_VERSION, Column
 from reports.errors import TableError
 from reports.settings import Settings
 from reports.table.reading import MAX_TEXT, METRIC_COLUMN
@@ -67,6 +67,7 @@ def check_table(
         TableError: one sentence with file, column, what was found and what is allowed.
     """
     scores = score_columns(settings)
+    _check_version(frame, source)
     _check_columns(frame, scores, source)
     if frame.empty:
         raise TableError(
@@ -102,6 +103,18 @@ def nearest(name: str, allowed: Sequence[str]) -> str:
     """ " (nearest: 'x')" for a misspelt name, or nothing where no name is near."""
     close = difflib.get_close_matches(name, allowed, n=1)
     return f" (nearest: {close[0]!r})" if close else ""
+
+
+def _check_version(frame: pd.DataFrame, source: str) -> None:
+    """A table of a newer harness may mean something else by the same names; anyone's has no version."""
+    if "table_version" not in frame:
+        return
+    newest = pd.to_numeric(frame["table_version"], errors="coerce").max()
+    if newest > SCHEMA_VERSION:
+        raise TableError(
+            f"{source} was written by a newer version of the harness (table_version {newest:g}; up to "
+            f"{SCHEMA_VERSION} are read here); install a newer sizing-harness"
+        )
 
 
 def _check_columns(frame: pd.DataFrame, scores: tuple[str, str], source: str) -> None:

@@ -82,7 +82,7 @@ def test_any_text_of_a_strangers_is_read_back(tmp_path_factory: pytest.TempPathF
 
 
 def test_a_record_that_would_not_be_read_back_is_not_kept(store: RecordStore) -> None:
-    with pytest.raises(OSError, match=r"aa\.json would not be read back: it was written by another version"):
+    with pytest.raises(OSError, match=r"aa\.json would not be read back: it is not a record"):
         store.write(a_record(params={"a": "\ud800"}))
     assert list(store.folder.iterdir()) == []
 
@@ -140,7 +140,7 @@ def _reformatted(text: str) -> str:
     return json.dumps(json.loads(text), indent=1)
 
 
-def _another_version(text: str) -> str:
+def _another_field(text: str) -> str:
     import hashlib
 
     body = text.split("\n")[1].replace('"val_score":0.6,"test', '"score":0.6,"test')
@@ -155,7 +155,7 @@ def _another_version(text: str) -> str:
         (lambda text: "", "is cut short or not a record"),
         (_score_edited, "does not match its checksum: it was changed after it was written"),
         (_reformatted, "is cut short or not a record"),
-        (_another_version, "was written by another version"),
+        (_another_field, "is not a record"),
     ],
 )
 def test_damage_is_noticed(store: RecordStore, damage: Callable[[str], str], message: str) -> None:

@@ -121,7 +121,7 @@ _FAULTS = {
 
 @pytest.mark.parametrize("planted", _FAULTS, ids=lambda fault: fault.__name__)
 def test_a_planted_fault_breaks_the_rule_it_offends(planted: type, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(registry._from_files["methods"], "planted", planted)
+    monkeypatch.setitem(registry._from_files["methods"], "planted", (planted, Path(__file__)))
     broken = [finding.rule for finding in check_method("planted") if not finding.kept]
     assert any(rule.startswith(_FAULTS[planted]) for rule in broken), broken
 

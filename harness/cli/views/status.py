@@ -24,13 +24,13 @@ def show_status(path: Path, console: Console) -> None:
     table.add_column("arm")
     for heading in ("done", "failed", "planned", "best validation score"):
         table.add_column(heading, justify="right")
-    for key, arm in plan["arms"].items():
-        planned = arm["trials"] * arm["replicates"]
+    for key, arm in plan.arms.items():
+        planned = arm.trials * arm.replicates
         score = f"{tally.best[key]:.4f}" if key in tally.best else ""
         table.add_row(Text(key), str(tally.done[key]), str(tally.failed[key]), str(planned), score)
-    console.print(Text(f"{plan['study']['name']} in {path}", style="bold"))
+    console.print(Text(f"{plan.study.name} in {path}", style="bold"))
     console.print(table)
-    total = sum(arm["trials"] * arm["replicates"] for arm in plan["arms"].values())
+    total = sum(arm.trials * arm.replicates for arm in plan.arms.values())
     console.print(Text(f"{tally.done.total()} of {total} trials done"))
     console.print(
         Text("A `harness run` is at work here." if directory.in_use() else "Nothing runs here now.")

@@ -1,0 +1,107 @@
+"""What of strangers' code a trial's identity holds: all that can change it, and no other arm's."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import registry
+from harness.study.plan import Plan
+from harness.study.sources import sources_of
+from tests.study.test_planning import plan_of
+
+Fields = dict[str, Any]
+
+_METHOD = """
+from dataclasses import dataclass
+from harness.sizing.fixed import Fixed
+{imports}
+
+@dataclass(frozen=True)
+class Mine(Fixed):
+    "Sizes searched."
+
+METHODS = {{"{name}": Mine}}
+"""
+
+
+def write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_what_a_file_imports_from_beside_it_and_from_the_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path / "mods"))
+    plugin = write(
+        tmp_path / "mine.py",
+        "import os, torch, harness.sizing.base, nowhere\nimport beside\nfrom pack import part\n"
+        "def later():\n    import elsewhere\n",
+    )
+    write(tmp_path / "beside.py", "import beside_too\n")
+    write(tmp_path / "beside_too.py", "import beside\n")
+    write(tmp_path / "pack" / "__init__.py", "")
+    write(tmp_path / "pack" / "part.py", "from . import other\nfrom .deep.down import thing\n")
+    write(tmp_path / "pack" / "other.py", "this is not Python")
+    write(tmp_path / "pack" / "unused.py", "")
+    write(tmp_path / "pack" / "deep" / "down.py", "thing = 1\n")  # a package without __init__
+    write(tmp_path / "mods" / "elsewhere.py", "")
+    assert set(sources_of(plugin)) == {
+        "mine.py",
+        "beside",
+        "beside_too",
+        "pack",
+        "pack.part",
+        "pack.other",
+        "pack.deep.down",
+        "elsewhere",
+    }
+
+
+@pytest.fixture
+def study(tiny: Fields, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fields:
+    """`fixed` that ships, and two methods of two files, of which one imports from beside it."""
+    monkeypatch.setattr(registry, "_from_files", {"methods": {}, "architectures": {}})
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    write(tmp_path / "helper.py", "factor = 1\n")
+    for name, imports in (("one", "import helper"), ("two", "")):
+        registry.load_file(write(tmp_path / f"{name}.py", _METHOD.format(name=name, imports=imports)))
+    tiny["methods"] = ["fixed", "one", "two"]
+    return tiny | {"plugins": [str(tmp_path / "one.py"), str(tmp_path / "two.py")]}
+
+
+def ids(plan: Plan) -> dict[str, set[str]]:
+    return {key: {trial.id for trial in trials} for (key, _), trials in plan.frozen.items()}
+
+
+@pytest.mark.parametrize(
+    ("edited", "arms"),
+    [("one.py", {"digits/mlp/one"}), ("helper.py", {"digits/mlp/one"}), ("two.py", {"digits/mlp/two"})],
+)
+def test_an_edit_changes_the_ids_of_the_arms_that_use_it(
+    study: Fields, tmp_path: Path, edited: str, arms: set[str]
+) -> None:
+    before = ids(plan_of(study))
+    with open(tmp_path / edited, "a", encoding="utf-8") as file:
+        file.write("# edited\n")
+    after = ids(plan_of(study))
+    assert {key for key in before if before[key] != after[key]} == arms
+    assert all(not before[key] & after[key] for key in arms)
+
+
+def test_one_more_plugin_runs_no_arm_again(study: Fields, tmp_path: Path) -> None:
+    without = study | {"plugins": study["plugins"][:1], "methods": ["fixed", "one"]}
+    before, after = ids(plan_of(without)), ids(plan_of(study))
+    assert {key: after[key] for key in before} == before
+
+
+def test_a_study_without_plugins_has_the_ids_it_had_in_version_1(tiny: Fields) -> None:
+    assert ids(plan_of(tiny)) == ids(plan_of(tiny, version=1))
+
+
+def test_where_parts_come_from(study: Fields, tmp_path: Path) -> None:
+    assert registry.origin("methods", "fixed") is None
+    assert registry.origin("methods", "one") == registry.Origin(tmp_path / "one.py")
