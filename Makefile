@@ -3,14 +3,19 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+INTEGRATIONS := .venv-integrations
+PYTHON_FITS = $(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"Python 3.11 to 3.13 is needed, found {v[0]}.{v[1]}; name another with make PYTHON=...")'
 
-.PHONY: quickstart test check format bench calibrate clean
+.PHONY: quickstart test test-integrations check format bench calibrate clean
 
 quickstart: $(INSTALLED)
 	$(BIN)/harness run quickstart
 
 test: $(INSTALLED)
 	$(BIN)/pytest tests
+
+test-integrations: $(INTEGRATIONS)/.installed
+	$(INTEGRATIONS)/bin/pytest tests/integrations
 
 check: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -29,11 +34,19 @@ calibrate: $(INSTALLED)
 	$(BIN)/python -m tests.calibration
 
 $(INSTALLED): pyproject.toml constraints.txt
-	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"Python 3.11 to 3.13 is needed, found {v[0]}.{v[1]}; name another with make PYTHON=...")'
+	$(PYTHON_FITS)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $(INSTALLED)
 
+# Other people's tools pin versions of their own, MLflow an older pyarrow: constraints.txt cannot hold here.
+$(INTEGRATIONS)/.installed: pyproject.toml
+	$(PYTHON_FITS)
+	$(PYTHON) -m venv $(INTEGRATIONS)
+	$(INTEGRATIONS)/bin/python -m pip install --quiet --upgrade pip
+	$(INTEGRATIONS)/bin/python -m pip install --quiet --editable '.[dev,integrations]'
+	touch $@
+
 clean:
-	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(INTEGRATIONS) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
