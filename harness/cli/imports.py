@@ -13,6 +13,7 @@ KINDS = {
 }
 
 
+# Long because its options are its signature.
 def import_trials(
     kind: Annotated[str, typer.Argument(help=f"One of {', '.join(KINDS)}.", metavar="KIND")],
     source: Annotated[str, typer.Argument(help="; ".join(f"{k}: {what}" for k, what in KINDS.items()) + ".")],

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from harness.reporting import Report
 
 
+# Long because its options are its signature.
 def report(
     paths: Annotated[
         list[Path],

@@ -83,37 +83,40 @@ def extract(
             retrained = retrain(runner, planned, record, lambda epoch: watcher.trained(epoch.epoch, epochs))
         finally:
             watcher.end()
-        cell = plan.cell(plan.arms[record.arm])
-        sizes = retrained.epochs[-1].size.units
-        plain = make_plain(
-            retrained.network,
-            cell.architecture,
-            cell.example_shape,
-            cell.outputs,
-            sizes,
-            retrained.split.validation.x[:_COMPARED],
-        )
-        device = retrained.split.train.x.device
-        network = plain.network.cpu()
-        description = _describe(plan, record, retrained, cell)
-        write_description(folder, description)
-        _write_weights(folder, network)
-        failed = export_all(network, retrained.split.validation.x[:2].cpu(), folder)
-        start = _start_network(plan, record, cell)
-        summary = Summary(
-            record=record,
-            description=description,
-            retrained=retrained,
-            folding_difference=plain.difference,
-            speeds=[
-                speed
-                for place in dict.fromkeys((torch.device("cpu"), device))
-                for speed in measure_speed({EXTRACTED: network, START: start}, cell.example_shape, place)
-            ],
-            failed_exports=failed,
-        )
-        summary.write(folder)
+        summary = _write(folder, plan, record, retrained)
     return Extracted(target, summary)
+
+
+def _write(folder: Path, plan: Plan, record: Record, retrained: Retrained) -> Summary:
+    """The plain network in all its forms, and what is known of it."""
+    cell = plan.cell(plan.arms[record.arm])
+    plain = make_plain(
+        retrained.network,
+        cell.architecture,
+        cell.example_shape,
+        cell.outputs,
+        retrained.epochs[-1].size.units,
+        retrained.split.validation.x[:_COMPARED],
+    )
+    device = retrained.split.train.x.device
+    network, start = plain.network.cpu(), _start_network(plan, record, cell)
+    description = _describe(plan, record, retrained, cell)
+    write_description(folder, description)
+    _write_weights(folder, network)
+    summary = Summary(
+        record=record,
+        description=description,
+        retrained=retrained,
+        folding_difference=plain.difference,
+        failed_exports=export_all(network, retrained.split.validation.x[:2].cpu(), folder),
+        speeds=[
+            speed
+            for place in dict.fromkeys((torch.device("cpu"), device))
+            for speed in measure_speed({EXTRACTED: network, START: start}, cell.example_shape, place)
+        ],
+    )
+    summary.write(folder)
+    return summary
 
 
 def _write_weights(folder: Path, network: nn.Module) -> None:

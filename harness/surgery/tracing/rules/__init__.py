@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from harness.surgery.tracing.rules import attention, contractions, normalisation, reductions, shape
+from harness.surgery.tracing.rules import attention, contractions, joining, normalisation, reductions, shape
 from harness.surgery.tracing.rules.elementwise import pointwise
 from harness.surgery.tracing.tracer import Rule
 
@@ -10,6 +10,7 @@ from harness.surgery.tracing.tracer import Rule
 RULES: Mapping[str, Rule] = {
     **attention.RULES,
     **contractions.RULES,
+    **joining.RULES,
     **normalisation.RULES,
     **reductions.RULES,
     **shape.RULES,
