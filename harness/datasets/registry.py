@@ -1,6 +1,5 @@
 """Which data sources there are: those of the house, and those of other packages."""
 
-from difflib import get_close_matches
 from importlib.metadata import entry_points
 
 from harness.datasets.base import DataError, DatasetSpec
@@ -10,6 +9,7 @@ from harness.datasets.sources.digits import Digits
 from harness.datasets.sources.mnist import MnistLayout
 from harness.datasets.sources.npz import Npz
 from harness.datasets.sources.parquet import Parquet
+from harness.nearest import nearest
 
 #: Entry points of this group name an object that follows the protocol `Source`, or a class of such objects
 #: that is called without arguments.
@@ -60,12 +60,9 @@ def find_source(spec: DatasetSpec) -> Source:
 def _plugged_in(spec: DatasetSpec) -> Source:
     entry = next(iter(entry_points(group=GROUP, name=spec.source)), None)
     if entry is None:
-        names = source_names()
-        near = get_close_matches(spec.source, names, n=1)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
         raise DataError(
-            f"data set {spec.name!r}, field 'source': {spec.source!r} found{hint}, "
-            f"allowed are {', '.join(names)}"
+            f"data set {spec.name!r}, field 'source': {spec.source!r} found"
+            f"{nearest(spec.source, source_names())}"
         )
     try:
         found = entry.load()

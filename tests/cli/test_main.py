@@ -74,7 +74,7 @@ def run(harness_command: Command, write_study: Write, out: Path, no_report: None
         (
             "datasets",
             ["digts"],
-            "datasets.0: data set 'digts', field 'source': 'digts' found (did you mean 'dig",
+            "datasets.0: data set 'digts', field 'source': 'digts' found; did you mean 'dig",
         ),
         (
             "architectures.0.name",

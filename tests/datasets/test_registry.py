@@ -12,8 +12,8 @@ from harness.datasets.sources.digits import Digits
 
 def test_a_misspelt_source_gets_the_nearest_name(refusal: Callable, tmp_path: Path) -> None:
     assert refusal(DatasetSpec("mine", "fashion_mnist"), tmp_path) == (
-        "data set 'mine', field 'source': 'fashion_mnist' found (did you mean 'fashion-mnist'?), "
-        "allowed are digits, mnist, fashion-mnist, cifar10, cifar100, parquet, npz"
+        "data set 'mine', field 'source': 'fashion_mnist' found; did you mean 'fashion-mnist'? "
+        "Allowed: cifar10, cifar100, digits, fashion-mnist, mnist, npz, parquet"
     )
     assert "did you mean" not in refusal(DatasetSpec("mine", "weather"), tmp_path)
 
