@@ -8,7 +8,8 @@ import pandas as pd
 
 from harness.trial_table import ArmDesign, Claim, StudyDesign
 from reports.analysis import analyse
-from reports.results.results import Contrast, Results, to_json_able
+from reports.results.contrast import Contrast
+from reports.results.results import Results, to_json_able
 from reports.settings import Settings
 from reports.table.checks import check_table
 

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reports.results.results import Estimate, Interval, to_json_able
+from reports.results.estimate import Estimate, Interval
+from reports.results.results import to_json_able
 from reports.scope import default_n, fill, margin_of, score_noise
 from reports.settings import Settings
 from tests.reports.helpers import arm_of

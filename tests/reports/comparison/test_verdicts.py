@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reports.results.results import VERDICT_KINDS, Contrast
+from reports.results.contrast import VERDICT_KINDS, Contrast
 from tests.reports.tables import arm, designed, judged, only, table
 
 SPREAD = np.linspace(0.5, 0.9, 60)

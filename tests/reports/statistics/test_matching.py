@@ -8,19 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from reports.arms.from_table import DependentTrialsError
+from reports.arms.arm import DependentTrialsError
+from reports.arms.tracks import arm_track
 from reports.statistics.best_of_n import rank
-from reports.statistics.matching import (
-    Gap,
-    arm_track,
-    first_crossing,
-    gap,
-    independent_track,
-    matched_trials,
-    win_grid,
-    win_limits,
-    win_probability,
-)
+from reports.statistics.matching import Gap, first_crossing, gap, independent_track, matched_trials
+from reports.statistics.winning import win_grid, win_limits, win_probability
 from tests.reports.helpers import arm_of
 
 SCORES = st.sampled_from([0.1, 0.2, 0.3, 0.5])

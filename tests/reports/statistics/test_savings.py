@@ -5,20 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reports.arms.costs import cost_ratio
 from reports.statistics.matching import Gap
-from reports.statistics.savings import (
-    EVEN,
-    CostRatio,
-    cost_ratio,
-    holm,
-    log_ratio_of_means,
-    log_saving,
-    median_limits,
-    paule_mandel,
-    pool_new,
-    pool_these,
-    saving_p_value,
-)
+from reports.statistics.meta_analysis import median_limits, paule_mandel, pool_new, pool_these
+from reports.statistics.multiplicity import holm
+from reports.statistics.savings import EVEN, CostRatio, log_ratio_of_means, log_saving, saving_p_value
 from tests.reports.helpers import arm_of
 
 

@@ -8,10 +8,10 @@ import pytest
 from scipy import stats
 
 from reports.statistics import two_samples as comparisons
+from reports.statistics.multiplicity import benjamini_hochberg
 from reports.statistics.two_samples import (
     a12_limits,
     a12_moments,
-    benjamini_hochberg,
     brunner_munzel_p,
     hodges_lehmann,
     paired_p,
