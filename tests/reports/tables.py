@@ -64,8 +64,10 @@ def designed(frame: pd.DataFrame, **changes: Any) -> StudyDesign:
     claim = Claim("base", changes.pop("n", 2), changes.pop("cost", "trials"), changes.pop("margin", 0.0))
     counts = frame.groupby(["dataset", "architecture", "method"]).size()
     planned = changes.pop("trials", None)
-    arms = tuple(
-        ArmDesign(*map(str, key), "RandomSampler", "iid", planned or int(count), 5, {}, {})  # type: ignore[misc]
-        for key, count in counts.items()
-    )
-    return StudyDesign("study", "", changes.pop("arms", arms), claim, changes.pop("paired", False), **changes)
+    arms: list[ArmDesign] = []
+    for key, count in counts.items():
+        dataset, architecture, method = map(str, key if isinstance(key, tuple) else (key,))
+        trials = planned or int(count)
+        arms.append(ArmDesign(dataset, architecture, method, "RandomSampler", "iid", trials, 5, {}, {}))
+    chosen = changes.pop("arms", tuple(arms))
+    return StudyDesign("study", "", chosen, claim, changes.pop("paired", False), **changes)
