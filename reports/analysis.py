@@ -7,19 +7,21 @@ from itertools import combinations
 import numpy as np
 
 from harness.trial_table import ArmDesign, StudyDesign
-from reports.arms.from_table import Arm, read_arms
-from reports.comparison.contrasts import Adjusted, Family, conclude, family
+from reports.arms.arm import Arm
+from reports.arms.from_table import read_arms
+from reports.comparison.contrasts import conclude
 from reports.comparison.distribution_tests import distribution_test
 from reports.comparison.evidence import Evidence, Prepared, prepare, weigh
+from reports.comparison.families import adjust
 from reports.comparison.pooling import pool, profiles
 from reports.description.describe import describe_arm
-from reports.results.results import RESULTS_VERSION, Cell, Contrast, Results, Test
+from reports.results.contrast import Contrast, Test
+from reports.results.results import RESULTS_VERSION, Cell, Results
 from reports.review.review import review
 from reports.scope import Scope, fill
 from reports.settings import Settings
 from reports.statistics.best_of_n import median_best
-from reports.statistics.savings import saving_p_value
-from reports.statistics.two_samples import benjamini_hochberg
+from reports.statistics.multiplicity import benjamini_hochberg
 from reports.table.checks import TrialTable
 from reports.wording import ScoreWords
 
@@ -128,47 +130,11 @@ def _contrasts(
                 test = distribution_test(evidence.method, evidence.baseline, scope, evidence.paired)
             pairs.append((evidence, test))
     concluded = []
-    for (evidence, _), (levels, test) in zip(pairs, _adjust(pairs, scope), strict=True):
+    for (evidence, _), (levels, test) in zip(pairs, adjust(pairs, scope), strict=True):
         arm = evidence.method.arm
         wanted = targets[arm.dataset, arm.architecture]
         concluded.append(conclude(evidence, levels, test, wanted, scope, score))
     return concluded
-
-
-def _adjust(pairs: Sequence[tuple[Evidence, Test | str]], scope: Scope) -> list[tuple[Adjusted, Test | str]]:
-    """Holm within each family: the saving in each unit, "worse", "on par", and the distribution tests."""
-    judged = [i for i, (evidence, _) in enumerate(pairs) if not evidence.refusal]
-    units = sorted({unit for i in judged for unit in pairs[i][0].ratios})
-    plain: dict[str, dict[int, float]] = {unit: {} for unit in units}
-    for i in judged:
-        gap = pairs[i][0].gap
-        for unit, ratio in pairs[i][0].ratios.items():
-            if gap is not None:
-                plain[unit][i] = float(saving_p_value(gap, ratio)[0])
-    savings = {unit: _placed(list(ps), family(list(ps.values()), scope.alpha)) for unit, ps in plain.items()}
-    worse = _placed(judged, family([pairs[i][0].p_worse for i in judged], scope.alpha))
-    par = _placed(judged, family([pairs[i][0].p_par for i in judged], scope.alpha))
-    tested = {i: test.p_value for i, (_, test) in enumerate(pairs) if isinstance(test, Test)}
-    tests = _placed(list(tested), family(list(tested.values()), scope.alpha))
-    found: list[tuple[Adjusted, Test | str]] = []
-    for i, (_, test) in enumerate(pairs):
-        adjusted = Adjusted(
-            size=len(judged),
-            saving_level={unit: places[i][1] for unit, places in savings.items() if i in places},
-            saving_p={unit: places[i][0] for unit, places in savings.items() if i in places},
-            saving_p_plain={unit: ps[i] for unit, ps in plain.items() if i in ps},
-            worse_level=worse[i][1] if i in worse else scope.level,
-            par_level=par[i][1] if i in par else scope.level,
-            par_p=par[i][0] if i in par else 1.0,
-        )
-        if isinstance(test, Test):
-            test = replace(test, p_adjusted=tests[i][0], adjustment="Holm")
-        found.append((adjusted, test))
-    return found
-
-
-def _placed(members: Sequence[int], outcome: Family) -> dict[int, tuple[float, float]]:
-    return {i: (p, level) for i, p, level in zip(members, outcome.p, outcome.level, strict=True)}
 
 
 def _exploratory(

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.trial_table import StudyDesign
-from reports.arms.from_table import Arm
+from reports.arms.arm import Arm
+from reports.cost_units import TRIALS
 from reports.settings import Settings, Target
 from reports.table.checks import is_accuracy
 
@@ -68,7 +69,7 @@ def fill(settings: Settings, design: StudyDesign | None, arms: list[Arm]) -> Sco
         methods=methods,
         n=n,
         n_set=tuple(sorted({*N_SET, n})),
-        cost=settings.cost or (claim.cost if claim else None) or "trials",
+        cost=settings.cost or (claim.cost if claim else None) or TRIALS,
         margin=margin,
         margin_rule=rule,
         failed_score_rule=failed,

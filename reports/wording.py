@@ -5,22 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from reports.cost_units import TRIALS, unit_symbol
+
 NOTHING = "–"
 _PREFIXES = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
-_UNITS = {
-    "train_seconds": "s",
-    "device_seconds": "s",
-    "train_flops": "FLOP",
-    "joules": "J",
-    "trials": "trials",
-}
-_NAMES = {
-    "train_seconds": "training time",
-    "device_seconds": "device time",
-    "train_flops": "training FLOPs",
-    "joules": "energy",
-    "trials": "trials",
-}
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -48,10 +36,10 @@ def amount(value: float | None, unit: str) -> str:
     """A cost in its unit: 12.3 s, 4.56 GFLOP, 12 trials."""
     if value is None:
         return NOTHING
-    symbol = _UNITS.get(unit, unit)
+    symbol = unit_symbol(unit)
     if unit.endswith("_seconds"):
         return duration(value)
-    if unit == "trials":
+    if unit == TRIALS:
         return f"{number(value)} {symbol}"
     for limit, prefix in _PREFIXES:
         if abs(value) >= limit:
@@ -66,11 +54,6 @@ def duration(seconds: float) -> str:
     if abs(seconds) < 7200:
         return f"{seconds / 60:.1f} min"
     return f"{seconds / 3600:,.1f} h"
-
-
-def unit_name(unit: str) -> str:
-    """What a cost column is called in a sentence."""
-    return _NAMES.get(unit, unit.replace("_", " "))
 
 
 def p_value(value: float | None) -> str:

@@ -4,7 +4,7 @@ import ast
 import importlib.util
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -41,7 +41,8 @@ def _imports(path: Path, module: str) -> Iterator[str]:
             yield source
             yield from (f"{source}.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
-            yield from (arg.value for arg in node.args if isinstance(arg, ast.Constant))
+            values = [arg.value for arg in node.args if isinstance(arg, ast.Constant)]
+            yield from (value for value in values if isinstance(value, str))
 
 
 _IMPORTS = {module: set(_imports(path, module)) for module, path in _MODULES.items()}
@@ -117,6 +118,97 @@ def test_the_command_line_is_known_to_nobody_and_prints_alone() -> None:
 
 def _cli(line: str) -> bool:
     return _within(line.split()[0], ("harness.cli",))
+
+
+#: The floors of reports, from the ground up. A module knows its own room and those on floors below it.
+_FLOORS = (
+    ("errors", "cost_units", "settings"),
+    ("wording", "statistics", "results"),
+    ("table",),
+    ("arms",),
+    ("scope",),
+    ("description", "comparison"),
+    ("review",),
+    ("analysis",),
+    ("figures",),
+    ("page",),
+    ("write",),
+)
+
+
+def test_in_reports_nothing_runs_back_up() -> None:
+    rooms = [room for floor in _FLOORS for room in floor]
+    assert {name.split(".")[1] for name in _MODULES if name.startswith("reports.")} == set(rooms)
+    offences = []
+    for number, floor in enumerate(_FLOORS):
+        below = [f"reports.{room}" for lower in _FLOORS[:number] for room in lower]
+        for room in floor:
+            own = f"reports.{room}"
+            offences += _offences((own,), tuple(f"reports.{name}" for name in rooms), but=(own, *below))
+    assert offences == []
+
+
+def test_statistics_are_formulas_on_arrays() -> None:
+    assert _offences(("reports.statistics",), ("harness", "pandas", "matplotlib")) == []
+    strangers = _offences(("reports.statistics",), ("reports",), but=("reports.statistics", "reports.errors"))
+    assert strangers == []
+
+
+def test_typed_results_know_nobody() -> None:
+    assert _offences(("reports.results",), ("reports", "harness", "pandas"), but=("reports.results",)) == []
+
+
+def _runs_at_import(body: Iterable[ast.AST]) -> Iterator[ast.Import | ast.ImportFrom]:
+    """Imports that run when their module is imported: not those in functions, nor those for types alone."""
+    for node in body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield node
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            yield from _runs_at_import(node.orelse)
+        elif isinstance(node, ast.If | ast.Try | ast.ExceptHandler | ast.With | ast.ClassDef):
+            yield from _runs_at_import(ast.iter_child_nodes(node))
+
+
+def _imported_first(module: str) -> set[str]:
+    """Modules of ours that a module names in the imports that run when it is imported itself."""
+    path = _MODULES[module]
+    package = module if path.stem == "__init__" else module.rpartition(".")[0]
+    found = set()
+    for node in _runs_at_import(ast.parse(path.read_text(encoding="utf-8")).body):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+            continue
+        source = node.module or ""
+        if node.level:
+            source = importlib.util.resolve_name("." * node.level + source, package)
+        for alias in node.names:
+            inner = f"{source}.{alias.name}"
+            found.add(inner if inner in _MODULES else source)
+    return found & _MODULES.keys()
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    later = {module: _imported_first(module) for module in _MODULES}
+    # Whoever imports nothing that is still there goes; what remains is circles and what needs them.
+    while free := {module for module, names in later.items() if not names & later.keys()}:
+        later = {module: names for module, names in later.items() if module not in free}
+    assert later == {}
+
+
+def test_an_import_in_a_function_or_for_types_makes_no_circle() -> None:
+    text = """
+if TYPE_CHECKING:
+    import a
+else:
+    import b
+try:
+    import c
+except ImportError:
+    import d
+def f():
+    import e
+"""
+    assert [node.names[0].name for node in _runs_at_import(ast.parse(text).body)] == ["b", "c", "d"]
 
 
 def _loaded_after(statement: str) -> set[str]:

@@ -3,12 +3,14 @@
 import numpy as np
 from scipy import stats
 
-from reports.arms.from_table import Arm, Floats
+from reports.arms.arm import Arm
+from reports.arms.tracks import search_paths
 from reports.comparison.evidence import Prepared
-from reports.results.results import Estimate, Interval, Test
+from reports.results.contrast import Test
+from reports.results.estimate import Estimate, Interval
 from reports.scope import Scope
+from reports.statistics.arrays import Floats
 from reports.statistics.best_of_n import expected_best, rank
-from reports.statistics.matching import search_paths
 from reports.statistics.two_samples import a12_limits, brunner_munzel_p, hodges_lehmann, paired_p, search_p
 
 #: Quantiles, counted from the worse end, whose differences describe the arms.

@@ -5,9 +5,9 @@ from typing import Literal
 
 import numpy as np
 
-from reports.arms.from_table import Arm
-from reports.description.curves import finite
-from reports.results.results import Estimate, Interval, Matched, RatioToTarget
+from reports.arms.arm import Arm
+from reports.results.contrast import Matched, RatioToTarget
+from reports.results.estimate import Estimate, Interval, finite
 from reports.scope import Scope
 from reports.statistics.matching import Gap, matched_trials, t_quantile
 from reports.statistics.restarts import cost_to_target, log_cost_ratio

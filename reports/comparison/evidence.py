@@ -1,19 +1,18 @@
 """What speaks for or against a method in one cell, before anything is adjusted or judged."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy import special
 
-from reports.arms.from_table import Arm
+from reports.arms.arm import Arm
+from reports.arms.costs import cost_ratio
+from reports.arms.tracks import FEWEST_SEARCHES, arm_track
 from reports.scope import FEWEST_TRIALS, Scope, margin_of
-from reports.statistics.best_of_n import Ranking, rank, trial_grid
-from reports.statistics.matching import FEWEST_SEARCHES, Gap, Track, arm_track, gap
-from reports.statistics.savings import CostRatio, cost_ratio, log_saving
-
-#: Largest multiple of the present number of trials that "how many more would settle it" looks at.
-SETTLE_FACTOR = 100.0
+from reports.statistics.best_of_n import Ranking, rank
+from reports.statistics.matching import Gap, Track, gap
+from reports.statistics.savings import CostRatio
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,12 +107,12 @@ def weigh(method: Prepared, baseline: Prepared | None, scope: Scope, paired_by_d
         gap=difference,
         ratios=ratios,
         margin=margin,
-        p_worse=min(1.0, 2 * _tail(value + margin, se, df)),
-        p_par=_tail(-(value + margin), se, df),
+        p_worse=min(1.0, 2 * tail(value + margin, se, df)),
+        p_par=tail(-(value + margin), se, df),
     )
 
 
-def _tail(value: float, se: float, df: float) -> float:
+def tail(value: float, se: float, df: float) -> float:
     """P(T < value / se); without any spread a zero difference decides nothing."""
     if se == 0.0:
         return 0.0 if value < 0 else 1.0
@@ -176,45 +175,3 @@ def _aligned(side: Prepared, scope: Scope) -> Prepared:
     if arm.pair is None:
         raise ValueError("only paired arms can be aligned")
     return prepare(arm.taken(np.argsort(arm.pair, kind="stable")), scope, keep=True)
-
-
-def grown(evidence: Evidence, unit: str, factor: float) -> tuple[Gap, CostRatio]:
-    """The evidence as it would stand with `factor` times the trials if no estimate moved.
-
-    Raises:
-        ValueError: there is no evidence (a refusal).
-    """
-    if evidence.gap is None:
-        raise ValueError("a refusal has no evidence to grow")
-    difference, ratio = evidence.gap, evidence.ratios[unit]
-    shrink = 1 / np.sqrt(factor)
-    more = replace(difference, se=difference.se * shrink, df=difference.df * factor)
-    return more, replace(ratio, se=ratio.se * shrink, df=ratio.df * factor)
-
-
-def factor_to_settle(evidence: Evidence, unit: str, level: float) -> tuple[float | None, str]:
-    """Smallest growth of both arms that would exclude "no saving" or show "on par", if no estimate moved.
-
-    Returns:
-        The factor (None if not even `SETTLE_FACTOR` times would do), and what it would show.
-    """
-    factor = 1.0
-    while factor <= SETTLE_FACTOR:
-        factor *= 1.1
-        difference, ratio = grown(evidence, unit, factor)
-        _, low, high = log_saving(difference, ratio, level)
-        if low > 0:
-            return factor, "a saving"
-        if high < 0:
-            return factor, "a loss"
-        value, se, df = difference.at(difference.n)
-        if evidence.margin > 0 and _tail(-(value + evidence.margin), se, df) <= (1 - level):
-            return factor, "that it is on par"
-    return None, ""
-
-
-def shown_trials(limit: int) -> list[int]:
-    """A few numbers of trials for maps: 1, 2, 3, 5, 7, 10, 15, 20, 30, 50, ..."""
-    steps = [1, 2, 3, 5, 7]
-    wanted = steps + [10 * step for step in (1.0, 1.5, 2, 3, 5, 7)] + [100 * step for step in (1, 2, 5, 10)]
-    return [int(m) for m in wanted if m <= limit and int(m) in trial_grid(limit)]

@@ -5,11 +5,15 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from scipy import stats
 
-from reports.arms.from_table import Floats
-from reports.results.results import ArmResult, Contrast, Estimate, Interval, Pooled, Profile, Saving
+from reports.cost_units import unit_name
+from reports.results.arm_result import ArmResult
+from reports.results.contrast import Contrast, Saving
+from reports.results.estimate import Estimate, Interval
+from reports.results.results import Pooled, Profile
 from reports.scope import Scope
-from reports.statistics.savings import median_limits, paule_mandel, pool_new, pool_these
-from reports.wording import number, unit_name
+from reports.statistics.arrays import Floats
+from reports.statistics.meta_analysis import median_limits, paule_mandel, pool_new, pool_these
+from reports.wording import number
 
 #: Largest ratio to the cheapest method that a profile shows (AlgoPerf's choice).
 LARGEST_RATIO = 4.0

@@ -12,11 +12,15 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.trial_table import PARAMETER_PREFIX
-from reports.arms.from_table import Arm
-from reports.comparison.evidence import Prepared, prepare, weigh
+from reports.arms.arm import Arm
+from reports.comparison.estimates import saving_estimate
+from reports.comparison.evidence import Evidence, Prepared, prepare, weigh
+from reports.results.contrast import SubBox
+from reports.results.estimate import Estimate
 from reports.scope import Scope
 from reports.statistics.matching import Gap
 from reports.statistics.savings import CostRatio
+from reports.wording import number
 
 #: A box must keep this many of the baseline's trials.
 FEWEST_IN_BOX = 10
@@ -91,3 +95,59 @@ def box_savings(method: Prepared, baseline: Prepared, scope: Scope) -> list[BoxS
         ratio = part.ratios.get(scope.cost)
         results.append(BoxSaving(box, part.gap, ratio, part.refusal))
     return results
+
+
+def sub_boxes(evidence: Evidence, scope: Scope) -> tuple[SubBox, ...]:
+    """The saving against each part of the baseline's space; none unless its trials are independent."""
+    if evidence.baseline is None or evidence.baseline.arm.sampling != "iid" or evidence.paired:
+        return ()
+    found = []
+    for result in box_savings(evidence.method, evidence.baseline, scope):
+        estimate = Estimate(None, note=result.note)
+        if result.gap is not None and result.ratio is not None:
+            estimate = saving_estimate(result.gap, result.ratio, scope.level)
+        count = int(result.box.inside.sum())
+        found.append(SubBox(result.box.label, result.box.bounds, count, scope.cost, estimate, result.note))
+    return tuple(found)
+
+
+def space_sentence(saving: Estimate, boxes: tuple[SubBox, ...], baseline: str) -> str:
+    """Whether a saving (or loss) against the whole space survives in the parts of it that could be judged."""
+    judged = [box for box in boxes if box.saving.value is not None and box.saving.interval is not None]
+    if not judged or saving.value is None:
+        return ""
+    values = [box.saving.value for box in judged if box.saving.value is not None]
+    if not _is_clear(saving):
+        return (
+            f"Against parts of {baseline}'s search space the saving runs from {number(min(values))}× to "
+            f"{number(max(values))}×, against the whole of it {number(saving.value)}× (exploratory)."
+        )
+    gone = [box for box in judged if not _same_side(saving, box.saving)]
+    side = "saving" if saving.value > 1 else "loss"
+    if not gone:
+        return (
+            f"The {side} has the same direction against {baseline} in each of {len(judged)} parts of its "
+            "search space (exploratory)."
+        )
+    farthest = min if saving.value > 1 else max
+    worst = farthest(gone, key=lambda box: box.saving.value or 0.0)
+    return (
+        f"The answer depends on the space searched: against {baseline} searched only in the {worst.label} "
+        f"({worst.baseline_trials} trials), the {side} is gone: {number(worst.saving.value)}× "
+        f"({len(gone)} of {len(judged)} parts; exploratory)."
+    )
+
+
+def _is_clear(saving: Estimate) -> bool:
+    """Whether the plain interval excludes 1."""
+    limits = saving.interval
+    if limits is None:
+        return False
+    above = limits.low is not None and limits.low > 1
+    return above or (limits.high is not None and limits.high < 1 and not limits.high_censored)
+
+
+def _same_side(whole: Estimate, part: Estimate) -> bool:
+    if whole.value is None or part.value is None:
+        return False
+    return (whole.value > 1) == (part.value > 1)

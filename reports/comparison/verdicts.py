@@ -6,8 +6,10 @@ the primary family's Holm procedure.
 
 from dataclasses import dataclass
 
-from reports.results.results import Estimate, NonInferiority, Settle, Verdict, VerdictKind, WinGrid
-from reports.wording import ScoreWords, number, unit_name
+from reports.cost_units import TRIALS, unit_name
+from reports.results.contrast import NonInferiority, Settle, Verdict, VerdictKind, WinGrid
+from reports.results.estimate import Estimate
+from reports.wording import ScoreWords, number
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +29,15 @@ class Case:
     refusal: str
     family: int
     level: float
-    saving: Estimate | None
-    matched: Estimate | None
-    searched_to: int
-    matched_reached: bool
-    difference: Estimate | None
-    non_inferiority: NonInferiority | None
-    win: WinGrid | None
-    settle: Settle | None
     score: ScoreWords
+    saving: Estimate | None = None
+    matched: Estimate | None = None
+    searched_to: int = 0
+    matched_reached: bool = False
+    difference: Estimate | None = None
+    non_inferiority: NonInferiority | None = None
+    win: WinGrid | None = None
+    settle: Settle | None = None
 
 
 #: What each rule asks, in words, by kind and in the order of asking.
@@ -145,7 +147,7 @@ def _win(case: Case) -> str:
 
 def _saves(case: Case) -> str:
     limits = f"({_limits(case.saving)}; {_adjusted(case)})"
-    if case.unit == "trials":
+    if case.unit == TRIALS:
         return f"{_needs(case)}: {_value(case.saving)} times fewer {limits}.{_win(case)}"
     cheaper = f"{_value(case.saving)} times cheaper"
     return f"{_needs(case)}; in {unit_name(case.unit)} that is {cheaper} {limits}.{_win(case)}"
@@ -159,7 +161,7 @@ def _costs_more(case: Case) -> str:
     least = number(1 / high) if high else "unknown"
     most = number(1 / saving.interval.low) if saving.interval.low else "not reached"
     limits = f"({least} to {most}; {_adjusted(case)})"
-    if case.unit == "trials":
+    if case.unit == TRIALS:
         return f"{_needs(case)}: {number(1 / saving.value)} times as many {limits}."
     dearer = f"{number(1 / saving.value)} times dearer"
     return f"{_needs(case)}; in {unit_name(case.unit)} that is {dearer} {limits}."

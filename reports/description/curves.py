@@ -2,9 +2,12 @@
 
 import numpy as np
 
-from reports.arms.from_table import Arm, Floats, Integers
-from reports.results.results import Curve, Estimate, Interval
+from reports.arms.arm import Arm
+from reports.arms.tracks import search_track
+from reports.results.arm_result import Curve
+from reports.results.estimate import Estimate, Interval, finite
 from reports.scope import Scope
+from reports.statistics.arrays import Floats, Integers
 from reports.statistics.best_of_n import (
     BOOTSTRAP_LIMIT,
     Ranking,
@@ -17,17 +20,12 @@ from reports.statistics.best_of_n import (
     median_best,
     trial_grid,
 )
-from reports.statistics.matching import Track, search_track, t_quantile
+from reports.statistics.matching import Track, t_quantile
 
 POINTWISE = "jackknife t joined with percentile bootstrap"
 JACKKNIFE = "jackknife t"
 #: Above this many trials a drawn curve is thinned to about this many points.
 CURVE_POINTS = 60
-
-
-def finite(value: float) -> float | None:
-    """None for what has no finite value."""
-    return float(value) if np.isfinite(value) else None
 
 
 def score_estimate(scope: Scope, value: float, low: float, high: float, method: str) -> Estimate:

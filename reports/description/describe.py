@@ -3,15 +3,17 @@
 import numpy as np
 
 from harness.trial_table import ArmDesign
-from reports.arms.from_table import Arm
-from reports.description.curves import best_curve, finite, median_curve, optimism_curve, size_curve
+from reports.arms.arm import Arm
+from reports.arms.costs import unit_costs
+from reports.cost_units import TRIALS
+from reports.description.curves import best_curve, median_curve, optimism_curve, size_curve
 from reports.description.fronts import Corner, arm_front
-from reports.results.results import Accounting, ArmResult, CostMean, Estimate, Interval, Summary, TargetCost
+from reports.results.arm_result import Accounting, ArmResult, CostMean, Summary, TargetCost
+from reports.results.estimate import Estimate, Interval, finite
 from reports.scope import FEWEST_TRIALS, Scope
 from reports.statistics.best_of_n import Ranking, expected_best, rank
 from reports.statistics.matching import t_quantile
 from reports.statistics.restarts import cost_to_target, enough_trials, restart_costs, thinned, wilson
-from reports.statistics.savings import unit_costs
 
 #: Probabilities whose quantiles of trials to target are given.
 ENOUGH = (0.5, 0.9)
@@ -107,7 +109,7 @@ def _cost_mean(arm: Arm, unit: str, scope: Scope) -> CostMean:
     parts = unit_costs(arm, unit)
     mean = float(parts.mean())
     interval = None
-    if parts.size >= 2 and arm.sampling != "design" and unit != "trials":
+    if parts.size >= 2 and arm.sampling != "design" and unit != TRIALS:
         half = (
             float(t_quantile(scope.level, np.asarray(parts.size - 1.0)))
             * parts.std(ddof=1)

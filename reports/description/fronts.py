@@ -2,10 +2,12 @@
 
 import numpy as np
 
-from reports.arms.from_table import Arm, Floats
+from reports.arms.arm import Arm
 from reports.description.curves import JACKKNIFE
-from reports.results.results import Contour, Estimate, Front, FrontPoint, Interval
+from reports.results.arm_result import Contour, Front, FrontPoint
+from reports.results.estimate import Estimate, Interval
 from reports.scope import FEWEST_TRIALS, Scope
+from reports.statistics.arrays import Floats
 from reports.statistics.best_of_n import best_of_n_df
 from reports.statistics.fronts import (
     attainment,

@@ -5,15 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from reports.cost_units import COST_COLUMNS
 from reports.description.accounting import Arm
 from reports.settings import Settings
-
-#: Columns that hold a cost of a trial, with the unit they are in.
-COST_COLUMNS = {
-    "train_seconds": "s",
-    "train_flops": "FLOP",
-    "joules": "J",
-}
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,13 @@ from typing import Any
 
 import pandas as pd
 
+from reports.cost_units import unit_name
 from reports.figures.curves import draw_best_of_n, draw_cost_to_target, draw_profile
 from reports.figures.forest import ForestRow, draw_forest
 from reports.figures.sizes import draw_score_against_size, draw_win_maps
 from reports.figures.style import Drawing, MethodStyle, Placed, file_name, grouped
 from reports.settings import Settings
-from reports.wording import ScoreWords, amount, count, estimate, interval, ratio, unit_name
+from reports.wording import ScoreWords, amount, count, estimate, interval, ratio
 
 Plain = Mapping[str, Any]
 Styles = Mapping[str, MethodStyle]

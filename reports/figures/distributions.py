@@ -116,30 +116,11 @@ def _draw_violins(
     values: dict[str, np.ndarray],
     panel: Panel,
 ) -> None:
-    import seaborn  # a second and a half to import
-
     violins = [m for m in methods if len(np.unique(values[m])) >= _VIOLIN_FROM]
     if panel.log:
         ax.set_yscale("log")
     if violins:
-        seaborn.violinplot(
-            x=np.concatenate([np.full(len(values[m]), m, dtype=object) for m in violins]),
-            y=np.concatenate([values[m] for m in violins]),
-            order=list(methods),
-            color="white",
-            cut=0,
-            inner="quart",
-            density_norm="width",
-            width=0.86,
-            linewidth=1.1,
-            log_scale=(None, True) if panel.log else None,
-            ax=ax,
-        )
-        # Colours by hand: a hue would make seaborn walk through all pairs of methods.
-        for body, method in zip(ax.collections, violins, strict=True):
-            body.set(facecolor=styles[method].colour, alpha=0.3, edgecolor=INK)
-        for line in ax.lines:
-            line.set_color(INK)
+        _draw_bodies(ax, methods, violins, styles, values, panel)
     many = sum(len(v) for v in values.values()) > MAX_VECTOR_POINTS
     for position, method in enumerate(methods):
         here, style = values[method], styles[method]
@@ -173,6 +154,36 @@ def _draw_violins(
         ax.yaxis.set_major_locator(MaxNLocator(nbins=7))
     else:
         ax.set_yticks([])
+
+
+def _draw_bodies(
+    ax: Axes,
+    methods: Sequence[str],
+    violins: Sequence[str],
+    styles: dict[str, MethodStyle],
+    values: dict[str, np.ndarray],
+    panel: Panel,
+) -> None:
+    import seaborn  # a second and a half to import
+
+    seaborn.violinplot(
+        x=np.concatenate([np.full(len(values[m]), m, dtype=object) for m in violins]),
+        y=np.concatenate([values[m] for m in violins]),
+        order=list(methods),
+        color="white",
+        cut=0,
+        inner="quart",
+        density_norm="width",
+        width=0.86,
+        linewidth=1.1,
+        log_scale=(None, True) if panel.log else None,
+        ax=ax,
+    )
+    # Colours by hand: a hue would make seaborn walk through all pairs of methods.
+    for body, method in zip(ax.collections, violins, strict=True):
+        body.set(facecolor=styles[method].colour, alpha=0.3, edgecolor=INK)
+    for line in ax.lines:
+        line.set_color(INK)
 
 
 def _draw_failures(

@@ -9,6 +9,7 @@ from typing import Any
 import jinja2
 
 from reports import wording
+from reports.cost_units import unit_name
 from reports.figures.style import file_name
 from reports.wording import ScoreWords
 
@@ -50,16 +51,12 @@ def render(template: str, document: Mapping[str, Any], figures: Sequence[PageFig
         lstrip_blocks=True,
     )
     score = ScoreWords(**document["score"])
-    contrasts = [contrast for cell in document["analysis"]["cells"] for contrast in cell["contrasts"]]
-    # The headline ends with every verdict's sentence; where there are several, they stand apart below it.
-    said = {contrast["verdict"]["sentence"] for contrast in contrasts}
-    headline = [sentence for sentence in document["analysis"]["headline"] if sentence not in said]
     environment.filters.update(
         count=wording.count,
         number=wording.number,
         p=wording.p_value,
         ratio=wording.ratio,
-        unit_name=wording.unit_name,
+        unit_name=unit_name,
         level=score.level,
         bare=score.bare,
         difference=score.difference,
@@ -70,32 +67,41 @@ def render(template: str, document: Mapping[str, Any], figures: Sequence[PageFig
         first_upper=lambda text: text[:1].upper() + text[1:],
         file_name=file_name,
     )
-    environment.globals.update(
-        score=score,
-        nothing=wording.NOTHING,
-        say=_sayers(score),
-        estimate=wording.estimate,
-        interval=wording.interval,
-        cells=_cells(document),
-        contrasts=contrasts,
-        contrast_methods=list(dict.fromkeys(contrast["method"] for contrast in contrasts)),
-        headline=headline or [sentence for sentence in document["analysis"]["headline"] if not contrasts],
-        at_n=_at_n,
-        by_target=_by_target,
-        matched_at=_matched_at,
-        saving_in=_saving_in,
-        cost_in=lambda unit: partial(wording.amount, unit=unit),
-        primary_tests=[{"cell": _cell_name(c), "test": c["test"]} for c in contrasts if c["test"]],
-        exploratory_tests=[
+    environment.globals.update(_globals(document, figures, score))
+    return environment.get_template(template).render(document=document, figures=figures)
+
+
+def _globals(document: Mapping[str, Any], figures: Sequence[PageFigure], score: ScoreWords) -> dict[str, Any]:
+    """What every template may name beside the document."""
+    contrasts = [contrast for cell in document["analysis"]["cells"] for contrast in cell["contrasts"]]
+    # The headline ends with every verdict's sentence; where there are several, they stand apart below it.
+    said = {contrast["verdict"]["sentence"] for contrast in contrasts}
+    headline = [sentence for sentence in document["analysis"]["headline"] if sentence not in said]
+    return {
+        "score": score,
+        "nothing": wording.NOTHING,
+        "say": _sayers(score),
+        "estimate": wording.estimate,
+        "interval": wording.interval,
+        "cells": _cells(document),
+        "contrasts": contrasts,
+        "contrast_methods": list(dict.fromkeys(contrast["method"] for contrast in contrasts)),
+        "headline": headline or [sentence for sentence in document["analysis"]["headline"] if not contrasts],
+        "at_n": _at_n,
+        "by_target": _by_target,
+        "matched_at": _matched_at,
+        "saving_in": _saving_in,
+        "cost_in": lambda unit: partial(wording.amount, unit=unit),
+        "primary_tests": [{"cell": _cell_name(c), "test": c["test"]} for c in contrasts if c["test"]],
+        "exploratory_tests": [
             {"cell": _cell_name(cell), "test": test}
             for cell in document["analysis"]["cells"]
             for test in cell["exploratory"]
         ],
-        boxed=[contrast for contrast in contrasts if contrast["sub_boxes"]],
-        design_rows=_design_rows(document["design"]),
-        cell_figures=partial(_of_cell, figures),
-    )
-    return environment.get_template(template).render(document=document, figures=figures)
+        "boxed": [contrast for contrast in contrasts if contrast["sub_boxes"]],
+        "design_rows": _design_rows(document["design"]),
+        "cell_figures": partial(_of_cell, figures),
+    }
 
 
 def _sayers(score: ScoreWords) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from reports.arms.from_table import Floats, Integers
+from reports.statistics.arrays import Floats, Integers
 
 #: Above this many trials the bootstrap adds nothing to the jackknife and is left out.
 BOOTSTRAP_LIMIT = 2_000

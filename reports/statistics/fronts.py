@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from reports.arms.from_table import Floats, Integers
+from reports.statistics.arrays import Floats, Integers
 from reports.statistics.best_of_n import jackknife_se, weights
 
 #: Above this many distinct sizes or scores, coordinates are rounded (towards worse) to as many steps.

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from reports.arms.from_table import Floats, Integers
+from reports.statistics.arrays import Floats, Integers
 
 #: Simulated restarts of a cost-to-target curve, and points kept of it.
 RESTARTS = 2_000

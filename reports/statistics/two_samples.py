@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special, stats
 
-from reports.arms.from_table import Floats
+from reports.statistics.arrays import Floats
 
 #: Above this many trials together, and with `LARGE_ARM` in each arm, Student's t replaces permutations.
 PERMUTATION_LIMIT = 1_000
@@ -236,11 +236,3 @@ def search_p(second: Floats, first: Floats, permutations: int, generator: np.ran
         return float(np.mean(shift(pooled[splits].sum(axis=1)) >= observed - slack))
     picks = generator.permuted(np.broadcast_to(pooled, (permutations, size)), axis=1)[:, :b].sum(axis=1)
     return (int((shift(picks) >= observed - slack).sum()) + 1) / (permutations + 1)
-
-
-def benjamini_hochberg(p_values: Floats) -> Floats:
-    """Adjusted p-values that control the false discovery rate; shape [F]."""
-    if p_values.size == 0:
-        return p_values
-    adjusted: Floats = stats.false_discovery_control(p_values)
-    return adjusted

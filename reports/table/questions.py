@@ -6,15 +6,10 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 
 from harness.trial_table import StudyDesign
-from reports.arms.from_table import COST_COLUMNS
+from reports.cost_units import COST_UNITS, MADE_OF, TRIALS
 from reports.errors import TableError
 from reports.settings import Settings, Target
 from reports.table.checks import ACCURACY_COLUMNS, is_accuracy, nearest
-
-TRIALS = "trials"
-#: Every unit a cost can be told in; device seconds are made of the recorded seconds.
-COST_UNITS = (TRIALS, *COST_COLUMNS, "device_seconds")
-_MADE_OF = {"device_seconds": "train_seconds"}
 
 
 def parse_target(text: str) -> Target:
@@ -135,7 +130,7 @@ def _names(table: pd.DataFrame, column: str, designed: Iterable[str]) -> list[st
 def _is_filled(table: pd.DataFrame, unit: str) -> bool:
     return any(
         name in table and bool((table[name].notna() & (table[name].astype(str) != "")).any())
-        for name in (unit, _MADE_OF.get(unit, unit))
+        for name in (unit, MADE_OF.get(unit, unit))
     )
 
 

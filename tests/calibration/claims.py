@@ -5,10 +5,11 @@ from dataclasses import replace
 import numpy as np
 from scipy import special
 
-from reports.arms.from_table import Floats
+from reports.statistics.arrays import Floats
 from reports.statistics.best_of_n import rank
 from reports.statistics.matching import Gap, gap, independent_track, matched_trials, t_quantile
-from reports.statistics.savings import EVEN, CostRatio, holm, log_ratio_of_means, log_saving, saving_p_value
+from reports.statistics.multiplicity import holm
+from reports.statistics.savings import EVEN, CostRatio, log_ratio_of_means, log_saving, saving_p_value
 from tests.calibration.rows import Row
 from tests.calibration.worlds import D1, D2, D3, D4, FAR, NEAR, STEEP, World, true_best, true_match
 

@@ -6,7 +6,8 @@ import numpy as np
 
 from reports.statistics.best_of_n import expected_best, rank
 from reports.statistics.fronts import expected_hypervolume, field, hypervolume
-from reports.statistics.matching import gap, independent_track, matched_trials, win_probability
+from reports.statistics.matching import gap, independent_track, matched_trials
+from reports.statistics.winning import win_probability
 from tests.calibration.rows import Row
 
 

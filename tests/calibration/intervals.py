@@ -13,9 +13,10 @@ from reports.statistics.best_of_n import (
     rank,
 )
 from reports.statistics.fronts import expected_hypervolume, field
-from reports.statistics.matching import t_quantile, win_limits, win_probability
+from reports.statistics.matching import t_quantile
+from reports.statistics.meta_analysis import paule_mandel, pool_new
 from reports.statistics.restarts import cost_to_target, log_cost_ratio
-from reports.statistics.savings import paule_mandel, pool_new
+from reports.statistics.winning import win_limits, win_probability
 from tests.calibration.rows import Row
 from tests.calibration.worlds import D4, World, true_best
 

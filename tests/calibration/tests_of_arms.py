@@ -3,7 +3,8 @@
 import numpy as np
 from scipy import stats
 
-from reports.arms.from_table import DependentTrialsError, Floats
+from reports.arms.arm import DependentTrialsError
+from reports.statistics.arrays import Floats
 from reports.statistics.best_of_n import expected_best, rank
 from reports.statistics.two_samples import brunner_munzel_p, search_p
 from tests.calibration.rows import Row

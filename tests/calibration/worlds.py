@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from reports.arms.from_table import Floats
+from reports.statistics.arrays import Floats
 from reports.statistics.best_of_n import expected_best, rank
 
 VALIDATION_EXAMPLES, TEST_EXAMPLES = 5_000, 10_000

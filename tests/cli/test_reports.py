@@ -16,7 +16,7 @@ from reports.settings import Settings, Target
 from tests.cli.test_main import refused
 from tests.conftest import Ended
 from tests.records.test_record import a_record
-from tests.reports.table.test_importers import optuna_storage
+from tests.reports.foreign import optuna_storage
 from tests.reports.tables import arm, table
 from tests.study.test_planning import plan_of
 from tests.study.test_schema import put

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reports.arms.from_table import Arm
+from reports.arms.arm import Arm
 
 
 def arm_of(

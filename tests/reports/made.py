@@ -77,17 +77,17 @@ def made_design(table: pd.DataFrame, missing: int = 0) -> StudyDesign:
 def made_histories(table: pd.DataFrame, method: str, epochs: int = 10) -> pd.DataFrame:
     """Per-epoch histories of a method whose networks shrink, faster the larger its weight decay."""
     rows = []
-    for trial in table[(table["method"] == method) & (table["status"] == "ok")].itertuples():
-        rate = 0.08 * (np.log10(trial.param_weight_decay) + 7)
+    for trial in table[(table["method"] == method) & (table["status"] == "ok")].to_dict("records"):
+        rate = 0.08 * (np.log10(float(trial["param_weight_decay"])) + 7)
         rows += [
             {
-                "trial_id": trial.trial_id,
-                "dataset": trial.dataset,
-                "architecture": trial.architecture,
+                "trial_id": trial["trial_id"],
+                "dataset": trial["dataset"],
+                "architecture": trial["architecture"],
                 "method": method,
                 "epoch": epoch,
                 "train_loss": 2.3 * np.exp(-0.3 * epoch),
-                "val_score": trial.val_accuracy,
+                "val_score": trial["val_accuracy"],
                 "units_total": int(256 * np.exp(-rate * epoch)) + 4,
                 "parameters": 1000,
             }

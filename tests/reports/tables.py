@@ -8,7 +8,8 @@ import pandas as pd
 
 from harness.trial_table import ArmDesign, Claim, StudyDesign
 from reports.analysis import analyse
-from reports.results.results import Contrast, Results, to_json_able
+from reports.results.contrast import Contrast
+from reports.results.results import Results, to_json_able
 from reports.settings import Settings
 from reports.table.checks import check_table
 
@@ -63,8 +64,10 @@ def designed(frame: pd.DataFrame, **changes: Any) -> StudyDesign:
     claim = Claim("base", changes.pop("n", 2), changes.pop("cost", "trials"), changes.pop("margin", 0.0))
     counts = frame.groupby(["dataset", "architecture", "method"]).size()
     planned = changes.pop("trials", None)
-    arms = tuple(
-        ArmDesign(*map(str, key), "RandomSampler", "iid", planned or int(count), 5, {}, {})  # type: ignore[misc]
-        for key, count in counts.items()
-    )
-    return StudyDesign("study", "", changes.pop("arms", arms), claim, changes.pop("paired", False), **changes)
+    arms: list[ArmDesign] = []
+    for key, count in counts.items():
+        dataset, architecture, method = map(str, key if isinstance(key, tuple) else (key,))
+        trials = planned or int(count)
+        arms.append(ArmDesign(dataset, architecture, method, "RandomSampler", "iid", trials, 5, {}, {}))
+    chosen = changes.pop("arms", tuple(arms))
+    return StudyDesign("study", "", chosen, claim, changes.pop("paired", False), **changes)

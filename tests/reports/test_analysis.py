@@ -9,7 +9,7 @@ import pytest
 
 from harness.trial_table import COLUMNS
 from reports.analysis import analyse
-from reports.results.results import Results, to_json_able
+from reports.results.results import to_json_able
 from reports.settings import Settings, Target
 from reports.table.checks import TrialTable
 from tests.reports.tables import arm, designed, judged, only, table
@@ -45,7 +45,7 @@ def rich_table(seed: int = 18) -> pd.DataFrame:
     return table(*arms)
 
 
-def plain(results: Results) -> object:
+def plain(results: object) -> object:
     return to_json_able(results)
 
 

@@ -1,12 +1,9 @@
-"""What fills the gaps of the settings, and what results may hold."""
-
-import math
+"""What fills the gaps of the settings."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from reports.results.results import Estimate, Interval, to_json_able
 from reports.scope import default_n, fill, margin_of, score_noise
 from reports.settings import Settings
 from tests.reports.helpers import arm_of
@@ -43,24 +40,3 @@ def test_default_margin_is_the_noise_of_a_test_score() -> None:
     assert margin_of(scope, known, 0.98) == pytest.approx(0.0014)
     assert score_noise(scope, known, 0.70) == pytest.approx(0.0046, abs=5e-5)
     assert margin_of(scope, some, 0.98) == 0.0
-
-
-def test_results_refuse_what_json_cannot_say() -> None:
-    assert to_json_able(Estimate(1.0, Interval(None, 2.0, 0.95))) == {
-        "value": 1.0,
-        "interval": {
-            "low": None,
-            "high": 2.0,
-            "level": 0.95,
-            "low_censored": False,
-            "high_censored": False,
-            "method": "",
-        },
-        "censored": "",
-        "note": "",
-    }
-    for bad in (math.nan, math.inf):
-        with pytest.raises(ValueError, match="finite"):
-            to_json_able({"value": [bad]})
-    with pytest.raises(TypeError, match="plain data"):
-        to_json_able({1, 2})

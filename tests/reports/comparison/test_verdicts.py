@@ -1,16 +1,18 @@
 """Each of the seven verdicts from a table whose answer is known, and what leads to a refusal."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from reports.results.results import VERDICT_KINDS, Contrast
+from reports.results.contrast import VERDICT_KINDS, Contrast
 from tests.reports.tables import arm, designed, judged, only, table
 
 SPREAD = np.linspace(0.5, 0.9, 60)
 
 
-def contrast_of(new: pd.DataFrame, base: pd.DataFrame | None = None, **settings: object) -> Contrast:
+def contrast_of(new: pd.DataFrame, base: pd.DataFrame | None = None, **settings: Any) -> Contrast:
     return only(judged(table(arm("base", SPREAD) if base is None else base, new), n=5, **settings))
 
 
@@ -114,7 +116,7 @@ def test_replicated_searches_are_judged_as_whole_searches() -> None:
     ],
 )
 def test_refusals_say_why(
-    new: pd.DataFrame, base: pd.DataFrame | None, settings: dict[str, object], reason: str
+    new: pd.DataFrame, base: pd.DataFrame | None, settings: dict[str, Any], reason: str
 ) -> None:
     frame = table(arm("base", SPREAD) if base is None else base, new)
     results = judged(frame, n=5, **settings)

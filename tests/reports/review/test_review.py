@@ -1,6 +1,7 @@
 """Each warning is raised by a table that deserves it, and not by one that does not."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from tests.reports.tables import arm, designed, judged, table
 
 GENERATOR = np.random.default_rng(20)
 SPREAD = GENERATOR.permutation(np.linspace(0.5, 0.9, 60))
-PARAMETERS = {"param_units": GENERATOR.permutation(np.arange(60) + 8.0)}
+PARAMETERS: dict[str, Any] = {"param_units": GENERATOR.permutation(np.arange(60) + 8.0)}
 
 
 def codes(frame: pd.DataFrame, design: StudyDesign | None = None, **settings: object) -> set[str]:
@@ -56,7 +57,7 @@ def test_a_sound_table_raises_nothing() -> None:
         ("baseline", [arm("base", SPREAD), arm("new", SPREAD)], {"baseline": None}),
     ],
 )
-def test_warnings_are_found(code: str, arms: list[pd.DataFrame], settings: dict[str, object]) -> None:
+def test_warnings_are_found(code: str, arms: list[pd.DataFrame], settings: dict[str, Any]) -> None:
     assert code in codes(table(*arms), **settings)
 
 

@@ -17,7 +17,7 @@ from tests.reports.made import made_table
 LOSS = Settings(score="loss", validation_column="val_loss", test_column="test_loss", lower_is_better=True)
 
 
-def changed(column: str, row: int, value: object) -> pd.DataFrame:
+def changed(column: str, row: int, value: float | str) -> pd.DataFrame:
     """A good table with one wrong value."""
     table = made_table().astype(object)
     table.loc[row, column] = value
@@ -98,7 +98,7 @@ def test_failed_trials_stay_and_lose_infinite_scores() -> None:
     table.loc[0, "val_accuracy"] = np.inf
     trials = check_table(table).trials
     assert len(trials) == len(table)
-    assert np.isnan(trials.loc[0, "val_accuracy"])
+    assert np.isnan(trials["val_accuracy"][0])
 
 
 def test_another_score_may_have_any_range() -> None:

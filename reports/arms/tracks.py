@@ -1,0 +1,46 @@
+"""Best-of-m of an arm, by the formula that its sampling allows."""
+
+import numpy as np
+
+from reports.arms.arm import Arm
+from reports.statistics.arrays import Floats
+from reports.statistics.best_of_n import rank, trial_grid
+from reports.statistics.matching import Track, incumbents, independent_track, replicated_track
+
+#: Fewest replicated searches of an adaptive arm: with 4 against 4 no permutation can reach p = .01.
+FEWEST_SEARCHES = 5
+
+
+def search_paths(arm: Arm, values: Floats) -> Floats:
+    """`values` of the best trial so far in each replicated search, in the order of drawing.
+
+    Returns:
+        Shape [R, M] with M the length of the shortest search. Ties keep the earlier trial.
+
+    Raises:
+        ValueError: the arm has no searches or no order of drawing.
+    """
+    if arm.search is None or arm.position is None:
+        raise ValueError("replicated searches need the columns replicate and index")
+    rows = [np.flatnonzero(arm.search == number) for number in np.unique(arm.search)]
+    length = min(row.size for row in rows)
+    drawn = [row[np.argsort(arm.position[row], kind="stable")][:length] for row in rows]
+    return np.stack([values[row][incumbents(arm.validation[row])] for row in drawn])
+
+
+def search_track(arm: Arm) -> Track:
+    """Best so far of an adaptive arm, over its whole searches."""
+    return replicated_track(search_paths(arm, arm.test))
+
+
+def arm_track(arm: Arm, wanted: tuple[int, ...] = (), keep: bool = False) -> Track:
+    """The track of an arm by the formula that its sampling allows; it holds the wanted numbers of trials.
+
+    Raises:
+        DependentTrialsError: the arm is a design (grid, quasi-random): described, not inferred from.
+        ValueError: too few trials for any curve, or an adaptive arm without order.
+    """
+    if arm.sampling == "adaptive":
+        return search_track(arm)
+    arm.require_independent()
+    return independent_track(rank(arm.validation), arm.test, trial_grid(arm.trials // 2, *wanted), keep)

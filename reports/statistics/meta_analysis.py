@@ -1,0 +1,77 @@
+"""One saving from several: over the cells at hand, and for data sets yet to come. Logarithms throughout."""
+
+import numpy as np
+from scipy import stats
+
+from reports.statistics.arrays import Floats
+from reports.statistics.matching import t_quantile
+
+
+def pool_these(logs: Floats, errors: Floats, level: float) -> tuple[Floats, Floats]:
+    """Mean log saving over the cells at hand and its half width; SE = sqrt(sum se^2) / k. Shapes [..., k]."""
+    half = stats.norm.ppf((1 + level) / 2) * np.sqrt((errors**2).sum(axis=-1)) / logs.shape[-1]
+    return logs.mean(axis=-1), half
+
+
+def pool_new(logs: Floats, level: float) -> tuple[Floats, Floats]:
+    """Mean log saving over data sets with the half width for data sets yet to come: t on the means, k - 1 df.
+
+    Shapes [..., k], k >= 2. With few cells the usual normal limits after DerSimonian and Laird err in up to a
+    third of the cases (IntHout et al. 2014).
+    """
+    size = logs.shape[-1]
+    half = t_quantile(level, np.asarray(size - 1.0)) * logs.std(axis=-1, ddof=1) / np.sqrt(size)
+    return logs.mean(axis=-1), half
+
+
+def paule_mandel(logs: Floats, errors: Floats, level: float) -> tuple[float, float, float]:
+    """Random-effects mean with Paule-Mandel variance and modified Knapp-Hartung limits (Roever et al. 2015).
+
+    Args:
+        logs: shape [k], k >= 2.
+        errors: standard errors, shape [k], above 0.
+        level: two-sided.
+
+    Returns:
+        Mean, half width, between-cell standard deviation.
+    """
+    size = logs.size
+
+    def spread(variance: float) -> tuple[float, float, Floats]:
+        w = 1 / (errors**2 + variance)
+        mean = float((w * logs).sum() / w.sum())
+        return float((w * (logs - mean) ** 2).sum()), mean, w
+
+    low, high = 0.0, 1.0
+    if spread(0.0)[0] > size - 1:
+        while spread(high)[0] > size - 1:
+            high *= 2
+        for _ in range(100):
+            middle = (low + high) / 2
+            low, high = (middle, high) if spread(middle)[0] > size - 1 else (low, middle)
+    else:
+        high = 0.0
+    q, mean, w = spread(high)
+    scale = max(1.0, q / (size - 1))
+    half = float(t_quantile(level, np.asarray(size - 1.0))) * np.sqrt(scale / w.sum())
+    return mean, float(half), float(np.sqrt(high))
+
+
+def median_limits(values: Floats, level: float) -> tuple[float, float, float]:
+    """Median with sign-test limits; infinite values may enter, limits are infinite where none exists.
+
+    Returns:
+        Median, lower and upper limit.
+    """
+    ranked = np.sort(values)
+    size = ranked.size
+    middle = (size - 1) / 2
+    lower_middle, upper_middle = ranked[int(np.floor(middle))], ranked[int(np.ceil(middle))]
+    same = lower_middle == upper_middle
+    median = float(lower_middle) if same else float((lower_middle + upper_middle) / 2)
+    reach = int(stats.binom.ppf((1 - level) / 2, size, 0.5))
+    if stats.binom.cdf(reach, size, 0.5) > (1 - level) / 2:
+        reach -= 1
+    if reach < 0:
+        return median, -np.inf, np.inf
+    return median, float(ranked[reach]), float(ranked[size - 1 - reach])
