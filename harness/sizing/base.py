@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
 
     from harness.architectures.base import Architecture
+    from harness.sizing.probe import Probe
     from harness.surgery.edits import Edit
-    from harness.training.probe import Probe
 
 Params = Mapping[str, Scalar]
 #: What a method carries through a trial: tensors and JSON values only, so that a checkpoint needs no pickle.

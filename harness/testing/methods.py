@@ -12,11 +12,11 @@ from harness.runs.trial_runner import TrialRunner
 from harness.search.samplers import draw_frozen
 from harness.search.space import Choice, Float, Int
 from harness.sizing.base import Moment, Situation, SizingMethod
+from harness.sizing.probe import Probe
 from harness.study.plan import Arm, Plan, Trial
 from harness.study.planning import make_plan
 from harness.study.schema import Study
 from harness.testing.findings import Finding, found
-from harness.training.probe import Probe
 
 _EPOCHS = 4
 

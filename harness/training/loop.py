@@ -18,10 +18,10 @@ from harness.sizing.base import Cell, Moment, Params, Phase, Situation, SizingMe
 from harness.sizing.gates.units import gate_parameters
 from harness.sizing.ledger.counting import FLOPS_PER_MAC, multiply_accumulates
 from harness.sizing.ledger.measure import measure
+from harness.sizing.probe import Probe
 from harness.study.optimizers import OPTIMIZERS
 from harness.surgery.edits import NetworkEdit, NextPhase, Stop
 from harness.training.journal import Journal, Selected, TrialEndedError
-from harness.training.probe import Probe
 from harness.training.scoring import evaluate
 
 #: On so many a certificate compares outputs.

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from harness.training.probe import Probe
+from harness.sizing.probe import Probe
 from tests.training.small import a_part
 
 PART = a_part(20, 0)
