@@ -219,7 +219,7 @@ def _check_scores(trials: pd.DataFrame, settings: Settings, source: str, notes: 
     is_ok = trials["status"] == "ok"
     scores = score_columns(settings)
     for name in scores:
-        values, text = trials[name], trials[name].astype(str)
+        values, text = trials[name], _as_text(trials[name])
         wanted = "a score for every trial with status ok (a failed one says so in its status)"
         _refuse(is_ok & ~np.isfinite(values), text, name, source, wanted)
         # A diverged trial may have left an infinite loss: that is no score.
