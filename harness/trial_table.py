@@ -13,9 +13,14 @@ SCHEMA_VERSION = 1
 #: trial's worker died, the trial runs again.
 OUTCOMES = ("ok", "diverged", "collapsed", "out_of_memory", "timed_out", "stopped", "crashed")
 
-#: How an arm's points were chosen: independent draws from one space; a design (grid, quasi-random); or a
-#: search in which later points depend on earlier results.
-SAMPLINGS = ("iid", "design", "adaptive")
+#: Outcomes that are failures of the method. A trial that was `stopped` (by a pruner, or by hand) is none: it
+#: has the score and the cost that it had when it was stopped.
+FAILURES = ("diverged", "collapsed", "out_of_memory", "timed_out", "crashed")
+
+#: How an arm's points were chosen: independent draws from one space; a design (grid, quasi-random); a search
+#: in which later points depend on earlier results; or draws of which some were stopped for what others had
+#: reached ("pruned"). Only the first are independent of each other.
+SAMPLINGS = ("iid", "design", "adaptive", "pruned")
 
 Kind = Literal["text", "integer", "number"]
 

@@ -29,7 +29,7 @@ def search_paths(arm: Arm, values: Floats) -> Floats:
 
 
 def search_track(arm: Arm) -> Track:
-    """Best so far of an adaptive arm, over its whole searches."""
+    """Best so far of an adaptive or pruned arm, over its whole searches."""
     return replicated_track(search_paths(arm, arm.test))
 
 
@@ -40,7 +40,7 @@ def arm_track(arm: Arm, wanted: tuple[int, ...] = (), keep: bool = False) -> Tra
         DependentTrialsError: the arm is a design (grid, quasi-random): described, not inferred from.
         ValueError: too few trials for any curve, or an adaptive arm without order.
     """
-    if arm.sampling == "adaptive":
+    if arm.is_search:
         return search_track(arm)
     arm.require_independent()
     return independent_track(rank(arm.validation), arm.test, trial_grid(arm.trials // 2, *wanted), keep)
