@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.trial_table import StudyDesign
+from harness.trial_table import TRIALS_TO_DIFFER, StudyDesign
 from reports.arms.arm import Arm
 from reports.cost_units import TRIALS
 from reports.settings import Settings, Target
@@ -88,7 +88,7 @@ def default_n(arms: Sequence[Arm]) -> int:
     """A tenth of the smallest arm, at least 2, at most 10: more cannot be settled from so few trials."""
     if not arms:
         return 2
-    return int(np.clip(min(arm.trials for arm in arms) // 10, 2, 10))
+    return int(np.clip(min(arm.trials for arm in arms) // TRIALS_TO_DIFFER, 2, 10))
 
 
 def margin_of(scope: Scope, baseline: Arm, level_of_baseline: float) -> float:

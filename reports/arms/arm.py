@@ -9,11 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from harness.trial_table import FAILURES, OUTCOMES
+from harness.trial_table import FAILURES, OUTCOMES, SEARCHED
 from reports.statistics.arrays import Floats, Integers
-
-#: Samplings in which trials depend on each other within their search.
-SEARCHED = ("adaptive", "pruned")
 
 
 class DependentTrialsError(ValueError):

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from harness.trial_table import FAILURES, PARAMETER_PREFIX
-from reports.arms.arm import SEARCHED, Arm
+from harness.trial_table import FAILURES, PARAMETER_PREFIX, SEARCHED
+from reports.arms.arm import Arm
 from reports.cost_units import COST_COLUMNS, DEVICE_SECONDS, DEVICE_SECONDS_PARTS, TRIALS
 from reports.errors import TableError
 from reports.settings import Settings

@@ -7,9 +7,6 @@ from reports.statistics.arrays import Floats
 from reports.statistics.best_of_n import rank, trial_grid
 from reports.statistics.matching import Track, incumbents, independent_track, replicated_track
 
-#: Fewest replicated searches of an adaptive arm: with 4 against 4 no permutation can reach p = .01.
-FEWEST_SEARCHES = 5
-
 
 def search_paths(arm: Arm, values: Floats) -> Floats:
     """`values` of the best trial so far in each replicated search, in the order of drawing.

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy import special
 
+from harness.trial_table import FEWEST_SEARCHES
 from reports.arms.arm import Arm
 from reports.arms.costs import cost_ratio
-from reports.arms.tracks import FEWEST_SEARCHES, arm_track
+from reports.arms.tracks import arm_track
 from reports.scope import FEWEST_TRIALS, Scope, margin_of
 from reports.statistics.best_of_n import Ranking, rank
 from reports.statistics.matching import Gap, Track, gap

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from scipy import stats
 
-from harness.trial_table import StudyDesign
+from harness.trial_table import TRIALS_TO_DIFFER, StudyDesign, fewest_trials
 from reports.arms.arm import Arm, arms_by_cell
 from reports.results.arm_result import ArmResult
 from reports.results.results import Warn
@@ -14,10 +14,6 @@ from reports.wording import number
 
 #: A drift with trial order is told below this p-value, shared among the arms.
 DRIFT_ALPHA = 0.05
-
-
-#: Trials that a two-sided distribution-free limit of the median best of n needs, per n: ln .025 / ln .5.
-TRIALS_PER_N = 5.32
 
 
 #: Numbers of trials (or epochs) count as unequal beyond this ratio.
@@ -36,13 +32,13 @@ def sizes(arms: Sequence[Arm]) -> Iterator[Warn]:
 
 def few(arms: Sequence[Arm], scope: Scope) -> Iterator[Warn]:
     """Arms with too few trials for n."""
-    short = [arm for arm in arms if arm.is_independent and arm.trials < TRIALS_PER_N * scope.n]
+    short = [arm for arm in arms if arm.is_independent and arm.trials < fewest_trials(scope.n)]
     if short:
         sizes = sorted({arm.trials for arm in short})
         have = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
         sentence = (
             f"{len(short)} of {len(arms)} arms have too few trials ({have}) for n = {scope.n}: it asks for "
-            f"{int(np.ceil(TRIALS_PER_N * scope.n))} at least, and for {10 * scope.n} if a difference is to "
+            f"{fewest_trials(scope.n)} at least, and for {TRIALS_TO_DIFFER * scope.n} if a difference is to "
             "be found."
         )
         yield Warn("few", "caution", sentence)
