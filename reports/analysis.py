@@ -45,7 +45,11 @@ def analyse(table: TrialTable, design: StudyDesign | None, settings: Settings) -
     Raises:
         TableError: an arm mixes ways of sampling.
     """
-    arms = read_arms(table.trials, settings) if len(table.trials) else []
+    return judge(read_arms(table.trials, settings), table, design, settings)
+
+
+def judge(arms: Sequence[Arm], table: TrialTable, design: StudyDesign | None, settings: Settings) -> Results:
+    """`analyse` for arms that were read before from the same table with the same settings."""
     scope = fill(settings, design, arms)
     score = ScoreWords(settings.score, scope.bounded, settings.lower_is_better)
     paired = design.paired if design else False
@@ -100,7 +104,7 @@ def _targets(name: CellName, sides: Sequence[Prepared], scope: Scope) -> list[tu
     if given or scope.targets:
         return given
     base = next((side.arm for side in sides if side.arm.method == scope.baseline), None)
-    if base is None or base.trials < 2 * scope.n or base.sampling != "iid":
+    if base is None or base.trials < 2 * scope.n or not base.is_independent:
         return []
     value = median_best(base.validation, scope.n, scope.level)[0]
     if not np.isfinite(value):
@@ -195,11 +199,11 @@ def _cell(
 
 def _corner(arms: Sequence[Arm]) -> tuple[float, float, float, float] | None:
     """Largest size, failed score, smallest size and best score over the arms of a cell with sizes."""
-    sized = [(arm, arm.size[~arm.failed]) for arm in arms if arm.size is not None and not arm.failed.all()]
+    sized = [(arm, arm.size[arm.scored]) for arm in arms if arm.size is not None and arm.scored.any()]
     if not sized:
         return None
     sizes = np.concatenate([size for _, size in sized])
-    best = max(float(max(arm.test[~arm.failed].max(), arm.validation[~arm.failed].max())) for arm, _ in sized)
+    best = max(float(max(arm.test[arm.scored].max(), arm.validation[arm.scored].max())) for arm, _ in sized)
     return float(sizes.max()), arms[0].failed_score, float(sizes.min()), best
 
 

@@ -1,10 +1,11 @@
 """Fills in what neither the reader nor the study's design has set, by stated rules."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from harness.trial_table import StudyDesign
+from harness.trial_table import TRIALS_TO_DIFFER, StudyDesign
 from reports.arms.arm import Arm
 from reports.cost_units import TRIALS
 from reports.settings import Settings, Target
@@ -42,7 +43,7 @@ class Scope:
         return 1.0 - self.level
 
 
-def fill(settings: Settings, design: StudyDesign | None, arms: list[Arm]) -> Scope:
+def fill(settings: Settings, design: StudyDesign | None, arms: Sequence[Arm]) -> Scope:
     """Settings first, then the study's claim, then the defaults of `Settings`."""
     claim = design.claim if design else None
     baseline = settings.baseline or (claim.baseline if claim else None) or None
@@ -83,11 +84,11 @@ def fill(settings: Settings, design: StudyDesign | None, arms: list[Arm]) -> Sco
     )
 
 
-def default_n(arms: list[Arm]) -> int:
+def default_n(arms: Sequence[Arm]) -> int:
     """A tenth of the smallest arm, at least 2, at most 10: more cannot be settled from so few trials."""
     if not arms:
         return 2
-    return int(np.clip(min(arm.trials for arm in arms) // 10, 2, 10))
+    return int(np.clip(min(arm.trials for arm in arms) // TRIALS_TO_DIFFER, 2, 10))
 
 
 def margin_of(scope: Scope, baseline: Arm, level_of_baseline: float) -> float:

@@ -9,7 +9,9 @@ from typing import Any
 import pandas as pd
 
 from harness.trial_table import COLUMNS, StudyDesign
-from reports.analysis import analyse
+from reports.analysis import judge
+from reports.arms.arm import Arm
+from reports.arms.from_table import read_arms
 from reports.description.accounting import arms_in_order
 from reports.description.summary import ArmSummary, summarise
 from reports.errors import TableError
@@ -65,9 +67,10 @@ def write_report(
         raise TableError(
             f"{source}: the histories have no column {absent[0]}; they need {', '.join(HISTORY_COLUMNS)}"
         )
-    document = build_document(checked, design, settings, analyse(checked, design, settings))
+    arms = read_arms(checked.trials, settings)
+    document = build_document(arms, checked, design, settings, judge(arms, checked, design, settings))
     try:
-        return _write(checked, histories, document, settings, out)
+        return _write(arms, histories, document, settings, out)
     except OSError as error:
         raise TableError(f"{out}: the report cannot be written there ({error.strerror or error})") from error
 
@@ -82,8 +85,8 @@ def short_table(
     """
     settings = settings or Settings()
     checked = _checked(table, design, settings, "the table")
-    arms = arms_in_order(checked.trials, design, baseline_of(design, settings, None))
-    return summarise(checked.trials, arms, settings)
+    arms = read_arms(checked.trials, settings)
+    return summarise(arms, arms_in_order(arms, design, baseline_of(design, settings, None)), settings)
 
 
 def _checked(table: pd.DataFrame, design: StudyDesign | None, settings: Settings, source: str) -> TrialTable:
@@ -100,7 +103,7 @@ def _checked(table: pd.DataFrame, design: StudyDesign | None, settings: Settings
 
 
 def _write(
-    checked: TrialTable,
+    arms: Sequence[Arm],
     histories: pd.DataFrame | None,
     document: dict[str, Any],
     settings: Settings,
@@ -113,7 +116,7 @@ def _write(
     _clear(tables_folder, ("*.csv", "*.tex"))
     shown, room = [], PAGE_FIGURE_BYTES
     listed: list[Mapping[str, str]] = []
-    for placed in draw_figures(checked.trials, histories, document, settings):
+    for placed in draw_figures(arms, histories, document, settings):
         drawing = placed.drawing
         svg = svg_text(drawing)
         (figures_folder / f"{drawing.name}.svg").write_text(svg, encoding="utf-8")

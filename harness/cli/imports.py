@@ -39,7 +39,7 @@ def import_trials(
     ] = False,
     sampling: Annotated[
         str | None,
-        typer.Option(help="How points were chosen: iid, design or adaptive; unless given, as recorded."),
+        typer.Option(help="How points were chosen: iid, design, adaptive or pruned; by default as recorded."),
     ] = None,
     study: Annotated[
         list[str] | None,

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from harness.trial_table import space_text
+
 Scalar = bool | int | float | str
 
 
@@ -85,6 +87,4 @@ def domain_from_json(data: Mapping[str, Any]) -> Domain:
 
 def domain_text(domain: Domain) -> str:
     """A search range as a reader wants it: '16-4096 (log)'."""
-    if isinstance(domain, Choice):
-        return ", ".join(str(option) for option in domain.options)
-    return f"{domain.low:g}-{domain.high:g}{' (log)' if domain.log else ''}"
+    return space_text(domain_to_json(domain))

@@ -3,11 +3,13 @@
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from harness.trial_table import FAILURES, OUTCOMES, SEARCHED
 from reports.statistics.arrays import Floats, Integers
 
 
@@ -19,13 +21,15 @@ class DependentTrialsError(ValueError):
 class Arm:
     """The trials of one method on one cell. All arrays have one entry a trial, N in all.
 
-    validation: larger is better; minus infinity for a failed trial.
-    test: larger is better; the score of a failed trial for a failed one.
+    status: outcome of each trial, one of `harness.trial_table.OUTCOMES`.
+    validation: larger is better; minus infinity for a trial that cannot be chosen: one that failed, or that
+        was stopped before its test score was known.
+    test: larger is better; the score of a failed trial for one that cannot be chosen.
     costs: unit -> cost of each trial ("trials" is always there, 1 each).
-    search: number of the whole search a trial belongs to (adaptive arms), else None.
+    search: number of the whole search a trial belongs to (adaptive and pruned arms), else None.
     pair: label shared with the other arm's trial, else None.
     position: order of drawing, else None.
-    facts: further columns of the table, for warnings only.
+    facts: the trials' rows of the table, for warnings and figures.
     """
 
     dataset: str
@@ -35,7 +39,7 @@ class Arm:
     sampler: str
     validation: Floats
     test: Floats
-    failed: npt.NDArray[np.bool_]
+    status: npt.NDArray[np.str_]
     failed_score: float
     costs: Mapping[str, Floats]
     filled: Mapping[str, int]
@@ -45,18 +49,47 @@ class Arm:
     pair: npt.NDArray[np.str_] | None
     position: Floats | None
     parameters: Mapping[str, Floats]
-    failed_by_status: Mapping[str, int]
     lost: int
     facts: pd.DataFrame
 
     @property
+    def name(self) -> tuple[str, str, str]:
+        """Data set, architecture, method."""
+        return self.dataset, self.architecture, self.method
+
+    @property
     def trials(self) -> int:
-        """N: finished and failed trials."""
+        """N: outcomes of any status."""
         return int(self.test.size)
+
+    @cached_property
+    def failed(self) -> npt.NDArray[np.bool_]:
+        """Trials that failed. A trial that was stopped did not."""
+        return np.isin(self.status, FAILURES)
+
+    @cached_property
+    def scored(self) -> npt.NDArray[np.bool_]:
+        """Trials with both scores: those that can be chosen, and that descriptions of scores are over."""
+        return np.isfinite(self.validation)
+
+    @cached_property
+    def outcomes(self) -> Mapping[str, int]:
+        """Number of trials of every status, in the order of `OUTCOMES`, zeros kept."""
+        return {status: int((self.status == status).sum()) for status in OUTCOMES}
+
+    @property
+    def is_independent(self) -> bool:
+        """Its trials are independent draws from one space."""
+        return self.sampling == "iid"
+
+    @property
+    def is_search(self) -> bool:
+        """Its trials depend on each other, so that only whole searches can be compared."""
+        return self.sampling in SEARCHED
 
     @property
     def searches(self) -> int:
-        """Number of replicated whole searches of an adaptive arm, 0 for others."""
+        """Number of replicated whole searches of an adaptive or pruned arm, 0 for others."""
         return 0 if self.search is None else int(np.unique(self.search).size)
 
     def taken(self, which: Integers | npt.NDArray[np.bool_]) -> "Arm":
@@ -65,7 +98,7 @@ class Arm:
             self,
             validation=self.validation[which],
             test=self.test[which],
-            failed=self.failed[which],
+            status=self.status[which],
             costs={unit: cost[which] for unit, cost in self.costs.items()},
             size=None if self.size is None else self.size[which],
             search=None if self.search is None else self.search[which],
@@ -86,7 +119,7 @@ class Arm:
         Raises:
             DependentTrialsError: the arm's trials depend on each other or are a design.
         """
-        if self.sampling != "iid":
+        if not self.is_independent:
             raise DependentTrialsError(
                 f"{self.dataset}/{self.architecture}/{self.method}: trials are {self.sampling}, "
                 "not independent draws from one space"

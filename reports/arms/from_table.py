@@ -1,35 +1,36 @@
 """Reads a trial table into arms, with every trial accounted for.
 
 Scores are turned so that larger is better. A failed trial is never selected (validation score minus
-infinity) and counts as the score of a failed trial; its cost counts. Rows are put into one order that depends
-on their contents only, so that nothing downstream can depend on the order of the table.
+infinity) and counts as the score of a failed trial; its cost counts. A trial that was stopped has the scores
+and the cost that it had then; without a test score it is never selected either. Rows are put into one order
+that depends on their contents only, so that nothing downstream can depend on the order of the table.
 """
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from harness.trial_table import PARAMETER_PREFIX
+from harness.trial_table import FAILURES, PARAMETER_PREFIX, SEARCHED
 from reports.arms.arm import Arm
 from reports.cost_units import COST_COLUMNS, DEVICE_SECONDS, DEVICE_SECONDS_PARTS, TRIALS
 from reports.errors import TableError
 from reports.settings import Settings
 from reports.statistics.arrays import Floats, Integers
 
-#: Outcomes that may carry a usable score; every other status is a failure of the method.
-SCORED = ("ok", "stopped")
 #: Of its trials, this share may lack a cost before the unit is withheld for the arm.
 MISSING_COST_SHARE = 0.1
 
 
 def read_arms(trials: pd.DataFrame, settings: Settings) -> list[Arm]:
     """All arms of a checked table (`reports.table.checks.TrialTable.trials`), sorted by their names."""
+    if trials.empty:
+        return []
     sign = -1.0 if settings.lower_is_better else 1.0
     rows = trials.assign(
         _validation=sign * trials[settings.validation_column], _test=sign * trials[settings.test_column]
     )
     finite = np.isfinite(rows["_validation"]) & np.isfinite(rows["_test"])
-    rows["_failed"] = ~(rows["status"].isin(SCORED) & finite)
+    rows["_scored"] = ~rows["status"].isin(FAILURES) & finite
     worst = _failed_scores(rows, settings)
     arms = []
     for (dataset, architecture, method), part in rows.groupby(
@@ -45,7 +46,7 @@ def _failed_scores(rows: pd.DataFrame, settings: Settings) -> dict[tuple[str, st
     sign = -1.0 if settings.lower_is_better else 1.0
     scores = {}
     for (dataset, architecture), part in rows.groupby(["dataset", "architecture"], sort=True):
-        finished = part.loc[~part["_failed"], "_test"]
+        finished = part.loc[part["_scored"], "_test"]
         if settings.failed_score is not None:
             value = sign * settings.failed_score
         elif finished.empty or (not settings.lower_is_better and finished.min() >= 0):
@@ -65,14 +66,13 @@ def _arm(dataset: str, architecture: str, method: str, part: pd.DataFrame, faile
     if len(samplings) > 1:
         raise TableError(f"{label}: its trials were sampled in more than one way: {', '.join(samplings)}")
     sampling = samplings[0]
-    failed = part["_failed"].to_numpy(dtype=bool)
-    validation = np.where(failed, -np.inf, part["_validation"].to_numpy())
-    test = np.where(failed, failed_score, part["_test"].to_numpy())
+    scored = part["_scored"].to_numpy(dtype=bool)
+    validation = np.where(scored, part["_validation"].to_numpy(), -np.inf)
+    test = np.where(scored, part["_test"].to_numpy(), failed_score)
     costs, filled, withheld = _costs(part)
-    size = _sizes(part, failed)
+    size = _sizes(part, scored)
     keys = [*costs.values(), *([] if size is None else [size]), test, validation]
     order = np.lexsort(keys)
-    statuses = part.loc[part["_failed"], "status"].value_counts()
     pair = part["pair_id"].to_numpy(dtype=str)[order] if _complete(part, "pair_id") else None
     sampler = sorted({*part["sampler"]} - {""}) if "sampler" in part else []
     return Arm(
@@ -83,13 +83,13 @@ def _arm(dataset: str, architecture: str, method: str, part: pd.DataFrame, faile
         sampler="; ".join(sampler),
         validation=validation[order],
         test=test[order],
-        failed=failed[order],
+        status=part["status"].to_numpy(dtype=str)[order],
         failed_score=failed_score,
         costs={unit: cost[order] for unit, cost in costs.items()},
         filled=filled,
         withheld=withheld,
         size=None if size is None else size[order],
-        search=_searches(part)[order] if sampling == "adaptive" else None,
+        search=_searches(part)[order] if sampling in SEARCHED else None,
         pair=pair,
         position=_optional(part, "index", order),
         parameters={
@@ -97,7 +97,6 @@ def _arm(dataset: str, architecture: str, method: str, part: pd.DataFrame, faile
             for name in sorted(map(str, part.columns))
             if name.startswith(PARAMETER_PREFIX) and (values := _parameter(part, name, order)) is not None
         },
-        failed_by_status={str(name): int(count) for name, count in sorted(statuses.items())},
         lost=lost,
         facts=part.iloc[order],
     )
@@ -131,13 +130,13 @@ def _searches(part: pd.DataFrame) -> Integers:
     return np.asarray(part["replicate"].fillna(0), dtype=np.int64)
 
 
-def _sizes(part: pd.DataFrame, failed: npt.NDArray[np.bool_]) -> Floats | None:
-    """Parameters of the selected network; failed trials without any count as the arm's mean size."""
+def _sizes(part: pd.DataFrame, scored: npt.NDArray[np.bool_]) -> Floats | None:
+    """Parameters of the selected network; trials without a score and size count as the arm's mean size."""
     if "parameters" not in part:
         return None
     sizes = _numbers(part["parameters"])
     known = np.isfinite(sizes) & (sizes > 0)
-    if not known.any() or not known[~failed].all():
+    if not known.any() or not known[scored].all():
         return None
     return np.where(known, sizes, sizes[known].mean())
 

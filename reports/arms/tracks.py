@@ -7,9 +7,6 @@ from reports.statistics.arrays import Floats
 from reports.statistics.best_of_n import rank, trial_grid
 from reports.statistics.matching import Track, incumbents, independent_track, replicated_track
 
-#: Fewest replicated searches of an adaptive arm: with 4 against 4 no permutation can reach p = .01.
-FEWEST_SEARCHES = 5
-
 
 def search_paths(arm: Arm, values: Floats) -> Floats:
     """`values` of the best trial so far in each replicated search, in the order of drawing.
@@ -29,7 +26,7 @@ def search_paths(arm: Arm, values: Floats) -> Floats:
 
 
 def search_track(arm: Arm) -> Track:
-    """Best so far of an adaptive arm, over its whole searches."""
+    """Best so far of an adaptive or pruned arm, over its whole searches."""
     return replicated_track(search_paths(arm, arm.test))
 
 
@@ -40,7 +37,7 @@ def arm_track(arm: Arm, wanted: tuple[int, ...] = (), keep: bool = False) -> Tra
         DependentTrialsError: the arm is a design (grid, quasi-random): described, not inferred from.
         ValueError: too few trials for any curve, or an adaptive arm without order.
     """
-    if arm.sampling == "adaptive":
+    if arm.is_search:
         return search_track(arm)
     arm.require_independent()
     return independent_track(rank(arm.validation), arm.test, trial_grid(arm.trials // 2, *wanted), keep)

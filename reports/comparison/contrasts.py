@@ -53,7 +53,7 @@ def conclude(
     non_inferiority = _non_inferiority(evidence, evidence.gap, adjusted, scope)
     difference_adjusted = difference_estimate(evidence.gap, adjusted.worse_level)
     boxes = sub_boxes(evidence, scope)
-    independent = not evidence.paired and "adaptive" not in (arm.sampling, base.sampling)
+    independent = not evidence.paired and not (arm.is_search or base.is_search)
     case = replace(
         case,
         saving=primary.ratio_adjusted,
@@ -130,7 +130,7 @@ def _refused(evidence: Evidence, test: Test | str, level: float, scope: Scope, s
 def _without_failed(evidence: Evidence, baseline: Arm, scope: Scope) -> Estimate | None:
     """The difference at equal n over finished trials only: what failures contribute to it."""
     arms = baseline, evidence.method.arm
-    if evidence.paired or any(arm.sampling != "iid" for arm in arms):
+    if evidence.paired or not all(arm.is_independent for arm in arms):
         return None
     if not any(arm.failed.any() for arm in arms):
         return difference_estimate(evidence.gap, scope.level) if evidence.gap else None

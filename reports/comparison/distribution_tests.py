@@ -25,7 +25,7 @@ def distribution_test(first: Prepared, second: Prepared, scope: Scope, paired: b
     a, b = second.arm, first.arm
     if "design" in (a.sampling, b.sampling):
         return "an arm was sampled by a design: described, not tested"
-    if "adaptive" in (a.sampling, b.sampling):
+    if a.is_search or b.is_search:
         return _search_test(first, second, scope)
     if min(a.trials, b.trials) < 2:
         return "an arm has fewer than 2 trials"
@@ -86,7 +86,7 @@ def _search_test(first: Prepared, second: Prepared, scope: Scope) -> Test | str:
     for side in (first, second):
         if side.problem:
             return side.problem
-        if side.arm.sampling == "iid" and side.arm.position is None:
+        if side.arm.is_independent and side.arm.position is None:
             return f"the table lacks the order of {side.arm.method}'s trials (column index)"
     searches = [side.track for side in (first, second) if side.arm.search is not None]
     length = min(int(track.m[-1]) for track in searches if track is not None)

@@ -99,7 +99,7 @@ def target_ratios(
                 for side in (base, arm):
                     scores = side.test if kind == "test" else side.validation
                     logs.append(
-                        cost_to_target(side.costs[unit], (scores >= target) & ~side.failed, scope.level)
+                        cost_to_target(side.costs[unit], (scores >= target) & side.scored, scope.level)
                     )
                 value, low, high = (float(end) for end in log_cost_ratio(logs[0], logs[1]))
                 estimate = _ratio_estimate(value, low, high, scope.level)

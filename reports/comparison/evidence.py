@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy import special
 
+from harness.trial_table import FEWEST_SEARCHES
 from reports.arms.arm import Arm
 from reports.arms.costs import cost_ratio
-from reports.arms.tracks import FEWEST_SEARCHES, arm_track
+from reports.arms.tracks import arm_track
 from reports.scope import FEWEST_TRIALS, Scope, margin_of
 from reports.statistics.best_of_n import Ranking, rank
 from reports.statistics.matching import Gap, Track, gap
@@ -26,8 +27,8 @@ class Prepared:
 
     @property
     def scores(self) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-        """Test scores for ranks: failed trials are worst."""
-        return np.where(self.arm.failed, -np.inf, self.arm.test)
+        """Test scores for ranks: trials without one are worst."""
+        return np.where(self.arm.scored, self.arm.test, -np.inf)
 
 
 def prepare(arm: Arm, scope: Scope, keep: bool = False) -> Prepared:
@@ -49,15 +50,17 @@ def _problem(arm: Arm) -> str:
     name = arm.method
     if arm.sampling == "design":
         return f"{name} was sampled by a design (grid or quasi-random), which is described and not tested"
-    if arm.sampling == "adaptive":
-        sampler = arm.sampler or "an adaptive sampler"
+    if arm.is_search:
+        came = f"came from {arm.sampler or 'an adaptive sampler'}"
+        if arm.sampling == "pruned":
+            came = "were stopped early, some for what others had reached"
         if arm.searches < FEWEST_SEARCHES:
             return (
-                f"the trials of {name} came from {sampler}, so formulas for independent trials are withheld; "
+                f"the trials of {name} {came}, so formulas for independent trials are withheld; "
                 f"{FEWEST_SEARCHES} replicated searches are needed, {arm.searches} found"
             )
         if arm.position is None:
-            return f"the trials of {name} came from {sampler}, and the table lacks their order (column index)"
+            return f"the trials of {name} {came}, and the table lacks their order (column index)"
         return ""
     if arm.trials < FEWEST_TRIALS:
         return f"{name} has {arm.trials} trials, and no interval is computed from fewer than {FEWEST_TRIALS}"
@@ -131,6 +134,9 @@ def _refusal(
             return side.problem, False
     if baseline.arm.failed.all():
         return f"every trial of the baseline {baseline.arm.method} failed: there is nothing to match", False
+    if not baseline.arm.scored.any():
+        name = baseline.arm.method
+        return f"no trial of the baseline {name} has a test score: there is nothing to match", False
     paired, problem = _pairing(method.arm, baseline.arm, paired_by_design)
     if problem:
         return problem, paired
@@ -158,8 +164,11 @@ def _pairing(method: Arm, baseline: Arm, by_design: bool) -> tuple[bool, str]:
     common = np.intersect1d(ours, theirs)
     if common.size == 0:
         return False, ""
-    if method.sampling != "iid" or baseline.sampling != "iid":
-        return True, "the arms share draws and at least one is adaptive: no valid formula is known here"
+    if not (method.is_independent and baseline.is_independent):
+        return (
+            True,
+            "the arms share draws and at least one is adaptive or pruned: no valid formula is known",
+        )
     complete = common.size == ours.size == theirs.size == np.unique(ours).size == np.unique(theirs).size
     if not complete:
         return True, (

@@ -99,7 +99,7 @@ def box_savings(method: Prepared, baseline: Prepared, scope: Scope) -> list[BoxS
 
 def sub_boxes(evidence: Evidence, scope: Scope) -> tuple[SubBox, ...]:
     """The saving against each part of the baseline's space; none unless its trials are independent."""
-    if evidence.baseline is None or evidence.baseline.arm.sampling != "iid" or evidence.paired:
+    if evidence.baseline is None or not evidence.baseline.arm.is_independent or evidence.paired:
         return ()
     found = []
     for result in box_savings(evidence.method, evidence.baseline, scope):

@@ -20,7 +20,7 @@ def win_map(evidence: Evidence, matched: Matched, scope: Scope) -> WinGrid | Non
     method, baseline = evidence.method, evidence.baseline
     if baseline is None or method.ranking is None or baseline.ranking is None:
         return None
-    if method.arm.sampling != "iid" or baseline.arm.sampling != "iid":
+    if not (method.arm.is_independent and baseline.arm.is_independent):
         return None
     ours, theirs = (method.ranking, method.arm.test), (baseline.ranking, baseline.arm.test)
     trials = baseline.arm.trials, method.arm.trials

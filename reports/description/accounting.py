@@ -1,12 +1,13 @@
 """Trial accounting: what was planned, what became of it, and whether the two agree."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import pandas as pd
+from harness.trial_table import FAILURES, OUTCOMES, StudyDesign
+from reports.arms.arm import Arm
 
-from harness.trial_table import OUTCOMES, StudyDesign
-
-Arm = tuple[str, str, str]
+#: Data set, architecture, method.
+ArmName = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,7 @@ class ArmAccount:
     Attributes:
         planned: trials the study asked for; None where no plan is known.
         outcomes: trials by status, in the order of `OUTCOMES`, zeros kept.
+        failed: those of them that are failures.
         total: all outcomes together.
         not_run: planned trials without an outcome yet; None where no plan is known.
         problem: one sentence where the numbers do not add up, else "".
@@ -26,6 +28,7 @@ class ArmAccount:
     method: str
     planned: int | None
     outcomes: dict[str, int]
+    failed: int
     total: int
     not_run: int | None
     problem: str
@@ -59,37 +62,37 @@ class Accounting:
         return not self.not_run
 
 
-def arms_in_order(trials: pd.DataFrame, design: StudyDesign | None, baseline: str) -> list[Arm]:
-    """Every arm of the design and the table, cell by cell, the baseline first in its cell."""
-    planned: list[Arm] = [(a.dataset, a.architecture, a.method) for a in design.arms] if design else []
-    names = trials[["dataset", "architecture", "method"]].drop_duplicates()
-    found: list[Arm] = sorted((str(d), str(a), str(m)) for d, a, m in names.to_numpy())
-    arms = list(dict.fromkeys(planned + found))
-    cells = list(dict.fromkeys(arm[:2] for arm in arms))
-    methods = list(dict.fromkeys(arm[2] for arm in arms))
-    return sorted(arms, key=lambda arm: (cells.index(arm[:2]), arm[2] != baseline, methods.index(arm[2])))
+def arms_in_order(arms: Sequence[Arm], design: StudyDesign | None, baseline: str) -> list[ArmName]:
+    """Names of every arm of the design and the table, cell by cell, the baseline first in its cell."""
+    planned: list[ArmName] = [(a.dataset, a.architecture, a.method) for a in design.arms] if design else []
+    found = sorted(arm.name for arm in arms)
+    names = list(dict.fromkeys(planned + found))
+    cells = list(dict.fromkeys(name[:2] for name in names))
+    methods = list(dict.fromkeys(name[2] for name in names))
+    return sorted(
+        names, key=lambda name: (cells.index(name[:2]), name[2] != baseline, methods.index(name[2]))
+    )
 
 
-def account(trials: pd.DataFrame, design: StudyDesign | None, lost_rows: int, baseline: str) -> Accounting:
+def account(arms: Sequence[Arm], design: StudyDesign | None, lost_rows: int, baseline: str) -> Accounting:
     """Counts every arm's outcomes against its plan.
 
     Args:
-        trials: the outcomes, checked.
+        arms: of the table.
         design: what the study asked for; None for a table without one.
         lost_rows: rows of status `lost` that the table held.
         baseline: the method that stands first in its cell.
     """
-    planned: dict[Arm, int] = {}
-    for arm in design.arms if design else ():
-        key = (arm.dataset, arm.architecture, arm.method)
-        planned[key] = planned.get(key, 0) + arm.trials * arm.replicates
-    counts = trials.groupby(["dataset", "architecture", "method"])["status"].value_counts().to_dict()
-    accounts = []
-    for arm_key in arms_in_order(trials, design, baseline):
-        outcomes = {status: int(counts.get((*arm_key, status), 0)) for status in OUTCOMES}
-        accounts.append(
-            _account_arm(arm_key, outcomes, planned.get(arm_key) if design else None, design is not None)
-        )
+    planned: dict[ArmName, int] = {}
+    for asked in design.arms if design else ():
+        key = (asked.dataset, asked.architecture, asked.method)
+        planned[key] = planned.get(key, 0) + asked.trials * asked.replicates
+    nothing = dict.fromkeys(OUTCOMES, 0)
+    by_name = {arm.name: dict(arm.outcomes) for arm in arms}
+    accounts = [
+        _account_arm(name, by_name.get(name, nothing), planned.get(name), design is not None)
+        for name in arms_in_order(arms, design, baseline)
+    ]
     known = [row.planned for row in accounts if row.planned is not None]
     return Accounting(
         arms=tuple(accounts),
@@ -103,7 +106,7 @@ def account(trials: pd.DataFrame, design: StudyDesign | None, lost_rows: int, ba
     )
 
 
-def _account_arm(arm: Arm, outcomes: dict[str, int], planned: int | None, has_design: bool) -> ArmAccount:
+def _account_arm(arm: ArmName, outcomes: dict[str, int], planned: int | None, has_design: bool) -> ArmAccount:
     total = sum(outcomes.values())
     name = " / ".join(arm)
     problem = ""
@@ -114,4 +117,5 @@ def _account_arm(arm: Arm, outcomes: dict[str, int], planned: int | None, has_de
             f"{name}: {total} outcomes for {planned} planned trials, {total - planned} more than can be."
         )
     not_run = max(planned - total, 0) if planned is not None else (0 if has_design else None)
-    return ArmAccount(*arm, planned, outcomes, total, not_run, problem)
+    failed = sum(outcomes[status] for status in FAILURES)
+    return ArmAccount(*arm, planned, outcomes, failed, total, not_run, problem)

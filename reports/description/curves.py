@@ -50,7 +50,7 @@ def _shown(arm: Arm, scope: Scope) -> Integers:
 def best_curve(arm: Arm, ranking: Ranking, scope: Scope) -> Curve | None:
     """E[best of n] with the limits that the sampling allows; None for a search without order."""
     reliable = max(arm.trials // 5, 1)
-    if arm.sampling == "adaptive":
+    if arm.is_search:
         if arm.position is None:
             return None
         track = search_track(arm)
@@ -111,7 +111,7 @@ def _jackknife_curve(arm: Arm, ranking: Ranking, values: Floats, quantity: str, 
     for n in grid:
         value = float(expected_best(ranking, values, int(n)))
         interval = None
-        if arm.sampling == "iid":
+        if arm.is_independent:
             error = float(jackknife_se(leave_one_out(ranking, values, int(n))))
             half = float(t_quantile(scope.level, best_of_n_df(arm.trials, int(n)))) * error
             interval = Interval(value - half, value + half, scope.level, method=JACKKNIFE)
@@ -120,15 +120,15 @@ def _jackknife_curve(arm: Arm, ranking: Ranking, values: Floats, quantity: str, 
 
 
 def optimism_curve(arm: Arm, ranking: Ranking, scope: Scope) -> Curve | None:
-    """How much better the selected trial looks on validation than on test; failed trials not at all."""
-    if arm.sampling == "adaptive":
+    """How much better the selected trial looks on validation than on test; trials without scores not."""
+    if arm.is_search:
         return None
-    excess = np.where(arm.failed, 0.0, np.where(arm.failed, 0.0, arm.validation) - arm.test)
+    excess = np.where(arm.scored, np.where(arm.scored, arm.validation, 0.0) - arm.test, 0.0)
     return _jackknife_curve(arm, ranking, excess, "validation minus test score", scope)
 
 
 def size_curve(arm: Arm, ranking: Ranking, scope: Scope) -> Curve | None:
     """Expected parameters of the selected trial."""
-    if arm.size is None or arm.sampling == "adaptive":
+    if arm.size is None or arm.is_search:
         return None
     return _jackknife_curve(arm, ranking, arm.size, "parameters", scope)

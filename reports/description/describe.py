@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from harness.trial_table import ArmDesign
+from harness.trial_table import FAILURES, ArmDesign
 from reports.arms.arm import Arm
 from reports.arms.costs import unit_costs
 from reports.cost_units import TRIALS
@@ -44,8 +44,8 @@ def describe_arm(
     ]
     if arm.sampling == "design":
         notes.append("grid or quasi-random points: described, without intervals")
-    if arm.sampling == "adaptive":
-        notes.append("adaptive search: curves are means over whole searches")
+    if arm.is_search:
+        notes.append(f"{arm.sampling} search: curves are means over whole searches")
     usable = ranking is not None and arm.trials >= FEWEST_TRIALS
     return ArmResult(
         dataset=arm.dataset,
@@ -59,7 +59,7 @@ def describe_arm(
         accounting=_accounting(arm, design),
         summary=_summary(arm, ranking, scope),
         best_of_n=best_curve(arm, ranking, scope) if usable and ranking else None,
-        median_of_n=median_curve(arm, scope) if usable and arm.sampling == "iid" else None,
+        median_of_n=median_curve(arm, scope) if usable and arm.is_independent else None,
         optimism_of_n=optimism_curve(arm, ranking, scope) if usable and ranking else None,
         size_of_n=size_curve(arm, ranking, scope) if usable and ranking else None,
         costs=tuple(_cost_mean(arm, unit, scope) for unit in arm.costs),
@@ -78,18 +78,30 @@ def describe_arm(
 
 def _accounting(arm: Arm, design: ArmDesign | None) -> Accounting:
     failed = int(arm.failed.sum())
-    done = arm.trials - failed
+    by_status = {status: arm.outcomes[status] for status in sorted(FAILURES) if arm.outcomes[status]}
     planned = design.trials * design.replicates if design else None
     missing = 0 if planned is None else planned - arm.trials
-    return Accounting(planned, done, failed, arm.lost, max(missing, 0), arm.failed_by_status, missing >= 0)
+    return Accounting(
+        planned=planned,
+        done=arm.trials - failed,
+        stopped=arm.outcomes["stopped"],
+        failed=failed,
+        lost=arm.lost,
+        not_run=max(missing, 0),
+        failed_by_status=by_status,
+        balanced=missing >= 0,
+    )
 
 
 def _summary(arm: Arm, ranking: Ranking | None, scope: Scope) -> Summary:
     if ranking is None:
         return Summary(None, None, None, None, None, None, None)
-    scores = np.sort(scope.sign * arm.test)
+    # A trial stopped without a test score has nothing to describe, not even the score of a failed one.
+    scores = np.sort(scope.sign * arm.test[arm.scored | arm.failed])
+    if not scores.size:
+        return Summary(None, None, None, None, None, None, None)
     quarter = scores.size // 4
-    finished = arm.test[~arm.failed]
+    finished = arm.test[arm.scored]
     return Summary(
         median=float(np.median(scores)),
         interquartile_mean=float(scores[quarter : scores.size - quarter].mean()),
@@ -122,13 +134,13 @@ def _cost_mean(arm: Arm, unit: str, scope: Scope) -> CostMean:
 def _target_cost(
     arm: Arm, target: float, source: str, on_test: bool, unit: str, scope: Scope
 ) -> TargetCost | None:
-    if arm.trials == 0 or arm.sampling == "adaptive":
+    if arm.trials == 0 or arm.is_search:
         return None  # trials of a search that learns are no independent restarts
     reached = (arm.test if on_test else arm.validation) >= target
-    reached = reached & ~arm.failed
+    reached = reached & arm.scored
     costs = arm.costs[unit]
     k, size = int(reached.sum()), arm.trials
-    inferred = arm.sampling == "iid" and size >= FEWEST_TRIALS
+    inferred = arm.is_independent and size >= FEWEST_TRIALS
     log = cost_to_target(costs, reached, scope.level)
     rate_low, rate_high = wilson(k, size, scope.level)
     rate = Interval(float(rate_low), float(rate_high), scope.level, method="Wilson") if inferred else None

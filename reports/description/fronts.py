@@ -31,27 +31,27 @@ def arm_front(arm: Arm, scope: Scope, corner: Corner) -> Front | None:
         return None
     largest, worst, smallest, top = corner
     reference, best = (largest, worst), (smallest, top)
-    validation = np.where(arm.failed, worst, arm.validation)
+    validation = np.where(arm.scored, arm.validation, worst)
     x, y = plane(arm.size, arm.test, reference, best)
-    x = np.where(arm.failed, 0.0, x)
+    x = np.where(arm.scored, x, 0.0)
     n = min(scope.n, max(arm.trials // 2, 1))
     grid = field(x, y)
-    if arm.sampling == "adaptive":
+    if arm.is_search:
         expected = Estimate(None, note="trials are not independent")
     else:
         value, error = expected_hypervolume(grid, arm.trials, n)
         interval = None
-        if arm.sampling == "iid" and arm.trials >= FEWEST_TRIALS:
+        if arm.is_independent and arm.trials >= FEWEST_TRIALS:
             half = float(t_quantile(scope.level, best_of_n_df(arm.trials, n))) * error
             ends = max(value - half, 0.0), min(value + half, 1.0)
             interval = Interval(*ends, scope.level, method=JACKKNIFE)
         expected = Estimate(value, interval)
-    alive = np.flatnonzero(~arm.failed)
+    alive = np.flatnonzero(arm.scored)
     chosen = alive[non_dominated(arm.size[alive], arm.validation[alive])]
     kept = chosen[pessimistic(arm.size[chosen], arm.test[chosen])]
     seen = plane(arm.size, validation, reference, best)
     contours = []
-    if arm.sampling != "adaptive":
+    if not arm.is_search:
         for probability in CONTOURS:
             right, height = attainment(grid, arm.trials, n, probability)
             contours.append(_contour(probability, right, height, corner, scope))

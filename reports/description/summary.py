@@ -1,13 +1,17 @@
 """What every arm's trials came to: plain descriptions, no claims."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from harness.trial_table import FAILURES, OUTCOMES
+from reports.arms.arm import Arm
 from reports.cost_units import COST_COLUMNS
-from reports.description.accounting import Arm
+from reports.description.accounting import ArmName
 from reports.settings import Settings
+from reports.statistics.arrays import Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,16 +20,17 @@ class ArmSummary:
 
     Attributes:
         trials: outcomes of any status.
-        finished: outcomes of status ok, the only ones with a score.
+        finished: outcomes of status ok.
+        stopped: outcomes of status stopped; they have the scores that they had then, as far as known.
         failed: all others.
-        val_median, test_median, test_low_quartile, test_high_quartile, test_min, test_max: over finished
-            trials; None where there is none.
+        val_median, test_median, test_low_quartile, test_high_quartile, test_min, test_max: over trials with
+            both scores, finished or stopped; None where there is none.
         best_val: best validation score.
         best_test: test score of the trial with the best validation score (mean over ties), never the best
             test score.
         best_parameters: parameters of that trial's network (mean over ties).
         best_ties: number of trials that share the best validation score.
-        parameters_median, parameters_low_quartile, parameters_high_quartile: over finished trials.
+        parameters_median, parameters_low_quartile, parameters_high_quartile: over trials with both scores.
         cost_medians: cost column -> median over all outcomes, failed ones too, where recorded.
         cost_totals: cost column -> sum over all outcomes.
     """
@@ -35,6 +40,7 @@ class ArmSummary:
     method: str
     trials: int
     finished: int
+    stopped: int
     failed: int
     val_median: float | None
     test_median: float | None
@@ -53,50 +59,65 @@ class ArmSummary:
     cost_totals: dict[str, float]
 
 
-def summarise(trials: pd.DataFrame, arms: list[Arm], settings: Settings) -> tuple[ArmSummary, ...]:
-    """Describes every arm, those without a trial too."""
-    by_arm = trials.groupby(["dataset", "architecture", "method"])
-    groups = {(str(d), str(a), str(m)): part for (d, a, m), part in by_arm}
-    nothing = trials.iloc[:0]
-    return tuple(_summarise_arm(arm, groups.get(arm, nothing), settings) for arm in arms)
+def summarise(arms: Sequence[Arm], names: Sequence[ArmName], settings: Settings) -> tuple[ArmSummary, ...]:
+    """Describes every named arm, those without a trial too."""
+    by_name = {arm.name: arm for arm in arms}
+    sign = -1.0 if settings.lower_is_better else 1.0
+    return tuple(_summarise_arm(name, by_name.get(name), sign) for name in names)
 
 
-def _summarise_arm(arm: Arm, trials: pd.DataFrame, settings: Settings) -> ArmSummary:
-    done = trials[trials["status"] == "ok"]
-    validation, test = done[settings.validation_column], done[settings.test_column]
-    is_best = validation == (validation.min() if settings.lower_is_better else validation.max())
-    best = done[is_best]
-    sizes = done["parameters"] if "parameters" in done else pd.Series(dtype=float)
-    costs = {name: trials[name].dropna() for name in COST_COLUMNS if name in trials}
+def _summarise_arm(name: ArmName, arm: Arm | None, sign: float) -> ArmSummary:
+    outcomes = arm.outcomes if arm else dict.fromkeys(OUTCOMES, 0)
+    validation, test, sizes = _scored(arm)
+    is_best = validation == validation.max(initial=-np.inf)
+    costs = {}
+    if arm:
+        costs = {unit: _known(arm.facts[unit]) for unit in COST_COLUMNS if unit in arm.facts}
     return ArmSummary(
-        *arm,
-        trials=len(trials),
-        finished=len(done),
-        failed=len(trials) - len(done),
-        val_median=_quantile(validation, 0.5),
-        test_median=_quantile(test, 0.5),
-        test_low_quartile=_quantile(test, 0.25),
-        test_high_quartile=_quantile(test, 0.75),
-        test_min=_quantile(test, 0.0),
-        test_max=_quantile(test, 1.0),
-        best_val=_quantile(best[settings.validation_column], 0.5),
-        best_test=_mean(best[settings.test_column]),
-        best_parameters=_mean(sizes[is_best]) if len(sizes) else None,
-        best_ties=len(best),
+        *name,
+        trials=arm.trials if arm else 0,
+        finished=outcomes["ok"],
+        stopped=outcomes["stopped"],
+        failed=sum(outcomes[status] for status in FAILURES),
+        val_median=_quantile(sign * validation, 0.5),
+        test_median=_quantile(sign * test, 0.5),
+        test_low_quartile=_quantile(sign * test, 0.25),
+        test_high_quartile=_quantile(sign * test, 0.75),
+        test_min=_quantile(sign * test, 0.0),
+        test_max=_quantile(sign * test, 1.0),
+        best_val=_quantile(sign * validation[is_best], 0.5),
+        best_test=_mean(sign * test[is_best]),
+        best_parameters=_mean(sizes[is_best]),
+        best_ties=int(is_best.sum()),
         parameters_median=_quantile(sizes, 0.5),
         parameters_low_quartile=_quantile(sizes, 0.25),
         parameters_high_quartile=_quantile(sizes, 0.75),
-        cost_medians={name: float(values.median()) for name, values in costs.items() if len(values)},
-        cost_totals={name: float(values.sum()) for name, values in costs.items() if len(values)},
+        cost_medians={unit: float(np.median(values)) for unit, values in costs.items() if values.size},
+        cost_totals={unit: float(values.sum()) for unit, values in costs.items() if values.size},
     )
 
 
-def _quantile(values: pd.Series, share: float) -> float | None:
-    kept = values.dropna().to_numpy(dtype=float)
-    return float(np.quantile(kept, share)) if len(kept) else None
+def _scored(arm: Arm | None) -> tuple[Floats, Floats, Floats]:
+    """Turned validation and test scores and sizes (NaN where unknown) of the trials with scores."""
+    if arm is None:
+        return np.zeros(0), np.zeros(0), np.zeros(0)
+    validation, test = arm.validation[arm.scored], arm.test[arm.scored]
+    if "parameters" not in arm.facts:
+        return validation, test, np.full(test.size, np.nan)
+    return validation, test, arm.facts["parameters"].to_numpy(dtype=float)[arm.scored]
 
 
-def _mean(values: pd.Series) -> float | None:
-    kept = values.dropna().to_numpy(dtype=float)
-    # Sorted first, so that the order of the rows cannot move the last bit.
-    return float(np.sort(kept).mean()) if len(kept) else None
+def _known(values: pd.Series | Floats) -> Floats:
+    """The finite numbers, sorted, so that the order of the rows cannot move the last bit."""
+    numbers = np.asarray(values, dtype=np.float64)
+    return np.sort(numbers[np.isfinite(numbers)])
+
+
+def _quantile(values: Floats, share: float) -> float | None:
+    kept = _known(values)
+    return float(np.quantile(kept, share)) if kept.size else None
+
+
+def _mean(values: Floats) -> float | None:
+    kept = _known(values)
+    return float(kept.mean()) if kept.size else None

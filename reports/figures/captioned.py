@@ -1,12 +1,13 @@
 """Which figures a report has, in which order, with which words."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from harness.trial_table import PARAMETER_PREFIX
+from reports.arms.arm import Arm
 from reports.figures.captioned_analysis import cell_figures, overview_figures
 from reports.figures.distributions import Panel, draw_distributions
 from reports.figures.histories import MAX_LINES, chosen_trials, draw_histories
@@ -16,12 +17,12 @@ from reports.wording import ScoreWords, count, number
 
 
 def draw_figures(
-    trials: pd.DataFrame, histories: pd.DataFrame | None, document: Mapping[str, Any], settings: Settings
+    arms: Sequence[Arm], histories: pd.DataFrame | None, document: Mapping[str, Any], settings: Settings
 ) -> Iterator[Placed]:
     """Draws every figure the data allow, one at a time, so that only one is held in memory.
 
     Args:
-        trials: the checked trials.
+        arms: of the table.
         histories: one row an epoch of a trial, or None.
         document: what `reports.page.document.build_document` made; all words take their numbers from it.
         settings: names the score columns.
@@ -33,7 +34,7 @@ def draw_figures(
     analysed = {(cell["dataset"], cell["architecture"]): cell for cell in analysis["cells"]}
     for key in dict.fromkeys((s["dataset"], s["architecture"]) for s in summaries):
         here = [s for s in summaries if (s["dataset"], s["architecture"]) == key]
-        part = _of_cell(trials, key)
+        part = {arm.method: arm for arm in arms if arm.name[:2] == key}
         yield from _distributions(part, " / ".join(key), here, styles, score, settings)
         if key in analysed:
             yield from cell_figures(part, analysed[key], analysis, styles, score, settings)
@@ -45,8 +46,15 @@ def _of_cell(frame: pd.DataFrame, key: tuple[str, str]) -> pd.DataFrame:
     return frame[(frame["dataset"] == key[0]) & (frame["architecture"] == key[1])]
 
 
+def _pointed(summaries: list[dict[str, Any]]) -> str:
+    """Which trials have a point, and where the others are."""
+    if not any(summary["stopped"] for summary in summaries):
+        return "One point a finished trial"
+    return "One point a trial that finished or was stopped with a test score known"
+
+
 def _distributions(
-    part: pd.DataFrame,
+    part: Mapping[str, Arm],
     cell: str,
     summaries: list[dict[str, Any]],
     styles: dict[str, MethodStyle],
@@ -55,7 +63,7 @@ def _distributions(
 ) -> Iterator[Placed]:
     methods = [summary["method"] for summary in summaries]
     reading = (
-        "One point a finished trial; lines in the violins are the quartiles, a violin's width is scaled to "
+        f"{_pointed(summaries)}; lines in the violins are the quartiles, a violin's width is scaled to "
         "its own largest. Failed trials have no score and stand below, in no violin."
     )
     panel = Panel(
@@ -87,14 +95,15 @@ def _distributions(
 
 
 def _histories(
-    histories: pd.DataFrame, trials: pd.DataFrame, cell: str, summaries: list[dict[str, Any]]
+    histories: pd.DataFrame, part: Mapping[str, Arm], cell: str, summaries: list[dict[str, Any]]
 ) -> Iterator[Placed]:
     """Units over epochs for every method whose networks change size while they train."""
     for method in (summary["method"] for summary in summaries):
         own = histories[(histories["method"] == method) & histories["units_total"].notna()]
-        if own.empty or own.groupby("trial_id")["units_total"].nunique().max() < 2:
+        if method not in part or own.empty or own.groupby("trial_id")["units_total"].nunique().max() < 2:
             continue
-        value = _telling_value(trials[trials["method"] == method], own)
+        trials = part[method].facts
+        value = _telling_value(trials, own)
         label = value.removeprefix(PARAMETER_PREFIX) if value else ""
         if value:
             values = trials.set_index("trial_id")[value]
@@ -140,7 +149,9 @@ def _telling_value(trials: pd.DataFrame, histories: pd.DataFrame) -> str | None:
 
 def _score_alt(summary: Mapping[str, Any], score: ScoreWords) -> str:
     name, failed = summary["method"], f"{count(summary['failed'])} failed"
-    if not summary["finished"]:
+    if summary["stopped"]:
+        failed = f"{count(summary['stopped'])} stopped, {failed}"
+    if summary["test_median"] is None:
         return f"{name}: none finished, {failed}."
     return (
         f"{name}: median {score.level(summary['test_median'])}, from {score.level(summary['test_min'])} to "

@@ -3,14 +3,14 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import pandas as pd
-
+from reports.arms.arm import Arm
 from reports.cost_units import unit_name
 from reports.figures.curves import draw_best_of_n, draw_cost_to_target, draw_profile
 from reports.figures.forest import ForestRow, draw_forest
 from reports.figures.sizes import draw_score_against_size, draw_win_maps
 from reports.figures.style import Drawing, MethodStyle, Placed, file_name, grouped
 from reports.settings import Settings
+from reports.statistics.arrays import Floats
 from reports.wording import ScoreWords, amount, count, estimate, interval, ratio
 
 Plain = Mapping[str, Any]
@@ -53,12 +53,17 @@ def overview_figures(analysis: Plain, styles: Styles) -> Iterator[Placed]:
 
 
 def cell_figures(
-    trials: pd.DataFrame, cell: Plain, analysis: Plain, styles: Styles, score: ScoreWords, settings: Settings
+    trials: Mapping[str, Arm],
+    cell: Plain,
+    analysis: Plain,
+    styles: Styles,
+    score: ScoreWords,
+    settings: Settings,
 ) -> Iterator[Placed]:
     """The figures of one cell.
 
     Args:
-        trials: the cell's trials.
+        trials: the cell's arms by method.
         cell: the cell's part of the analysis, plain data.
         analysis: the whole.
         styles: how each method looks.
@@ -207,12 +212,20 @@ def _targets(
 
 
 def _sizes(
-    key: str, arms: Sequence[Plain], trials: pd.DataFrame, styles: Styles, score: ScoreWords, test_column: str
+    key: str,
+    arms: Sequence[Plain],
+    trials: Mapping[str, Arm],
+    styles: Styles,
+    score: ScoreWords,
+    test_column: str,
 ) -> Drawing | None:
     drawn = [arm for arm in arms if arm["front"] and arm["front"]["chosen"]]
     if not drawn:
         return None
     column = drawn[0]["front"]["size_column"]
+    points = {arm["method"]: _sized(trials[arm["method"]], column, test_column) for arm in drawn}
+    stopped = any(arm["accounting"]["stopped"] for arm in drawn)
+    trial = "trial that finished or was stopped with a test score known" if stopped else "finished trial"
     words = []
     for arm in drawn:
         chosen = sorted(arm["front"]["chosen"], key=lambda point: float(point["size"]))
@@ -225,20 +238,26 @@ def _sizes(
     return Drawing(
         f"size-{key}",
         "Test score against size",
-        "Pale: every finished trial. Line: the trials that no other of the same method beats in both "
+        f"Pale: every {trial}. Line: the trials that no other of the same method beats in both "
         "validation score "
         "and size, drawn at their test scores; so the line may bend back.",
         " ".join(words),
         draw_score_against_size(
-            trials,
+            points,
             drawn,
             styles,
-            (column, test_column),
             score.scale,
-            f"test {score.axis}",
+            (column, f"test {score.axis}"),
             worse_is_low=not score.lower_is_better,
         ),
     )
+
+
+def _sized(arm: Arm, size_column: str, test_column: str) -> tuple[Floats, Floats]:
+    """Sizes and test scores of the trials that have both."""
+    sizes = arm.facts[size_column].to_numpy(dtype=float)
+    known = arm.scored & (sizes > 0)
+    return sizes[known], arm.facts[test_column].to_numpy(dtype=float)[known]
 
 
 def _win_maps(name: str, contrasts: Sequence[Plain]) -> Drawing:

@@ -1,15 +1,15 @@
 """Distributions per cell: every trial of every method, as in figure 2 of *ShrinkNets* (Leclerc et al.)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
+from reports.arms.arm import Arm
 from reports.figures.style import (
     INK,
     MAX_VECTOR_POINTS,
@@ -21,6 +21,7 @@ from reports.figures.style import (
     log_axis,
     spread,
 )
+from reports.statistics.arrays import Floats
 
 #: A violin of fewer distinct values shows the kernel, not the trials.
 _VIOLIN_FROM = 5
@@ -48,25 +49,23 @@ class Panel:
 
 
 def draw_distributions(
-    trials: pd.DataFrame, methods: Sequence[str], styles: dict[str, MethodStyle], panel: Panel
+    arms: Mapping[str, Arm], methods: Sequence[str], styles: dict[str, MethodStyle], panel: Panel
 ) -> Figure:
-    """Violins with every point; trials without a value stand apart below, in a strip "failed (k)".
+    """Violins with every point; failed trials stand apart below, in a strip "failed (k)".
+
+    Trials that were stopped have a point where their scores are known, and stand nowhere else.
 
     Where a few bad values squeeze the rest (the whole range is over four times the range of the better three
     quarters), a second axis below shows the better part alone.
 
     Args:
-        trials: the trials of one cell, checked.
+        arms: those of one cell with trials, by method.
         methods: methods from left to right.
         styles: how each looks.
         panel: which column, on which axis.
     """
-    finished = trials[(trials["status"] == "ok") & trials[panel.column].notna()]
-    failed = trials[trials["status"] != "ok"]
-    values = {
-        m: finished.loc[finished["method"] == m, panel.column].to_numpy() * panel.scale for m in methods
-    }
-    failures = [int((failed["method"] == m).sum()) for m in methods]
+    values = {m: _values(arms.get(m), panel) for m in methods}
+    failures = [int(arms[m].failed.sum()) if m in arms else 0 for m in methods]
     zoom = None if panel.log else _zoom_from(values, worse_is_low=panel.worse_is_low)
     heights = [2.7] if zoom is None else [1.7, 2.2]
     if any(failures):
@@ -90,6 +89,15 @@ def draw_distributions(
             ax.tick_params(axis="x", length=0)
         label_methods(axes[-1], methods)
     return figure
+
+
+def _values(arm: Arm | None, panel: Panel) -> Floats:
+    """What the trials with scores have in the panel's column, on the scale of the axis."""
+    if arm is None or panel.column not in arm.facts:
+        return np.zeros(0)
+    values = arm.facts[panel.column].to_numpy(dtype=float)[arm.scored]
+    kept: Floats = values[~np.isnan(values)] * panel.scale
+    return kept
 
 
 def _zoom_from(values: dict[str, np.ndarray], *, worse_is_low: bool) -> tuple[float, float] | None:

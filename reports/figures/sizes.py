@@ -4,11 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
-from numpy.typing import NDArray
 
 from reports.figures.style import (
     INK,
@@ -21,45 +19,41 @@ from reports.figures.style import (
     log_axis,
     short_names,
 )
+from reports.statistics.arrays import Floats
 
 Plain = Mapping[str, Any]
-Floats = NDArray[np.float64]
 
 
 def draw_score_against_size(
-    trials: pd.DataFrame,
+    points: Mapping[str, tuple[Floats, Floats]],
     arms: Sequence[Plain],
     styles: Mapping[str, MethodStyle],
-    columns: tuple[str, str],
     scale: float,
-    label: str,
+    labels: tuple[str, str],
     *,
     worse_is_low: bool,
 ) -> Figure:
-    """Every finished trial at its size and test score; the front is chosen on validation and drawn at test
+    """Every trial with scores at its size and test score; the front is chosen on validation and drawn at test
     scores.
 
     Args:
-        trials: trials of one cell.
+        points: sizes and test scores of the trials of each method.
         arms: `ArmResult`s as plain data, those with a front.
         styles: how each method looks.
-        columns: (size column, test score column).
         scale: factor from the table's score to the axis.
-        label: label of the y axis.
+        labels: of the x and the y axis.
         worse_is_low: bad scores are low, as for an accuracy.
     """
-    size_column, test_column = columns
-    done = trials[(trials["status"] == "ok") & (trials[size_column] > 0)]
-    many = len(done) > MAX_VECTOR_POINTS
+    many = sum(len(sizes) for sizes, _ in points.values()) > MAX_VECTOR_POINTS
     with house_style():
         figure = Figure(figsize=(WIDTH_INCHES, PANEL_HEIGHT_INCHES + 0.3), layout="constrained")
         ax = figure.subplots()
         for arm in arms:
             style = styles[arm["method"]]
-            here = done[done["method"] == arm["method"]]
+            sizes, tests = points[arm["method"]]
             ax.scatter(
-                here[size_column],
-                here[test_column] * scale,
+                sizes,
+                tests * scale,
                 s=5 if many else 14,
                 marker=style.marker,
                 color=style.colour,
@@ -80,10 +74,10 @@ def draw_score_against_size(
                 label=arm["method"],
             )
         front = [point["test_score"] * scale for arm in arms for point in arm["front"]["chosen"]]
-        scores = done[test_column].to_numpy(dtype=float) * scale
+        scores = np.concatenate([tests for _, tests in points.values()]) * scale
         _show_better_part(ax, scores, np.array(front), worse_is_low=worse_is_low)
         log_axis(ax.xaxis)
-        ax.set(xlabel=size_column, ylabel=label)
+        ax.set(xlabel=labels[0], ylabel=labels[1])
         legend_above(figure, ax)
     return figure
 

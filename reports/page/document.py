@@ -3,13 +3,15 @@
 import hashlib
 import importlib.metadata
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
 
 from harness.trial_table import StudyDesign
-from reports.description.accounting import Arm, account, arms_in_order
+from reports.arms.arm import Arm
+from reports.description.accounting import ArmName, account, arms_in_order
 from reports.description.summary import summarise
 from reports.results.results import Results, to_json_able
 from reports.review.records import all_warnings
@@ -27,6 +29,7 @@ def score_words(settings: Settings) -> ScoreWords:
 
 
 def build_document(
+    arms: Sequence[Arm],
     table: TrialTable,
     design: StudyDesign | None,
     settings: Settings,
@@ -35,16 +38,17 @@ def build_document(
     """Everything a report says, as JSON-ready data; the page is a rendering of it and adds no number.
 
     Args:
+        arms: of the table.
         table: the checked trials.
         design: what the study asked for, if known.
         settings: the settings of the analysis.
         results: what the analysis yielded.
     """
     baseline = baseline_of(design, settings, results)
-    accounting = account(table.trials, design, table.lost, baseline)
-    arms = arms_in_order(table.trials, design, baseline)
-    summaries = summarise(table.trials, arms, settings)
-    warnings = all_warnings(table.trials, accounting, settings, results)
+    accounting = account(arms, design, table.lost, baseline)
+    names = arms_in_order(arms, design, baseline)
+    summaries = summarise(arms, names, settings)
+    warnings = all_warnings(arms, accounting, results)
     document = {
         "schema_version": DOCUMENT_VERSION,
         "study": design.name if design else "",
@@ -54,21 +58,21 @@ def build_document(
         "warnings": [asdict(warning) for warning in warnings],
         "design": asdict(design) if design else None,
         "accounting": {**asdict(accounting), "is_finished": accounting.is_finished},
-        "failures": _failures(table.trials),
+        "failures": _failures(arms),
         "summaries": [asdict(summary) for summary in summaries],
         "analysis": to_json_able(results),
         "provenance": _provenance(table.trials),
     }
     plain = to_json_able(document)
     assert isinstance(plain, dict)
-    _order_cells(plain["analysis"]["cells"], arms)
+    _order_cells(plain["analysis"]["cells"], names)
     return plain
 
 
-def _order_cells(cells: list[dict[str, Any]], arms: list[Arm]) -> None:
+def _order_cells(cells: list[dict[str, Any]], names: list[ArmName]) -> None:
     """Cells, arms and contrasts of the analysis in the report's order: as designed, the baseline first."""
-    place = {arm: position for position, arm in enumerate(arms)}
-    cell_place = {arm[:2]: position for position, arm in reversed(list(enumerate(arms)))}
+    place = {name: position for position, name in enumerate(names)}
+    cell_place = {name[:2]: position for position, name in reversed(list(enumerate(names)))}
     cells.sort(key=lambda cell: cell_place[cell["dataset"], cell["architecture"]])
     for cell in cells:
         for part in ("arms", "contrasts"):
@@ -82,11 +86,12 @@ def baseline_of(design: StudyDesign | None, settings: Settings, results: Results
     return settings.baseline or (design.claim.baseline if design else "")
 
 
-def _failures(trials: pd.DataFrame, most: int = 8) -> list[dict[str, Any]]:
+def _failures(arms: Sequence[Arm], most: int = 8) -> list[dict[str, Any]]:
     """What went wrong, most frequent first: status, first line of the message, how often, one trial's id."""
-    failed = trials[trials["status"] != "ok"]
-    if failed.empty:
+    parts = [arm.facts[arm.failed] for arm in arms if arm.failed.any()]
+    if not parts:
         return []
+    failed = pd.concat(parts)
     message = failed["message"] if "message" in failed else pd.Series("", index=failed.index)
     lines = message.astype(str).str.strip().str.split("\n").str[-1].fillna("")
     keys = pd.DataFrame({"method": failed["method"], "status": failed["status"], "message": lines})

@@ -16,8 +16,9 @@ class Accounting:
     """
 
     planned: int | None  # None: no design beside the table
-    done: int  # trials with scores that count
-    failed: int  # outcomes of the method without a usable score; they rank worst, their cost counts
+    done: int  # outcomes that are no failures
+    stopped: int  # of these, trials that were stopped: their score and cost are those they had then
+    failed: int  # failures of the method; they rank worst, their cost counts
     lost: int
     not_run: int
     failed_by_status: Mapping[str, int]
@@ -129,10 +130,10 @@ class ArmResult:
     architecture: str
     method: str
     is_baseline: bool
-    sampling: str  # iid, design or adaptive
+    sampling: str  # iid, design, adaptive or pruned
     sampler: str
     trials: int  # N: done + failed
-    searches: int  # replicated searches of an adaptive arm; 0 otherwise
+    searches: int  # replicated searches of an adaptive or pruned arm; 0 otherwise
     accounting: Accounting
     summary: Summary
     best_of_n: Curve | None

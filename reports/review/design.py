@@ -5,15 +5,15 @@ from itertools import combinations
 
 import numpy as np
 
-from harness.trial_table import ArmDesign, StudyDesign
+from harness.trial_table import ArmDesign, StudyDesign, design_warnings
 from reports.arms.arm import Arm, arms_by_cell
 from reports.results.results import Warn
 from reports.scope import Scope
 from reports.table.checks import TrialTable
 
 
-def reading(table: TrialTable, design: StudyDesign | None, scope: Scope) -> Iterator[Warn]:
-    """How the table was read, what it lacks of what was named, and what the plan has warned of."""
+def reading(table: TrialTable, scope: Scope) -> Iterator[Warn]:
+    """How the table was read, and what it lacks of what was named."""
     for note in table.notes:
         yield Warn("reading", "note" if table.has_sampling else "caution", note)
     if scope.baseline is None:
@@ -29,7 +29,16 @@ def reading(table: TrialTable, design: StudyDesign | None, scope: Scope) -> Iter
         yield Warn(
             "lost", "note", f"{table.lost} attempts were lost with their worker; they are no outcomes."
         )
-    for sentence in design.warnings if design else ():
+
+
+def planned(design: StudyDesign, found: Sequence[Warn]) -> Iterator[Warn]:
+    """What the plan has warned of, unless one of the warnings found here says the same of the same cell."""
+    kinds = {warning.sentence: warning for warning in design_warnings(design.arms, design.claim.n)}
+    told = {(warn.code, warn.dataset, warn.architecture) for warn in found}
+    for sentence in design.warnings:
+        same = kinds.get(sentence)
+        if same and {(same.kind, same.dataset, same.architecture), (same.kind, "", "")} & told:
+            continue
         yield Warn("plan", "caution", sentence)
 
 

@@ -2,37 +2,32 @@
 
 from collections.abc import Iterator, Sequence
 
-import pandas as pd
+import numpy as np
 
+from reports.arms.arm import Arm
 from reports.description.accounting import Accounting, ArmAccount
 from reports.results.results import Results, Warn
-from reports.settings import Settings
 from reports.wording import count
 
-_ARM = ["dataset", "architecture", "method"]
 _ORDER = {"serious": 0, "caution": 1, "note": 2}
 #: From this share of failed trials on, the score that a failed trial is given decides much.
 _MANY_FAILURES = 0.25
 
 
-def all_warnings(
-    trials: pd.DataFrame, accounting: Accounting, settings: Settings, results: Results
-) -> tuple[Warn, ...]:
+def all_warnings(arms: Sequence[Arm], accounting: Accounting, results: Results) -> tuple[Warn, ...]:
     """The analysis' warnings and those about the record, the gravest first.
 
     Args:
-        trials: the checked trials.
-        accounting: where they went.
-        settings: names the score columns.
+        arms: of the table.
+        accounting: where their trials went.
         results: the analysis, with its own warnings.
     """
-    done = trials[trials["status"] == "ok"]
     found = [
         *results.warnings,
         *_record(accounting),
         *_many_failures(accounting.arms),
-        *_same_scores(done, settings),
-        *_no_choice(done, settings),
+        *_same_scores(arms),
+        *_no_choice(arms),
     ]
     return tuple(sorted(found, key=lambda warning: _ORDER[warning.severity]))
 
@@ -58,7 +53,7 @@ def _record(accounting: Accounting) -> Iterator[Warn]:
 
 
 def _failed_share(arm: ArmAccount) -> float:
-    return 1 - arm.outcomes["ok"] / arm.total
+    return arm.failed / arm.total
 
 
 def _many_failures(arms: Sequence[ArmAccount]) -> Iterator[Warn]:
@@ -70,14 +65,15 @@ def _many_failures(arms: Sequence[ArmAccount]) -> Iterator[Warn]:
             "many failures",
             "caution",
             f"In {in_arms} more than a quarter of the trials failed, most of all in {worst.method} on "
-            f"{worst.dataset} / {worst.architecture} ({count(worst.total - worst.outcomes['ok'])} of "
+            f"{worst.dataset} / {worst.architecture} ({count(worst.failed)} of "
             f"{count(worst.total)}): what is said there depends on how a failed trial is scored.",
         )
 
 
-def _same_scores(done: pd.DataFrame, settings: Settings) -> Iterator[Warn]:
-    validation, test = done[settings.validation_column], done[settings.test_column]
-    if validation.nunique() >= 5 and bool((validation == test).all()):
+def _same_scores(arms: Sequence[Arm]) -> Iterator[Warn]:
+    pairs = [(arm.validation[arm.scored], arm.test[arm.scored]) for arm in arms]
+    distinct = np.unique(np.concatenate([validation for validation, _ in pairs])) if pairs else ()
+    if len(distinct) >= 5 and all(bool((validation == test).all()) for validation, test in pairs):
         yield Warn(
             "test is validation",
             "serious",
@@ -86,16 +82,14 @@ def _same_scores(done: pd.DataFrame, settings: Settings) -> Iterator[Warn]:
         )
 
 
-def _no_choice(done: pd.DataFrame, settings: Settings) -> Iterator[Warn]:
-    for key, part in done.groupby(_ARM)[settings.validation_column]:
-        if len(part) >= 5 and part.nunique() == 1:
-            dataset, architecture, method = map(str, key) if isinstance(key, tuple) else (str(key), "", "")
+def _no_choice(arms: Sequence[Arm]) -> Iterator[Warn]:
+    for arm in arms:
+        scores = arm.validation[arm.scored]
+        if scores.size >= 5 and np.ptp(scores) == 0:
             yield Warn(
                 "ties",
                 "caution",
-                f"All finished trials of {method} on {dataset} / {architecture} have the same validation "
-                "score: validation cannot choose between them.",
-                dataset,
-                architecture,
-                method,
+                f"All finished trials of {arm.method} on {arm.dataset} / {arm.architecture} have the same "
+                "validation score: validation cannot choose between them.",
+                *arm.name,
             )

@@ -7,7 +7,7 @@ from reports.arms.arm import Arm
 from reports.results.arm_result import ArmResult
 from reports.results.contrast import Contrast
 from reports.results.results import Warn
-from reports.review.design import epochs, reading, spaces
+from reports.review.design import epochs, planned, reading, spaces
 from reports.review.scores import drops, noise, optimism
 from reports.review.trials import copies, drift, few, filled, hardware, missing, sizes, splits
 from reports.scope import Scope
@@ -26,7 +26,7 @@ def review(
 ) -> tuple[Warn, ...]:
     """All warnings, the gravest first."""
     found = [
-        *reading(table, design, scope),
+        *reading(table, scope),
         *spaces(design, arms),
         *epochs(arms),
         *sizes(arms),
@@ -41,5 +41,7 @@ def review(
         *drops(results, scope),
         *filled(arms),
     ]
+    if design is not None:
+        found += planned(design, found)
     order = {"serious": 0, "caution": 1, "note": 2}
     return tuple(sorted(found, key=lambda warn: order[warn.severity]))

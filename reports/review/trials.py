@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from scipy import stats
 
-from harness.trial_table import StudyDesign
+from harness.trial_table import TRIALS_TO_DIFFER, StudyDesign, fewest_trials
 from reports.arms.arm import Arm, arms_by_cell
 from reports.results.arm_result import ArmResult
 from reports.results.results import Warn
@@ -14,10 +14,6 @@ from reports.wording import number
 
 #: A drift with trial order is told below this p-value, shared among the arms.
 DRIFT_ALPHA = 0.05
-
-
-#: Trials that a two-sided distribution-free limit of the median best of n needs, per n: ln .025 / ln .5.
-TRIALS_PER_N = 5.32
 
 
 #: Numbers of trials (or epochs) count as unequal beyond this ratio.
@@ -36,13 +32,13 @@ def sizes(arms: Sequence[Arm]) -> Iterator[Warn]:
 
 def few(arms: Sequence[Arm], scope: Scope) -> Iterator[Warn]:
     """Arms with too few trials for n."""
-    short = [arm for arm in arms if arm.sampling == "iid" and arm.trials < TRIALS_PER_N * scope.n]
+    short = [arm for arm in arms if arm.is_independent and arm.trials < fewest_trials(scope.n)]
     if short:
         sizes = sorted({arm.trials for arm in short})
         have = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
         sentence = (
             f"{len(short)} of {len(arms)} arms have too few trials ({have}) for n = {scope.n}: it asks for "
-            f"{int(np.ceil(TRIALS_PER_N * scope.n))} at least, and for {10 * scope.n} if a difference is to "
+            f"{fewest_trials(scope.n)} at least, and for {TRIALS_TO_DIFFER * scope.n} if a difference is to "
             "be found."
         )
         yield Warn("few", "caution", sentence)
@@ -76,12 +72,12 @@ def missing(results: Sequence[ArmResult], design: StudyDesign | None) -> Iterato
 
 def drift(arms: Sequence[Arm]) -> Iterator[Warn]:
     """Arms whose scores go up or down with the order of drawing."""
-    judged = [arm for arm in arms if arm.sampling == "iid" and arm.position is not None and arm.trials >= 10]
+    judged = [arm for arm in arms if arm.is_independent and arm.position is not None and arm.trials >= 10]
     for arm in judged:
         position = arm.position
         if position is None or np.ptp(arm.test) == 0 or np.ptp(position) == 0:
             continue
-        outcome = stats.spearmanr(position, np.where(arm.failed, arm.test.min() - 1.0, arm.test))
+        outcome = stats.spearmanr(position, np.where(arm.scored, arm.test, arm.test.min() - 1.0))
         if outcome.pvalue < DRIFT_ALPHA / len(judged):
             sentence = (
                 f"Scores of {arm.method} drift with the order of its trials (rank correlation "
@@ -125,11 +121,11 @@ def splits(arms: Sequence[Arm]) -> Iterator[Warn]:
 def copies(arms: Sequence[Arm]) -> Iterator[Warn]:
     """Arms with trials that repeat each other."""
     for arm in arms:
-        if arm.sampling != "iid" or not arm.parameters:
+        if not arm.is_independent or not arm.parameters:
             continue
         columns = [*arm.parameters.values(), arm.validation, arm.test]
-        rows = np.unique(np.column_stack(columns)[~arm.failed], axis=0).shape[0]
-        copies = int((~arm.failed).sum()) - rows
+        rows = np.unique(np.column_stack(columns)[arm.scored], axis=0).shape[0]
+        copies = int(arm.scored.sum()) - rows
         if copies:
             sentence = (
                 f"{copies} trials of {arm.method} repeat another one in every searched value and score: two "

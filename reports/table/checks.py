@@ -1,7 +1,8 @@
 """Checks a trial table, whoever made it, and brings it into the one form that the report judges.
 
 Nothing is dropped silently: what cannot be judged raises a `TableError`; what has only one sensible reading
-(accuracies in per cent, a table without statuses) is read that way, and a note on the report says so.
+(accuracies in per cent, a table without statuses, stopped trials) is read that way, and a note on the report
+says so.
 """
 
 import difflib
@@ -89,6 +90,7 @@ def check_table(
     _fill_ids(trials, source)
     _fill_status(trials, scores, notes, source)
     _check_scores(trials, settings, source, notes)
+    _read_as_pruned(trials, notes)
     is_lost = trials["status"] == LOST
     lost = int(is_lost.sum())
     if lost:
@@ -213,6 +215,21 @@ def _fill_status(trials: pd.DataFrame, scores: tuple[str, str], notes: list[str]
     if unsaid.all():
         notes.append("The table has no statuses: trials with both scores are taken as ok.")
     trials["status"] = given.mask(unsaid & has_scores, "ok").mask(unsaid & ~has_scores, "crashed")
+
+
+def _read_as_pruned(trials: pd.DataFrame, notes: list[str]) -> None:
+    """Stopped trials tell that an arm's trials were no independent draws, whatever its sampling says."""
+    place = trials["dataset"] + "/" + trials["architecture"] + "/" + trials["method"]
+    stopped = place.isin(place[trials["status"] == "stopped"]) & (trials["sampling"] == "iid")
+    if not stopped.any():
+        return
+    arms = sorted({*place[stopped]})
+    named = ", ".join(arms[:4]) + (", ..." if len(arms) > 4 else "")
+    notes.append(
+        f"Trials of {named} were stopped early. Which ones are stopped hangs on what others reached, so they "
+        "are no independent draws: they are read as sampling = pruned, and only whole searches are compared."
+    )
+    trials["sampling"] = trials["sampling"].mask(stopped, "pruned")
 
 
 def _check_scores(trials: pd.DataFrame, settings: Settings, source: str, notes: list[str]) -> None:

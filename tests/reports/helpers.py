@@ -28,7 +28,7 @@ def arm_of(
         sampler="",
         validation=validation,
         test=validation if test is None else test,
-        failed=np.zeros(size, dtype=bool),
+        status=np.full(size, "ok"),
         failed_score=0.0,
         costs={"trials": np.ones(size), **costs},
         filled={},
@@ -38,7 +38,6 @@ def arm_of(
         pair=None,
         position=None if position is None else position.astype(float),
         parameters={},
-        failed_by_status={},
         lost=0,
         facts=pd.DataFrame(index=range(size)),
     )

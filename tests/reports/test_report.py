@@ -17,6 +17,7 @@ import pytest
 
 from harness.trial_table import StudyDesign
 from reports import write
+from reports.arms.from_table import read_arms
 from reports.description.accounting import account
 from reports.errors import TableError
 from reports.settings import Settings
@@ -181,10 +182,10 @@ def test_negative_numbers_in_csv_stay_numbers(full: Path) -> None:
 
 def test_accounting_adds_up_or_says_so(tmp_path: Path) -> None:
     table = made_table(trials=8)
-    checked = check_table(table).trials
-    fine = account(checked, made_design(table), 0, "fixed")
+    arms = read_arms(check_table(table).trials, QUICK)
+    fine = account(arms, made_design(table), 0, "fixed")
     assert (fine.planned, fine.total, fine.not_run, fine.problems) == (24, 24, 0, ())
-    unfinished = account(checked, made_design(table, missing=2), 3, "fixed")
+    unfinished = account(arms, made_design(table, missing=2), 3, "fixed")
     assert (unfinished.planned, unfinished.not_run, unfinished.is_finished) == (30, 6, False)
     assert unfinished.lost_attempts == 3
 

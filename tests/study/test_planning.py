@@ -337,7 +337,8 @@ def test_seeds_differ_between_trials_replicates_and_purposes(tiny: Fields) -> No
 
 
 def warnings_of(fields: Fields) -> tuple[str, ...]:
-    return plan_of(fields).warnings
+    """Of a study with six trials an arm: the fewest that are enough for n = 1."""
+    return plan_of(fields | {"trials": 6}).warnings
 
 
 def test_a_fair_study_has_no_warning(tiny: Fields) -> None:
@@ -362,13 +363,13 @@ def test_a_start_below_what_the_others_reach_is_a_warning(tiny: Fields) -> None:
 
 
 def test_unequal_numbers_of_trials_are_a_warning(tiny: Fields) -> None:
-    put(tiny, "methods.1", {"name": "l2", "trials": 4})
-    assert warnings_of(tiny) == ("digits/mlp: fixed has 3 trials, l2 has 4",)
+    put(tiny, "methods.1", {"name": "l2", "trials": 7})
+    assert warnings_of(tiny) == ("digits/mlp: fixed has 6 trials, l2 has 7",)
 
 
 def test_too_few_trials_for_the_claim_are_a_warning(tiny: Fields) -> None:
     assert warnings_of(put(tiny, "claim.n", 2)) == tuple(
-        f"digits/mlp/{method}: 3 trials are too few to speak of the best of n = 2; at least 4 are needed, "
+        f"digits/mlp/{method}: 6 trials are too few to speak of the best of n = 2; at least 11 are needed, "
         "better 20"
         for method in ("fixed", "l2")
     )
@@ -379,7 +380,7 @@ def test_an_adaptive_arm_needs_replicates_and_is_unlike_a_random_one(tiny: Field
     assert warnings_of(tiny) == (
         "digits/mlp: fixed is sampled iid, l2 adaptive; formulas for independent trials do not hold between "
         "them",
-        "digits/mlp/l2: TPESampler makes one search of 3 trials, replicated 1 time(s); to compare searches 5 "
+        "digits/mlp/l2: TPESampler makes one search of 6 trials, replicated 1 time(s); to compare searches 5 "
         "are needed",
     )
     put(tiny, "methods.1.sampler.replicates", 5)

@@ -27,7 +27,7 @@ class ImportOptions:
         test: foreign name of the test score.
         validation_column, test_column: columns of the table to write.
         lower_is_better: for picking the best epoch of a trial, and to check the tool's own direction.
-        sampling: one of iid, design, adaptive; None: what the tool's files tell, else left empty.
+        sampling: one of iid, design, adaptive, pruned; None: what the tool's files tell, else left empty.
     """
 
     dataset: str | None = None

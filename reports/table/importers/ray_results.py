@@ -56,7 +56,7 @@ def import_ray(folder: Path, options: ImportOptions) -> Imported:
         notes.append(
             "Trials reported different numbers of iterations. If a scheduler stopped some of them, they are "
             "not "
-            "independent draws: import with sampling adaptive."
+            "independent draws: import with sampling pruned."
         )
     return Imported(to_table(str(folder), trials, options), tuple(notes))
 

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from harness.trial_table import StudyDesign
-from reports.analysis import analyse
+from reports.analysis import judge
+from reports.arms.from_table import read_arms
 from reports.description.accounting import account
 from reports.review.records import all_warnings
 from reports.settings import Settings
@@ -19,8 +20,9 @@ QUICK = Settings(permutations=99, resamples=50)
 def codes(table: pd.DataFrame, design: StudyDesign | None = None, lost: int = 0) -> dict[str, str]:
     """Code and severity of every warning."""
     checked = check_table(table)
-    accounting = account(checked.trials, design, lost, "fixed")
-    found = all_warnings(checked.trials, accounting, QUICK, analyse(checked, design, QUICK))
+    arms = read_arms(checked.trials, QUICK)
+    accounting = account(arms, design, lost, "fixed")
+    found = all_warnings(arms, accounting, judge(arms, checked, design, QUICK))
     order = [("serious", "caution", "note").index(warning.severity) for warning in found]
     assert order == sorted(order)
     return {warning.code: warning.severity for warning in found}

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.trial_table import ArmDesign, StudyDesign
+from harness.trial_table import ArmDesign, StudyDesign, design_warnings, fewest_trials
 from tests.reports.tables import arm, designed, judged, table
 
 GENERATOR = np.random.default_rng(20)
@@ -83,6 +83,43 @@ def test_designs_are_compared() -> None:
     found = codes(frame, replace(design, arms=(narrow, longer)))
     assert {"spaces", "reach", "epochs", "plan"} <= found
     assert isinstance(narrow, ArmDesign)
+
+
+def test_what_the_plan_has_warned_of_is_told_once() -> None:
+    frame = table(arm("base", SPREAD), arm("new", SPREAD[:40]))
+    design = designed(frame, n=10)
+    narrow, wide = (
+        replace(
+            part,
+            space={"units": {"type": "int", "low": 8, "high": high, "log": True}},
+            reach={"1": (8, high)},
+        )
+        for part, high in zip(design.arms, (500, 4_096), strict=True)
+    )
+    design = replace(design, arms=(narrow, wide))
+    warned = design_warnings(design.arms, 10)
+    assert [warning.kind for warning in warned] == ["reach", "spaces", "unequal", "few"]
+    design = replace(design, warnings=(*(warning.sentence for warning in warned), "One more word."))
+    found = [warn for warn in judged(frame, design).warnings if warn.code not in ("noise", "drop")]
+    assert sorted(warn.code for warn in found) == ["few", "plan", "reach", "spaces", "unequal"]
+    assert next(warn.sentence for warn in found if warn.code == "plan") == "One more word."
+
+
+def test_what_the_plan_alone_has_seen_stays() -> None:
+    """Ten per cent more trials are no caution of the review, so the plan's word for it stands."""
+    frame = table(arm("base", SPREAD), arm("new", SPREAD[:57]))
+    design = designed(frame, n=5)
+    (unequal,) = design_warnings(design.arms, 5)
+    found = judged(frame, replace(design, warnings=(unequal.sentence,))).warnings
+    assert [(warn.code, warn.sentence) for warn in found] == [("plan", unequal.sentence)]
+
+
+def test_plan_and_page_ask_for_as_many_trials() -> None:
+    for trials, n in ((26, 5), (27, 5), (53, 10), (54, 10)):
+        frame = table(arm("base", SPREAD[:trials]), arm("new", SPREAD[:trials]))
+        design = designed(frame, n=n)
+        in_plan = {warning.kind for warning in design_warnings(design.arms, n)}
+        assert ("few" in in_plan) == ("few" in codes(frame, n=n)) == (trials < fewest_trials(n))
 
 
 def test_the_gravest_stand_first() -> None:
