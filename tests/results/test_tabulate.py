@@ -17,8 +17,7 @@ from harness.results.tabulate import read_run
 from harness.sizing.ledger.size import Size
 from harness.study.plan import Plan
 from harness.trial_table import COLUMNS, OUTCOMES, PARAMETER_PREFIX
-from tests.records.test_record import a_record
-from tests.study.test_planning import plan_of, trials_of
+from tests.making import a_record, plan_of, trials_of
 
 Fields = dict[str, Any]
 SMALL = Size({"hidden1": 2}, 160, 150, 148)

@@ -20,10 +20,9 @@ import pytest
 from harness.records.directory import RunDirectory
 from harness.records.record import Record
 from harness.runs.tasks import MAX_LOSSES
-from tests.cli.test_main import refused
-from tests.conftest import Ended
-from tests.runs.executors.conftest import Driver, faulty, outcomes_of, starts_of_finished, table_of
-from tests.runs.executors.test_inline import FAULTS, check_faults, records_of, slow_study, study_of_faults
+from tests.making import Ended, plan_of, refused
+from tests.runs.executors.driving import Driver, outcomes_of, records_of, starts_of_finished, table_of
+from tests.runs.executors.faults import FAULTS, check_faults, faulty, slow_study, study_of_faults
 
 Fields = dict[str, Any]
 Write = Callable[[Fields], Path]
@@ -326,7 +325,6 @@ def test_more_than_the_cluster_has(
 def test_enough_in_all_and_on_no_machine_is_refused(monkeypatch: pytest.MonkeyPatch, tiny: Fields) -> None:
     from harness.runs.executors.base import ResourcesError
     from harness.runs.executors.ray import connection as ray_connection
-    from tests.study.test_planning import plan_of
 
     monkeypatch.setattr(ray_connection.ray, "nodes", lambda: nodes_of({"CPU": 8}, {"GPU": 1}))
     plan = plan_of(tiny | {"resources": {"cpus": 1, "gpus": 1}})
@@ -362,7 +360,6 @@ def test_how_many_trials_run_at_once(
     workers: int,
 ) -> None:
     from harness.runs.executors.ray import connection as ray_connection
-    from tests.study.test_planning import plan_of
 
     monkeypatch.setattr(ray_connection.ray, "nodes", lambda: nodes_of(*cluster))
     plan = plan_of(tiny | {"resources": {"cpus": cpus, "gpus": gpus}})
