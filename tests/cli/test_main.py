@@ -250,7 +250,9 @@ def table_of(out: Path, command: Command) -> pd.DataFrame:
     """The exported trial table without times."""
     assert command("export", out).code == 0
     table = pd.read_csv(out / "trials.csv")
-    return table.drop(columns=[name for name in table if name.endswith("_seconds")] + ["attempt"])
+    return table.drop(
+        columns=[name for name in table.columns if str(name).endswith("_seconds")] + ["attempt"]
+    )
 
 
 def _cut(text: str) -> str:

@@ -184,7 +184,7 @@ def test_a_wrong_flag_is_one_sentence(
     assert not out.exists()
 
 
-def _changed(column: str, row: int, value: object) -> pd.DataFrame:
+def _changed(column: str, row: int, value: str | float | None) -> pd.DataFrame:
     frame = table(scores("base", 0.9), scores("new", 0.92)).astype(object)
     frame.loc[row, column] = value
     return frame

@@ -100,7 +100,7 @@ def test_every_column_is_known_and_typed(tmp_path: Path, write: Callable[..., Re
     write("fixed", 0, status="crashed", selected_epoch=None, val_score=None, test_score=None, message="no")
     table, _, _ = read_run(tmp_path)
     known = {column.name for column in COLUMNS}
-    assert all(name in known or name.startswith(PARAMETER_PREFIX) for name in table)
+    assert all(name in known or str(name).startswith(PARAMETER_PREFIX) for name in table.columns)
     kinds = {"text": "string", "integer": "Int64", "number": "float64"}
     assert {c.name: str(table[c.name].dtype) for c in COLUMNS} == {c.name: kinds[c.kind] for c in COLUMNS}
     crashed = table.iloc[0]

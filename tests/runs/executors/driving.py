@@ -28,7 +28,9 @@ main()
 def table_of(out: Path) -> pd.DataFrame:
     """A run's trial table without what differs between runs of the same plan."""
     table, _, _ = read_run(out)
-    return table.drop(columns=[name for name in table if name.endswith("_seconds")] + ["attempt"])
+    return table.drop(
+        columns=[name for name in table.columns if str(name).endswith("_seconds")] + ["attempt"]
+    )
 
 
 def outcomes_of(out: Path) -> dict[str, dict[str, Any]]:

@@ -66,7 +66,7 @@ def test_a_record_holds_all_that_was_asked_for(run_inline: Run, tiny: Fields, ou
             assert (record.epochs_planned, len(record.epochs), record.attempt) == (2, 2, 1)
             start, units = record.start_size, record.epochs[0].size.units["hidden1"]
             assert start is not None
-            searched = 16 if method == "shrinknets" else record.params["hidden1"]
+            searched = 16 if method == "shrinknets" else int(record.params["hidden1"])
             assert start.units == {"hidden1": searched}
             assert start.parameters == 64 * searched + searched + searched * 10 + 10
             assert record.costs.train_flops > 0
