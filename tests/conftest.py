@@ -4,12 +4,14 @@ import copy
 import os
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+
+if TYPE_CHECKING:
+    from tests.making import Ended
 
 # Networks here are tiny: more threads than one only wait for each other, worst on a busy machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -75,20 +77,13 @@ def write_study(tmp_path: Path) -> Callable[[Fields], Path]:
     return write
 
 
-@dataclass(frozen=True)
-class Ended:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-
 @pytest.fixture
 def harness_command(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., Ended]:
+) -> "Callable[..., Ended]":
     """Runs `harness ARGUMENTS` in this process, as the installed command would."""
+
+    from tests.making import Ended
 
     def run(*arguments: object) -> Ended:
         from harness.cli.main import dispatch

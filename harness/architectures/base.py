@@ -29,6 +29,7 @@ class Architecture(Protocol):
     def check(self, example_shape: tuple[int, ...]) -> None:
         """Raise ValueError, in one sentence, if examples of this shape do not suit the family; subclass
         `Architecture` explicitly to accept all. A study is refused by it before anything runs."""
+        return  # not "...", which type checkers take for a method that each family has to bring
 
     def build(self, example_shape: tuple[int, ...], outputs: int, sizes: Mapping[str, int]) -> "nn.Module":
         """Build the network, initialised from torch's global generator, which the caller has seeded.

@@ -124,6 +124,7 @@ class SizingMethod(Protocol):
     def check(self, space: Mapping[str, Domain]) -> None:
         """Raise ValueError, in one sentence, if the space in use holds values the method cannot train with.
         A study is refused by it before anything runs."""
+        return  # not "...", which type checkers take for a method that each subclass has to bring
 
     def start_sizes(self, cell: Cell, params: Params) -> dict[str, int]:
         """Units of each sized layer of the network that `build` makes."""

@@ -26,7 +26,7 @@ def test_a_network_has_the_sizes_asked_for(
     assert family.sized_layers == tuple(sizes)
     network = family.build(shape, 10, sizes)
     assert network(torch.zeros(2, *shape)).shape == (2, 10)
-    assert {layer: len(network.get_submodule(layer).weight) for layer in sizes} == dict(sizes)
+    assert {layer: len(network.get_parameter(f"{layer}.weight")) for layer in sizes} == dict(sizes)
 
 
 @pytest.mark.parametrize(("family", "shape", "sizes"), CASES)

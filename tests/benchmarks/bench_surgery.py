@@ -29,6 +29,8 @@ from tests.surgery.helpers import change, measure, parameters, removals, silence
 _STEPS_AN_EPOCH = 235
 _BATCH = 256
 
+_Make = Callable[[], nn.Sequential]
+
 
 def _mlp(*widths: int) -> nn.Sequential:
     layers: list[nn.Module] = [nn.Flatten()]
@@ -84,11 +86,12 @@ def _seconds(action: Callable[[], object]) -> float:
 def _gate_overhead(device: str) -> bool:
     print(f"\n{device}: training step with gates against the plain one (medians of alternating steps)")
     kept = True
-    for name, make, bar, steps in (
+    cases: tuple[tuple[str, _Make, float, int], ...] = (
         ("MLP 500-500-500", lambda: _mlp(500, 500, 500), 1.10, 150),
         ("LeNet-5 50-50-500", _lenet, 1.10, 20),
         ("MLP 64-64-64", lambda: _mlp(64, 64, 64), 1.25, 600),
-    ):
+    )
+    for name, make, bar, steps in cases:
         plain, gated = make().to(device), make().to(device)
         attach_gates(gated, _sized(gated))
         steppers = _stepper(plain, device)[0], _stepper(gated, device)[0]
@@ -106,12 +109,13 @@ def _gate_overhead(device: str) -> bool:
 def _removal_time(device: str) -> bool:
     print(f"\n{device}: one removal with the optimizer's state, against an epoch of training")
     kept = True
-    for name, make in (
+    cases: tuple[tuple[str, _Make], ...] = (
         ("MLP 10000", lambda: _mlp(10_000)),
         ("MLP 500-500-500", lambda: _mlp(500, 500, 500)),
         ("MLP 64-64-64", lambda: _mlp(64, 64, 64)),
         ("LeNet-5 50-50-500", _lenet),
-    ):
+    )
+    for name, make in cases:
         network = make().to(device)
         attach_gates(network, _sized(network))
         step, optimizer = _stepper(network, device)

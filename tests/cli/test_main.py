@@ -17,21 +17,11 @@ import pytest
 from harness.records.directory import RunDirectory
 from harness.records.record import Record
 from harness.records.store import RecordStore
-from tests.conftest import Ended
-from tests.study.test_schema import put
+from tests.making import Ended, put, refused
 
 Fields = dict[str, Any]
 Command = Callable[..., Ended]
 Write = Callable[[Fields], Path]
-
-
-def refused(ended: Ended) -> str:
-    """The one sentence that a command refuses with."""
-    assert ended.code == 2, ended
-    assert "Traceback" not in ended.err + ended.out
-    assert ended.err.endswith("\n")
-    assert ended.err.count("\n") == 1, f"not one sentence: {ended.err}"
-    return ended.err.rstrip("\n")
 
 
 @pytest.fixture
@@ -260,7 +250,9 @@ def table_of(out: Path, command: Command) -> pd.DataFrame:
     """The exported trial table without times."""
     assert command("export", out).code == 0
     table = pd.read_csv(out / "trials.csv")
-    return table.drop(columns=[name for name in table if name.endswith("_seconds")] + ["attempt"])
+    return table.drop(
+        columns=[name for name in table.columns if str(name).endswith("_seconds")] + ["attempt"]
+    )
 
 
 def _cut(text: str) -> str:

@@ -9,8 +9,8 @@ from harness.cli.views import progress
 from harness.cli.views.progress import TerminalWatcher
 from harness.records.record import Record
 from harness.runs.dealing import Dealer
-from tests.records.test_record import a_record
-from tests.runs.test_dealing import PLAN, record_of
+from tests.making import a_record
+from tests.runs.dealt import PLAN, record_of
 
 
 class Seen:

@@ -13,13 +13,9 @@ import pytest
 from harness.records.directory import RunDirectory
 from harness.records.store import RecordStore
 from reports.settings import Settings, Target
-from tests.cli.test_main import refused
-from tests.conftest import Ended
-from tests.records.test_record import a_record
+from tests.making import Ended, a_record, plan_of, put, refused
 from tests.reports.foreign import optuna_storage
 from tests.reports.tables import arm, table
-from tests.study.test_planning import plan_of
-from tests.study.test_schema import put
 
 Fields = dict[str, Any]
 Command = Callable[..., Ended]
@@ -188,7 +184,7 @@ def test_a_wrong_flag_is_one_sentence(
     assert not out.exists()
 
 
-def _changed(column: str, row: int, value: object) -> pd.DataFrame:
+def _changed(column: str, row: int, value: str | float | None) -> pd.DataFrame:
     frame = table(scores("base", 0.9), scores("new", 0.92)).astype(object)
     frame.loc[row, column] = value
     return frame

@@ -1,18 +1,15 @@
 """A cache of its own for every test, and small data sets in files."""
 
 import struct
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from harness.datasets import DataError, DatasetSpec, prepare
 from harness.datasets.splitting import _kept
-
-Arrays = dict[str, NDArray[Any]]
+from tests.datasets.kinds import Arrays, Refusal, WriteNpz
 
 
 @pytest.fixture
@@ -39,18 +36,19 @@ def arrays() -> Arrays:
 
 
 @pytest.fixture
-def write_npz(tmp_path: Path) -> Callable[[Arrays], DatasetSpec]:
+def write_npz(tmp_path: Path) -> WriteNpz:
     """Writes arrays to small.npz in the test's folder."""
 
     def write(arrays: Arrays) -> DatasetSpec:
-        np.savez(tmp_path / "small.npz", **arrays)
+        named: dict[str, Any] = arrays  # savez has flags besides, which no array is to be taken for
+        np.savez(tmp_path / "small.npz", **named)
         return DatasetSpec("small", "npz", "small.npz")
 
     return write
 
 
 @pytest.fixture
-def small(arrays: Arrays, write_npz: Callable[[Arrays], DatasetSpec]) -> DatasetSpec:
+def small(arrays: Arrays, write_npz: WriteNpz) -> DatasetSpec:
     """A whole data set in an .npz file."""
     return write_npz(arrays)
 
@@ -70,7 +68,7 @@ def mnist_folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def refusal(cache: Path) -> Callable[[DatasetSpec, Path | None], str]:
+def refusal(cache: Path) -> Refusal:
     """The one sentence that `prepare` refuses a data set with; the data folder's name is taken out."""
 
     def refuse(spec: DatasetSpec, root: Path | None) -> str:

@@ -8,10 +8,14 @@ import numpy as np
 import pytest
 
 from harness.datasets import prepare
+from tests.datasets.kinds import Arrays, Refusal, WriteNpz
+
+#: From sound arrays to bad ones.
+Change = Callable[[Arrays], Arrays]
 
 
-def _set(name: str, index: Any, value: Any, dtype: Any = None) -> Callable:
-    def change(arrays: dict) -> dict:
+def _set(name: str, index: Any, value: Any, dtype: Any = None) -> Change:
+    def change(arrays: Arrays) -> Arrays:
         changed = arrays[name].astype(dtype or arrays[name].dtype)
         changed[index] = value
         return arrays | {name: changed}
@@ -19,25 +23,21 @@ def _set(name: str, index: Any, value: Any, dtype: Any = None) -> Callable:
     return change
 
 
-def _put(**new: Any) -> Callable:
+def _put(**new: Any) -> Change:
     return lambda arrays: (
         arrays | {name: make(arrays[name]) if callable(make) else make for name, make in new.items()}
     )
 
 
-def _floats(x: np.ndarray) -> np.ndarray:
-    return x.astype(np.float32)
-
-
-def _drop(name: str) -> Callable:
+def _drop(name: str) -> Change:
     return lambda arrays: {key: array for key, array in arrays.items() if key != name}
 
 
-def _no_training(arrays: dict) -> dict:
+def _no_training(arrays: Arrays) -> Arrays:
     return arrays | {"x_train": arrays["x_train"][:0], "y_train": arrays["y_train"][:0]}
 
 
-def _nan_in_test(arrays: dict) -> dict:
+def _nan_in_test(arrays: Arrays) -> Arrays:
     return _set("x_test", (9, 2, 0, 1), np.nan, np.float32)(arrays)
 
 
@@ -127,13 +127,13 @@ BAD = {
 @pytest.mark.parametrize(("change", "sentence"), BAD.values(), ids=BAD.keys())
 @pytest.mark.filterwarnings("error")
 def test_bad_arrays(
-    change: Callable, sentence: str, arrays: dict, write_npz: Callable, refusal: Callable, tmp_path: Path
+    change: Change, sentence: str, arrays: Arrays, write_npz: WriteNpz, refusal: Refusal, tmp_path: Path
 ) -> None:
     assert refusal(write_npz(change(arrays)), tmp_path) == f"small.npz: {sentence}"
 
 
 def test_the_largest_training_label_decides_and_gaps_are_allowed(
-    arrays: dict, write_npz: Callable, cache: Path, tmp_path: Path
+    arrays: Arrays, write_npz: WriteNpz, cache: Path, tmp_path: Path
 ) -> None:
     labels = np.where(arrays["y_train"] == 2, 6, 0)
     spec = write_npz(arrays | {"y_train": labels, "y_test": np.arange(10) % 7})

@@ -2,13 +2,13 @@
 
 import os
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from harness.datasets import DatasetSpec, prepare
+from tests.datasets.kinds import Arrays, Refusal, WriteNpz
 
 MNIST = DatasetSpec("mnist", "mnist")
 
@@ -36,12 +36,12 @@ def test_whole_mnist_files_are_read(mnist_folder: Path, cache: Path) -> None:
         ),
     ],
 )
-def test_truncated_mnist(mnist_folder: Path, refusal: Callable, file: str, size: int, found: str) -> None:
+def test_truncated_mnist(mnist_folder: Path, refusal: Refusal, file: str, size: int, found: str) -> None:
     os.truncate(mnist_folder / "MNIST" / "raw" / file, size)
     assert refusal(MNIST, mnist_folder).startswith(f"MNIST/raw/{file}: {found}")
 
 
-def test_mnist_labels_out_of_range(mnist_folder: Path, refusal: Callable) -> None:
+def test_mnist_labels_out_of_range(mnist_folder: Path, refusal: Refusal) -> None:
     labels = mnist_folder / "MNIST" / "raw" / "train-labels-idx1-ubyte"
     labels.write_bytes(labels.read_bytes()[:-1] + bytes([10]))
     assert refusal(MNIST, mnist_folder) == (
@@ -50,7 +50,7 @@ def test_mnist_labels_out_of_range(mnist_folder: Path, refusal: Callable) -> Non
 
 
 @pytest.mark.parametrize("size", [0, 10, 3000, 5000])
-def test_truncated_npz(small: DatasetSpec, refusal: Callable, tmp_path: Path, size: int) -> None:
+def test_truncated_npz(small: DatasetSpec, refusal: Refusal, tmp_path: Path, size: int) -> None:
     os.truncate(tmp_path / "small.npz", size)
     message = refusal(small, tmp_path)
     assert re.fullmatch(
@@ -58,7 +58,7 @@ def test_truncated_npz(small: DatasetSpec, refusal: Callable, tmp_path: Path, si
     )
 
 
-def test_damaged_npz_names_the_array(small: DatasetSpec, refusal: Callable, tmp_path: Path) -> None:
+def test_damaged_npz_names_the_array(small: DatasetSpec, refusal: Refusal, tmp_path: Path) -> None:
     content = bytearray((tmp_path / "small.npz").read_bytes())
     content[1000] ^= 255
     (tmp_path / "small.npz").write_bytes(content)
@@ -67,13 +67,13 @@ def test_damaged_npz_names_the_array(small: DatasetSpec, refusal: Callable, tmp_
 
 
 def test_objects_are_not_unpickled(
-    arrays: dict, write_npz: Callable, refusal: Callable, tmp_path: Path
+    arrays: Arrays, write_npz: WriteNpz, refusal: Refusal, tmp_path: Path
 ) -> None:
     spec = write_npz(arrays | {"y_train": np.array([{}] * 40)})
     assert refusal(spec, tmp_path).startswith("small.npz: array 'y_train' cannot be read (Object arrays")
 
 
-def test_a_single_array_is_no_archive(small: DatasetSpec, refusal: Callable, tmp_path: Path) -> None:
+def test_a_single_array_is_no_archive(small: DatasetSpec, refusal: Refusal, tmp_path: Path) -> None:
     with (tmp_path / "small.npz").open("wb") as file:
         np.save(file, np.zeros(3))
     assert refusal(small, tmp_path) == (
@@ -81,6 +81,6 @@ def test_a_single_array_is_no_archive(small: DatasetSpec, refusal: Callable, tmp
     )
 
 
-def test_no_such_file(refusal: Callable, tmp_path: Path) -> None:
+def test_no_such_file(refusal: Refusal, tmp_path: Path) -> None:
     message = refusal(DatasetSpec("mine", "npz", "gone.npz"), tmp_path)
     assert message == "gone.npz: no such file (data set 'mine', field 'path': 'gone.npz' found)"

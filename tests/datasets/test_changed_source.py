@@ -2,7 +2,6 @@
 
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ import pytest
 from harness.datasets import DatasetSpec, prepare
 from harness.datasets.cache import hashes
 from harness.datasets.cache.hashes import hash_file, hash_files
+from tests.datasets.kinds import Arrays, WriteNpz
 
 
 def test_a_changed_file_of_the_same_size_is_noticed(mnist_folder: Path, cache: Path) -> None:
@@ -25,7 +25,7 @@ def test_a_changed_file_of_the_same_size_is_noticed(mnist_folder: Path, cache: P
 
 
 def test_a_file_changed_back_finds_its_old_entry(
-    small: DatasetSpec, arrays: dict, write_npz: Callable, cache: Path, tmp_path: Path
+    small: DatasetSpec, arrays: Arrays, write_npz: WriteNpz, cache: Path, tmp_path: Path
 ) -> None:
     before = prepare(small, tmp_path, cache)
     changed = prepare(write_npz(arrays | {"y_test": np.zeros(10, dtype=int)}), tmp_path, cache)
@@ -43,7 +43,7 @@ def old_file(tmp_path: Path) -> Path:
 def _later(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let files written now count as settled."""
     now = time.time_ns()
-    monkeypatch.setattr(hashes.time, "time_ns", lambda: now + 10_000_000_000)
+    monkeypatch.setattr(time, "time_ns", lambda: now + 10_000_000_000)
 
 
 def test_a_settled_file_is_read_once(old_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ import torchvision
 
 from harness.datasets import DatasetSpec, prepare
 from harness.datasets.preparation import decoded
+from tests.datasets.kinds import Refusal
 
 MNIST = DatasetSpec("mnist", "mnist")
 CIFAR = DatasetSpec("cifar10", "cifar10")
@@ -35,7 +36,7 @@ def _no_network(root: Path) -> None:
     raise URLError("Name or service not known")
 
 
-def test_absent_without_a_network(monkeypatch: pytest.MonkeyPatch, refusal: Callable, tmp_path: Path) -> None:
+def test_absent_without_a_network(monkeypatch: pytest.MonkeyPatch, refusal: Refusal, tmp_path: Path) -> None:
     _serve(monkeypatch, "MNIST", _no_network)
     assert refusal(MNIST, tmp_path / "data") == (
         f"{tmp_path / 'data'}: the data set 'mnist' (MNIST/raw/train-images-idx3-ubyte and so on) "
@@ -67,7 +68,7 @@ def test_a_download_is_put_in_place_and_asked_for_once(
 
 
 def test_without_a_data_folder_downloads_go_to_the_cache(
-    monkeypatch: pytest.MonkeyPatch, refusal: Callable, cache: Path
+    monkeypatch: pytest.MonkeyPatch, refusal: Refusal, cache: Path
 ) -> None:
     _serve(monkeypatch, "MNIST", _no_network)
     assert refusal(MNIST, None).startswith(f"{cache / 'data'}: the data set 'mnist' ")
@@ -104,7 +105,7 @@ def test_cifar_keeps_its_pixels_channels_first(cifar_folder: Path, cache: Path) 
     np.testing.assert_array_equal(entry.array("x_test").reshape(4, 3072), batch["data"])
 
 
-def test_a_damaged_cifar_file_is_named_and_not_unpickled(cifar_folder: Path, refusal: Callable) -> None:
+def test_a_damaged_cifar_file_is_named_and_not_unpickled(cifar_folder: Path, refusal: Refusal) -> None:
     file = cifar_folder / "cifar-10-batches-py" / "data_batch_3"
     published = md5(file.read_bytes()).hexdigest()
     file.write_bytes(file.read_bytes()[:1000])
@@ -117,8 +118,10 @@ def test_a_damaged_cifar_file_is_named_and_not_unpickled(cifar_folder: Path, ref
 @pytest.mark.parametrize("name", ["cifar10", "cifar100"])
 def test_the_files_noted_are_those_that_torchvision_reads(name: str) -> None:
     from harness.datasets.registry import KNOWN_SETS
+    from harness.datasets.sources.cifar import Cifar
 
     noted = KNOWN_SETS[name]
+    assert isinstance(noted, Cifar)
     reader = getattr(torchvision.datasets, noted.class_name)
     files = [file for file, _ in (*reader.train_list, *reader.test_list)] + [reader.meta["filename"]]
     assert (noted.folder, list(noted.files)) == (reader.base_folder, files)

@@ -16,6 +16,10 @@ from PIL import Image
 
 from harness.datasets import DatasetSpec, prepare
 from harness.datasets.preparation import decoded
+from tests.datasets.kinds import Refusal
+
+#: Makes something wrong in the folder; what it returns is nobody's business.
+Spoil = Callable[[Path], object]
 
 
 def _encoded(pixels: np.ndarray, kind: str = "PNG") -> bytes:
@@ -24,7 +28,9 @@ def _encoded(pixels: np.ndarray, kind: str = "PNG") -> bytes:
     return buffer.getvalue()
 
 
-def _write(file: Path, images: list[Any], labels: list[Any], metadata: dict | None = None) -> None:
+def _write(
+    file: Path, images: list[Any], labels: list[Any], metadata: dict[bytes, bytes] | None = None
+) -> None:
     struct = pa.array(
         [{"bytes": data, "path": None} for data in images],
         pa.struct({"bytes": pa.binary(), "path": pa.string()}),
@@ -87,12 +93,12 @@ def test_grey_pictures_have_one_channel_and_join_coloured_ones(
     assert prepare(PARQUET, tmp_path, cache).example_shape == (3, 5, 6)
 
 
-def _bad(**changes: Any) -> Callable[[Path], None]:
-    arguments = {"images": IMAGES, "labels": LABELS} | changes
+def _bad(**changes: Any) -> Spoil:
+    arguments: dict[str, Any] = {"images": IMAGES, "labels": LABELS} | changes
     return lambda folder: _write(folder / "train.parquet", **arguments)
 
 
-def _without(column: str) -> Callable[[Path], None]:
+def _without(column: str) -> Spoil:
     def write(folder: Path) -> None:
         table = pq.read_table(folder / "train.parquet").drop_columns([column])
         pq.write_table(table, folder / "train.parquet")
@@ -102,7 +108,7 @@ def _without(column: str) -> Callable[[Path], None]:
 
 NAMES = {b"huggingface": json.dumps({"info": {"features": {"label": {"names": ["a", "b"]}}}}).encode()}
 
-BAD_PICTURES: dict[str, tuple[Callable[[Path], None], str]] = {
+BAD_PICTURES: dict[str, tuple[Spoil, str]] = {
     "truncated file": (
         lambda folder: os.truncate(folder / "train.parquet", 700),
         r"FILE: not readable as parquet \(.+\): truncated or damaged",
@@ -171,20 +177,18 @@ BAD_PICTURES: dict[str, tuple[Callable[[Path], None], str]] = {
 
 
 @pytest.mark.parametrize(("spoil", "pattern"), BAD_PICTURES.values(), ids=BAD_PICTURES.keys())
-def test_bad_pictures(
-    spoil: Callable, pattern: str, pictures: Path, refusal: Callable, tmp_path: Path
-) -> None:
+def test_bad_pictures(spoil: Spoil, pattern: str, pictures: Path, refusal: Refusal, tmp_path: Path) -> None:
     spoil(pictures)
     assert re.fullmatch(pattern.replace("FILE", r"pictures/train\.parquet"), refusal(PARQUET, tmp_path))
 
 
-def test_a_column_of_another_type(pictures: Path, refusal: Callable, tmp_path: Path) -> None:
+def test_a_column_of_another_type(pictures: Path, refusal: Refusal, tmp_path: Path) -> None:
     pq.write_table(pa.table({"image": IMAGES, "label": LABELS}), pictures / "train.parquet")
     assert refusal(PARQUET, tmp_path) == (
         "pictures/train.parquet: column 'image' of type binary found, a struct with 'bytes' is needed"
     )
 
 
-def test_no_such_folder(refusal: Callable, tmp_path: Path) -> None:
+def test_no_such_folder(refusal: Refusal, tmp_path: Path) -> None:
     message = refusal(PARQUET, tmp_path)
     assert message == "pictures: no such folder (data set 'pictures', field 'path': 'pictures' found)"

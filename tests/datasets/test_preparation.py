@@ -9,6 +9,7 @@ import pytest
 
 from harness.datasets import DataError, DatasetFacts, DatasetSpec, prepare, registry
 from harness.datasets.preparation import decoded
+from tests.datasets.kinds import Arrays, WriteNpz
 
 DIGITS = DatasetSpec("digits", "digits")
 
@@ -25,7 +26,9 @@ def test_digits_test_part_is_stratified(cache: Path) -> None:
     np.testing.assert_allclose(test / (train + test), 0.2, atol=0.003)
 
 
-def test_an_npz_file_keeps_its_values(small: DatasetSpec, arrays: dict, cache: Path, tmp_path: Path) -> None:
+def test_an_npz_file_keeps_its_values(
+    small: DatasetSpec, arrays: Arrays, cache: Path, tmp_path: Path
+) -> None:
     facts = prepare(small, tmp_path, cache)
     assert (facts.example_shape, facts.outputs, facts.train_examples, facts.test_examples) == (
         (3, 5, 6),
@@ -39,7 +42,7 @@ def test_an_npz_file_keeps_its_values(small: DatasetSpec, arrays: dict, cache: P
 
 
 def test_three_axes_are_grey_images_and_two_are_features(
-    write_npz, arrays, cache: Path, tmp_path: Path
+    write_npz: WriteNpz, arrays: Arrays, cache: Path, tmp_path: Path
 ) -> None:
     grey = arrays | {"x_train": arrays["x_train"][:, 0], "x_test": arrays["x_test"][:, 0]}
     assert prepare(write_npz(grey), tmp_path, cache).example_shape == (1, 5, 6)

@@ -1,6 +1,5 @@
 """Which sources there are, and what is said of a name or path that means nothing."""
 
-from collections.abc import Callable
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -8,9 +7,10 @@ import pytest
 
 from harness.datasets import DatasetSpec, prepare, registry, source_names
 from harness.datasets.sources.digits import Digits
+from tests.datasets.kinds import Refusal
 
 
-def test_a_misspelt_source_gets_the_nearest_name(refusal: Callable, tmp_path: Path) -> None:
+def test_a_misspelt_source_gets_the_nearest_name(refusal: Refusal, tmp_path: Path) -> None:
     assert refusal(DatasetSpec("mine", "fashion_mnist"), tmp_path) == (
         "data set 'mine', field 'source': 'fashion_mnist' found; did you mean 'fashion-mnist'? "
         "Allowed: cifar10, cifar100, digits, fashion-mnist, mnist, npz, parquet"
@@ -18,7 +18,7 @@ def test_a_misspelt_source_gets_the_nearest_name(refusal: Callable, tmp_path: Pa
     assert "did you mean" not in refusal(DatasetSpec("mine", "weather"), tmp_path)
 
 
-def test_a_path_too_many_or_too_few(refusal: Callable, tmp_path: Path) -> None:
+def test_a_path_too_many_or_too_few(refusal: Refusal, tmp_path: Path) -> None:
     assert refusal(DatasetSpec("mine", "mnist", "here"), tmp_path).startswith(
         "data set 'mine', field 'path': 'here' found, but 'mnist' is a known data set and takes none"
     )
@@ -42,7 +42,7 @@ def test_a_source_of_another_package(monkeypatch: pytest.MonkeyPatch, cache: Pat
 
 
 def test_a_source_that_cannot_be_imported(
-    monkeypatch: pytest.MonkeyPatch, refusal: Callable, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, refusal: Refusal, tmp_path: Path
 ) -> None:
     _plug_in(monkeypatch, "no_such_package:Source")
     assert refusal(DatasetSpec("mine", "numbers"), tmp_path) == (
@@ -52,7 +52,7 @@ def test_a_source_that_cannot_be_imported(
 
 
 def test_a_file_that_a_plug_in_cannot_open(
-    monkeypatch: pytest.MonkeyPatch, refusal: Callable, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, refusal: Refusal, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(Digits, "source_identity", lambda *_: [tmp_path / "gone"])
     assert refusal(DatasetSpec("digits", "digits"), tmp_path) == (

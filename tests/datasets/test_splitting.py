@@ -4,8 +4,8 @@ import hashlib
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 
 from harness.datasets import DataError, DatasetSpec, Split, load_split
 from harness.datasets.splitting import _KEPT, _kept, split_indices
+from tests.datasets.kinds import Arrays, WriteNpz
 
 DIGITS = DatasetSpec("digits", "digits")
 
 
-def _load(spec: DatasetSpec, cache: Path, root: Path | None = None, **changes: object) -> Split:
-    options = {"validation_fraction": 0.2, "split_seed": 0, "device": "cpu"} | changes
+def _load(spec: DatasetSpec, cache: Path, root: Path | None = None, **changes: Any) -> Split:
+    options: dict[str, Any] = {"validation_fraction": 0.2, "split_seed": 0, "device": "cpu"} | changes
     return load_split(spec, root, cache_root=cache, **options)
 
 
@@ -64,6 +65,7 @@ def test_other_processes_get_the_same_split(cache: Path) -> None:
     script = f"""
 import hashlib
 from pathlib import Path
+from typing import Any
 from harness.datasets import DatasetSpec, load_split
 split = load_split(DatasetSpec("digits", "digits"), None, validation_fraction=0.2, split_seed=0, device="cpu",
                    cache_root=Path({str(cache / "another")!r}))
@@ -88,7 +90,7 @@ def test_each_channel_of_the_training_part_is_standard(
 
 
 def test_values_are_the_raw_ones_normalised_by_the_training_part(
-    small: DatasetSpec, arrays: dict, cache: Path, tmp_path: Path
+    small: DatasetSpec, arrays: Arrays, cache: Path, tmp_path: Path
 ) -> None:
     split = _load(small, cache, tmp_path)
     train, validation = split_indices(40, 8, 0)
@@ -105,7 +107,7 @@ def test_values_are_the_raw_ones_normalised_by_the_training_part(
 
 @pytest.mark.parametrize("moved", ["test", "validation"])
 def test_a_shift_elsewhere_does_not_change_the_training_part(
-    moved: str, arrays: dict, write_npz: Callable, cache: Path, tmp_path: Path
+    moved: str, arrays: Arrays, write_npz: WriteNpz, cache: Path, tmp_path: Path
 ) -> None:
     plain = {name: x.astype(np.float32) if name[0] == "x" else x for name, x in arrays.items()}
     shifted = {name: x.copy() for name, x in plain.items()}
@@ -122,7 +124,7 @@ def test_a_shift_elsewhere_does_not_change_the_training_part(
 
 
 def test_features_are_normalised_one_by_one_and_constants_become_zero(
-    write_npz: Callable, cache: Path, tmp_path: Path
+    write_npz: WriteNpz, cache: Path, tmp_path: Path
 ) -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(1e6, [1e-1, 1, 1000, 0, 0], (60, 5))
@@ -147,7 +149,7 @@ def test_trials_of_a_process_share_one_split_and_few_are_kept(cache: Path) -> No
 
 
 def test_a_changed_source_gives_another_split_in_the_same_process(
-    arrays: dict, write_npz: Callable, cache: Path, tmp_path: Path
+    arrays: Arrays, write_npz: WriteNpz, cache: Path, tmp_path: Path
 ) -> None:
     before = _load(write_npz(arrays), cache, tmp_path)
     after = _load(write_npz(arrays | {"x_train": arrays["x_train"][::-1].copy()}), cache, tmp_path)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -148,7 +149,7 @@ def _remove_meta(entry: Entry) -> None:
 
 @pytest.mark.parametrize("damage", [_truncate, _flip, _remove_array, _cut_meta, _edit_meta, _remove_meta])
 def test_a_damaged_entry_is_reported_and_made_again(
-    cache: Path, damage, caplog: pytest.LogCaptureFixture
+    cache: Path, damage: Callable[[Entry], None], caplog: pytest.LogCaptureFixture
 ) -> None:
     facts = prepare(DIGITS, None, cache)
     entry = decoded(DIGITS, None, cache)

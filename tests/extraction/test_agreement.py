@@ -68,6 +68,7 @@ def test_a_forged_loss_or_size_of_any_epoch_is_found(copied: Run) -> None:
 
 def test_a_forged_selection_is_found(copied: Run) -> None:
     true = copied.record("best:shrinknets")
+    assert true.selected_epoch is not None
     assert true.selected_epoch > 1
     found = _retrain(copied, _forge(copied, selected_epoch=1)).differences
     assert any(line.startswith("validation score was") for line in found)

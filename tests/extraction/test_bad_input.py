@@ -35,7 +35,7 @@ def _refused(command: Command, run: Run, trial: str, *more: object) -> str:
     assert ended.code == 2
     assert sorted(path.rglob("*") if path.exists() else []) == before
     (sentence,) = ended.err.strip().splitlines()
-    return sentence
+    return str(sentence)
 
 
 def test_trials_that_are_not_there(copied: Run, harness_command: Command) -> None:

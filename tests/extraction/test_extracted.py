@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,8 +32,9 @@ def trained(extracted: Extracted) -> Retrained:
     return retrain(TrialRunner(plan, run.data_root), trial, extracted.record, lambda epoch: None)
 
 
-def _summary(extracted: Extracted) -> dict:
-    return json.loads((extracted.folder / "summary.json").read_text())
+def _summary(extracted: Extracted) -> dict[str, Any]:
+    summary: dict[str, Any] = json.loads((extracted.folder / "summary.json").read_text())
+    return summary
 
 
 def test_the_folder_holds_all_forms_and_nothing_else(extracted: Extracted) -> None:
@@ -71,6 +73,8 @@ def test_the_loaded_network_is_plain_and_computes_what_the_trained_one_does(
 
 def test_the_description_rebuilds_it_with_the_sizes_that_were_left(extracted: Extracted) -> None:
     about, record = read_description(extracted.folder), extracted.record
+    assert record.start_size is not None
+    assert record.selected_size is not None
     assert about.sizes == record.selected_size.units
     assert sum(about.sizes.values()) < sum(record.start_size.units.values()), "units were removed"
     assert (about.trial_id, about.arm, about.selected_epoch) == (
@@ -94,7 +98,7 @@ def test_raw_input_is_normalised_as_the_data_were(extracted: Extracted, trained:
     spec = plan.dataset(plan.arms[extracted.record.arm])
     raw = torch.from_numpy(np.array(decoded(spec, extracted.run.data_root).array("x_test")))
     network = load(extracted.folder, raw=True)
-    assert torch.equal(network[0](raw), trained.split.test.x)
+    assert torch.equal(network.get_submodule("0")(raw), trained.split.test.x)
     with torch.no_grad():
         score = (network(raw).argmax(1) == trained.split.test.y).double().mean()
     assert float(score) == pytest.approx(extracted.record.test_score)
@@ -153,6 +157,8 @@ def test_loading_leaves_the_callers_random_numbers_alone(extracted: Extracted) -
 
 def test_the_summary_says_how_fast_and_how_small(extracted: Extracted) -> None:
     summary, record = _summary(extracted), extracted.record
+    assert record.start_size is not None
+    assert record.selected_size is not None
     assert summary["size"]["start"]["units"] == record.start_size.units
     assert summary["size"]["start"]["parameters"] == record.start_size.parameters
     assert summary["size"]["start"]["macs"] == record.start_size.macs

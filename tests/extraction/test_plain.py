@@ -22,12 +22,12 @@ def test_gates_dead_and_alive_are_folded_and_the_original_is_left_alone() -> Non
     architecture, network, x = _network()
     attach_gates(network, ["hidden1", "hidden2"])
     with torch.no_grad():
-        network.get_submodule("hidden1").gate[2] = -0.5
+        network.get_parameter("hidden1.gate")[2] = -0.5
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     plain = make_plain(network, architecture, (3, 2), 4, _SIZES, x)
     assert plain.difference <= 1e-6
     assert type(plain.network.get_submodule("hidden1")) is nn.Linear
-    assert not plain.network.get_submodule("hidden1").weight[2].any()
+    assert not plain.network.get_parameter("hidden1.weight")[2].any()
     assert {name: tensor.shape for name, tensor in plain.network.state_dict().items()} == {
         name: tensor.shape for name, tensor in before.items() if not name.endswith("gate")
     }
@@ -36,12 +36,12 @@ def test_gates_dead_and_alive_are_folded_and_the_original_is_left_alone() -> Non
 
 def test_masks_and_a_methods_buffers_stay_behind() -> None:
     architecture, network, x = _network()
-    layer = network.get_submodule("hidden2")
-    keep = torch.rand_like(layer.weight) > 0.5
+    layer, weight = network.get_submodule("hidden2"), network.get_parameter("hidden2.weight")
+    keep = torch.rand_like(weight) > 0.5
     layer.register_buffer("weight_mask", keep)
     layer.register_buffer("age", torch.zeros(5))
     with torch.no_grad():
-        layer.weight *= keep
+        weight.mul_(keep)
     plain = make_plain(network, architecture, (3, 2), 4, _SIZES, x)
     assert plain.difference == 0
     assert sorted(plain.network.state_dict()) == sorted(architecture.build((3, 2), 4, _SIZES).state_dict())

@@ -9,8 +9,7 @@ import pytest
 
 from harness.records.differences import changes
 from harness.records.directory import DirectoryError, RunDirectory
-from tests.study.test_planning import plan_of
-from tests.study.test_schema import put
+from tests.making import facts_of, plan_of, put
 
 Fields = dict[str, Any]
 
@@ -77,8 +76,6 @@ def test_a_changed_plan_is_refused_with_what_changed(
 
 
 def test_changed_data_are_a_changed_plan(directory: RunDirectory, tiny: Fields) -> None:
-    from tests.study.test_planning import facts_of
-
     directory.open_for(plan_of(tiny))
     with pytest.raises(DirectoryError, match=r"data\.digits\.fingerprint was 'f', is now 'g'"):
         directory.open_for(plan_of(tiny, lambda spec: facts_of(spec, fingerprint="g")))

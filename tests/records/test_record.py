@@ -12,42 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.records.record import Costs, Epoch, Event, Record
+from harness.records.record import Event
 from harness.records.store import DamagedRecordError, RecordStore
-from harness.sizing.ledger.size import Size
-
-SIZE = Size({"hidden1": 5}, 380, 380, 370)
-
-
-def a_record(trial_id: str = "aa", **changes: object) -> Record:
-    """A record of an ok trial of two epochs."""
-    record = Record(
-        trial_id=trial_id,
-        arm="digits/mlp/l2",
-        replicate=0,
-        index=3,
-        pair_id=None,
-        params={"hidden1": 5, "weight_decay": 0.1, "whole": 2.0, "flag": True, "kind": "a"},
-        seeds={"init": 2**63 - 1, "order": 2, "method": 3},
-        status="ok",
-        message="",
-        traceback="",
-        epochs=[Epoch(1, "train", 2.0, 1.9, 0.5, SIZE), Epoch(2, "train", 1.5, None, 0.6, SIZE)],
-        events=[Event(1, 9, {"removed": {"hidden1": 2}, "folded": ["output"]})],
-        epochs_planned=2,
-        start_size=SIZE,
-        selected_epoch=2,
-        val_score=0.6,
-        test_score=0.55,
-        val_examples=288,
-        test_examples=359,
-        attempt=1,
-        costs=Costs(0.1, 0.2, 0.3, 0.4, 123456789, "a processor", 1.0),
-        provenance={"commit": None, "packages": {"torch": "2"}},
-        started_at="2026-01-01T00:00:00.000+00:00",
-        finished_at="2026-01-01T00:00:01.000+00:00",
-    )
-    return replace(record, **changes)  # type: ignore[arg-type]
+from tests.making import SIZE, a_record
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from harness.runs.run import RunRequest, run_study
 from harness.study.schema import Part, Training, added
 from harness.study.versions import VersionError
 from harness.watching import Silent
-from tests.records.test_record import a_record
+from tests.making import a_record
 
 #: A study with a plug-in and a search that learns, run by the last harness that wrote plans of version 1.
 VERSION_1 = Path(__file__).parent / "version-1"

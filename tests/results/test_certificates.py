@@ -6,9 +6,9 @@ from typing import Any
 
 from harness.records.directory import RunDirectory
 from harness.results.certificates import largest_changes
-from tests.cli.test_main import refused
-from tests.conftest import Ended
-from tests.runs.executors.conftest import FAULTY, faulty, outcomes_of
+from tests.making import Ended, refused
+from tests.runs.executors.driving import outcomes_of
+from tests.runs.executors.faults import FAULTY, faulty
 
 Fields = dict[str, Any]
 Command = Callable[..., Ended]

@@ -17,8 +17,7 @@ from harness.results.tabulate import read_run
 from harness.sizing.ledger.size import Size
 from harness.study.plan import Plan
 from harness.trial_table import COLUMNS, OUTCOMES, PARAMETER_PREFIX
-from tests.records.test_record import a_record
-from tests.study.test_planning import plan_of, trials_of
+from tests.making import a_record, plan_of, trials_of
 
 Fields = dict[str, Any]
 SMALL = Size({"hidden1": 2}, 160, 150, 148)
@@ -101,7 +100,7 @@ def test_every_column_is_known_and_typed(tmp_path: Path, write: Callable[..., Re
     write("fixed", 0, status="crashed", selected_epoch=None, val_score=None, test_score=None, message="no")
     table, _, _ = read_run(tmp_path)
     known = {column.name for column in COLUMNS}
-    assert all(name in known or name.startswith(PARAMETER_PREFIX) for name in table)
+    assert all(name in known or str(name).startswith(PARAMETER_PREFIX) for name in table.columns)
     kinds = {"text": "string", "integer": "Int64", "number": "float64"}
     assert {c.name: str(table[c.name].dtype) for c in COLUMNS} == {c.name: kinds[c.kind] for c in COLUMNS}
     crashed = table.iloc[0]

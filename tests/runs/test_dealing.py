@@ -2,61 +2,17 @@
 
 import random
 from collections import Counter
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.records.record import Costs, Record
+from harness.records.record import Record
 from harness.runs.dealing import BUNDLE_SECONDS, Bundle, Dealer
 from harness.runs.tasks import MAX_LOSSES, Task
 from harness.study.plan import Plan, Trial
-from tests.records.test_record import a_record
-from tests.study.test_planning import plan_of
-
-_FIELDS: dict[str, Any] = {
-    "name": "dealt",
-    "datasets": ["digits"],
-    "architectures": [{"name": "mlp", "options": {"hidden_layers": 1}, "widths": {"low": 4, "high": 64}}],
-    "methods": [
-        "fixed",
-        {"name": "l2", "trials": 4},
-        {
-            "name": "tpe",
-            "method": "fixed",
-            "trials": 7,
-            "sampler": {
-                "name": "TPESampler",
-                "round_size": 3,
-                "replicates": 2,
-                "options": {"n_startup_trials": 2},
-            },
-        },
-    ],
-    "trials": 6,
-    "training": {"epochs": 1, "batch_size": 64},
-    "claim": {"baseline": "fixed"},
-}
-PLAN: Plan = plan_of(_FIELDS)
-ADAPTIVE = "digits/mlp/tpe"
-
-
-def record_of(trial: Trial, seconds: float = 0.5) -> Record:
-    """What the trial always gives, however often and wherever it is run: some fail."""
-    number = int(trial.id, 16)
-    ok = number % 5 != 0
-    return a_record(
-        trial_id=trial.id,
-        arm=trial.arm,
-        replicate=trial.replicate,
-        index=trial.index,
-        params=dict(trial.params),
-        seeds=dict(trial.seeds),
-        status="ok" if ok else "crashed",
-        val_score=number % 1000 / 1000 if ok else None,
-        costs=Costs(0.0, 0.0, seconds, 0.0, 1, "x", 1.0),
-    )
+from tests.making import a_record, plan_of
+from tests.runs.dealt import ADAPTIVE, FIELDS, PLAN, record_of
 
 
 def run_in_order(plan: Plan) -> dict[str, Trial]:
@@ -243,7 +199,7 @@ def test_arms_are_dealt_in_turn() -> None:
 
 
 def test_bundles_are_worth_seconds_and_shrink_towards_the_end() -> None:
-    many = plan_of(_FIELDS | {"methods": ["fixed"], "trials": 200})
+    many = plan_of(FIELDS | {"methods": ["fixed"], "trials": 200})
     dealer = Dealer(many, {}, {})
     first = dealer.deal(2)
     assert first is not None
@@ -259,7 +215,7 @@ def test_bundles_are_worth_seconds_and_shrink_towards_the_end() -> None:
 
 
 def test_long_trials_are_dealt_one_by_one() -> None:
-    dealer = Dealer(plan_of(_FIELDS | {"methods": ["fixed"], "trials": 20}), {}, {})
+    dealer = Dealer(plan_of(FIELDS | {"methods": ["fixed"], "trials": 20}), {}, {})
     first = dealer.deal(1)
     assert first is not None
     dealer.take(record_of(first.tasks[0].trial, seconds=60))
@@ -269,7 +225,7 @@ def test_long_trials_are_dealt_one_by_one() -> None:
 
 
 def test_time_left() -> None:
-    dealer = Dealer(plan_of(_FIELDS | {"methods": ["fixed", "l2"], "trials": 4}), {}, {})
+    dealer = Dealer(plan_of(FIELDS | {"methods": ["fixed", "l2"], "trials": 4}), {}, {})
     assert dealer.expected_seconds() is None
     for seconds in (1.0, 3.0):
         bundle = dealer.deal(1)
@@ -280,7 +236,7 @@ def test_time_left() -> None:
 
 
 def test_of_some_arms_only_those_are_dealt_and_the_rest_stays_for_later() -> None:
-    plan = plan_of(_FIELDS | {"methods": ["fixed", "l2"], "trials": 3})
+    plan = plan_of(FIELDS | {"methods": ["fixed", "l2"], "trials": 3})
     chosen = next(key for key in plan.arms if key.endswith("/l2"))
     dealer = Dealer(plan, {}, {}, {chosen})
     arms = set()

@@ -1,6 +1,7 @@
 """Gates of residual blocks: exact while they are open, and a block that is dead goes whole and exactly."""
 
 import copy
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -24,7 +25,7 @@ _BLOCKS = {
     "convnext": "features.3.0",
     "mobilenet_v2": "features.9",
 }
-_OPTIMIZERS = {
+_OPTIMIZERS: dict[str, Callable[[Iterator[nn.Parameter]], torch.optim.Optimizer]] = {
     "sgd": partial(torch.optim.SGD, lr=1e-3, momentum=0.9),
     "adam": partial(torch.optim.Adam, lr=1e-3),
 }

@@ -47,8 +47,9 @@ class Residual(Architecture):
         return ("block1", "block2", "block1.wide")
 
     def build(self, example_shape: tuple[int, ...], outputs: int, sizes: Mapping[str, int]) -> nn.Module:
+        (features,) = example_shape
         network = nn.Sequential()
-        network.add_module("stem", nn.Linear(*example_shape, _WIDTH))
+        network.add_module("stem", nn.Linear(features, _WIDTH))
         network.add_module("relu", nn.ReLU())
         network.add_module("block1", Block(sizes["block1.wide"]) if sizes["block1"] else nn.Identity())
         network.add_module("block2", Block(_HIDDEN) if sizes["block2"] else nn.Identity())

@@ -53,7 +53,7 @@ def test_a_gate_multiplies_what_its_unit_sends(count: int) -> None:
     """By hooks on the plain network: also where the output and where the weight is the cheaper side."""
     plain, x = _lenet(), _images(count)
     gated = copy.deepcopy(plain)
-    start = {layer: torch.randn(plain.get_submodule(layer).weight.shape[0]).double() for layer in _SIZED}
+    start = {layer: torch.randn(len(plain.get_parameter(f"{layer}.weight"))).double() for layer in _SIZED}
     attach_gates(gated, _SIZED, start)
     for layer, values in start.items():
         shape = [1, -1, 1, 1] if layer != "7" else [1, -1]
@@ -95,11 +95,11 @@ def test_gates_get_the_gradient_of_the_products() -> None:
         step = torch.zeros(8).double()
         step[unit] = 1e-6
         with torch.no_grad():
-            gate += step
+            gate.add_(step)
             up = gated(x).square().sum()
-            gate -= 2 * step
+            gate.sub_(2 * step)
             down = gated(x).square().sum()
-            gate += step
+            gate.add_(step)
         assert float((up - down) / 2e-6) == pytest.approx(float(gate.grad[unit]), rel=1e-5)
 
 
@@ -291,7 +291,7 @@ def test_a_gate_that_only_touches_the_other_side_lives_and_a_dead_one_stays_dead
 
 def test_debounced_gates_may_be_negative_and_their_memory_is_cut() -> None:
     network, x = _lenet(), _images()
-    start = {layer: torch.randn(network.get_submodule(layer).weight.shape[0]) for layer in _SIZED}
+    start = {layer: torch.randn(len(network.get_parameter(f"{layer}.weight"))) for layer in _SIZED}
     attach_gates(network, _SIZED, start, Debounced())
     with torch.no_grad():
         gates(network)["3"][[0, 4]] = 0

@@ -33,8 +33,8 @@ def test_an_mlp() -> None:
 def test_zeros_are_not_counted_as_nonzeros() -> None:
     network = an_mlp()
     with torch.no_grad():
-        network.get_submodule("hidden1").weight[1] = 0
-        network.get_submodule("output").bias[:] = 0
+        network.get_parameter("hidden1.weight")[1] = 0
+        network.get_parameter("output.bias")[:] = 0
     size = measure(network, _LAYERS, _MACS)
     assert (size.parameters, size.nonzeros) == (_PARAMETERS, _PARAMETERS - 6 - 4)
 

@@ -1,6 +1,5 @@
 """From a study to its plan: what only the parts and the data can check, ids, seeds, pairs, warnings."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,30 +9,11 @@ from harness import registry
 from harness.datasets import DatasetFacts, DatasetSpec
 from harness.search.samplers import sampler_names
 from harness.search.space import Choice, Float, Int
-from harness.study.plan import PLAN_VERSION, Plan, Trial
-from harness.study.planning import make_plan
-from harness.study.schema import Study, StudyError
-from tests.study.test_schema import put
+from harness.study.plan import Plan
+from harness.study.schema import StudyError
+from tests.making import facts_of, plan_of, put, trials_of
 
 Fields = dict[str, Any]
-
-
-def facts_of(spec: DatasetSpec, **changes: Any) -> DatasetFacts:
-    """Facts of a data set that is not there: a plan needs no more."""
-    known = {"example_shape": (1, 8, 8), "outputs": 10, "train_examples": 1438, "test_examples": 359}
-    return DatasetFacts(name=spec.name, **(known | {"fingerprint": "f"} | changes))
-
-
-def plan_of(
-    fields: Fields,
-    prepare: Callable[[DatasetSpec], DatasetFacts] = facts_of,
-    version: int = PLAN_VERSION,
-) -> Plan:
-    return make_plan(Study.model_validate(fields), "study.yaml", prepare, version)
-
-
-def trials_of(plan: Plan) -> dict[str, list[Trial]]:
-    return {key: [t for (k, _), ts in plan.frozen.items() if k == key for t in ts] for key in plan.arms}
 
 
 def ids_of(plan: Plan) -> set[str]:

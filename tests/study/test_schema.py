@@ -11,19 +11,10 @@ import yaml
 
 from harness.study.file import find_study, json_schema, load_study, shipped_studies
 from harness.study.schema import Study, StudyError
+from tests.making import put
 
 Fields = dict[str, Any]
 Write = Callable[[Fields], Path]
-
-
-def put(fields: Fields, place: str, value: Any) -> Fields:
-    """Set a field by its dotted place; numbers are positions in lists."""
-    *steps, last = (int(step) if step.isdigit() else step for step in place.split("."))
-    target: Any = fields
-    for step in steps:
-        target = target.setdefault(step, {}) if isinstance(target, dict) else target[step]
-    target[last] = value
-    return fields
 
 
 def test_defaults_and_short_forms(tiny: Fields, write_study: Write) -> None:

@@ -9,7 +9,7 @@ import pytest
 from harness import registry
 from harness.study.plan import Plan
 from harness.study.sources import sources_of
-from tests.study.test_planning import plan_of
+from tests.making import plan_of
 
 Fields = dict[str, Any]
 

@@ -1,6 +1,7 @@
 """Training a little, silencing units by hand, and comparing outputs: the tests' own oracles."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -84,7 +85,7 @@ def silence(network: nn.Module, structure: Structure, classes: set[int]) -> None
         units = list(units_of(structure, layer, classes))
         if not units:
             continue
-        module = network.get_submodule(layer)
+        module: Any = network.get_submodule(layer)
         if isinstance(module, nn.MultiheadAttention):
             rows = [
                 part * module.embed_dim + unit * module.head_dim + place

@@ -1,6 +1,7 @@
 """Units that still send a constant: folded where that is exact, refused by name where it is not."""
 
 from collections.abc import Callable
+from typing import Literal
 
 import pytest
 import torch
@@ -10,10 +11,13 @@ from harness.surgery import Remove, apply
 from tests.surgery.helpers import change, images, measure, train
 from tests.surgery.networks import mlp
 
+Padding = Literal["zeros", "reflect", "replicate", "circular"]
+
 _EXACT = 1e-10
 
 
 def _silent(layer: nn.Module, units: list[int], bias: float = 0.0) -> None:
+    assert isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d)
     with torch.no_grad():
         layer.weight[units] = 0
         if layer.bias is not None:
@@ -37,7 +41,7 @@ def test_a_constant_behind_any_activation_is_folded(activation: Callable[[], nn.
 class Blocks(nn.Module):
     """Convolutions, with a normalisation between the two and a pooling before the last layer."""
 
-    def __init__(self, *, padding: int, bias: bool, mode: str = "zeros", norm: bool = True) -> None:
+    def __init__(self, *, padding: int, bias: bool, mode: Padding = "zeros", norm: bool = True) -> None:
         super().__init__()
         self.first = nn.Conv2d(3, 6, 3, bias=bias)
         self.norm = nn.BatchNorm2d(6) if norm else nn.Identity()
@@ -98,7 +102,7 @@ def test_a_constant_before_zero_padding_is_refused_by_name() -> None:
 
 
 @pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
-def test_a_constant_before_padding_by_its_own_kind_is_folded(mode: str) -> None:
+def test_a_constant_before_padding_by_its_own_kind_is_folded(mode: Padding) -> None:
     network, x = Blocks(padding=1, bias=True, mode=mode).double(), images(4, 10)
     _silent(network.first, [1, 4])
     before = measure(network, x)

@@ -59,6 +59,7 @@ def test_a_grouped_convolution_loses_whole_groups() -> None:
     receipt = apply(network, None, [Remove("layer1.0.conv1", (5,))], x)
     assert receipt.removed == {"layer1.0.conv1": 4, "layer1.0.conv2": 4}
     convolution = network.get_submodule("layer1.0.conv2")
+    assert isinstance(convolution, nn.Conv2d)
     assert (convolution.groups, convolution.in_channels, convolution.out_channels) == (31, 124, 124)
 
 

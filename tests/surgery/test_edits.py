@@ -115,7 +115,9 @@ def test_a_bad_edit_is_one_sentence_and_undoes_the_good_ones_before_it(edit: obj
     assert network.state_dict().keys() == values.keys()
     assert all(torch.equal(values[name], value) for name, value in network.state_dict().items())
     assert all(state[id(p)] == dict(optimizer.state[p]) for p in network.parameters())
-    assert network[7].out_features == 40
+    layer = network.get_submodule("7")
+    assert isinstance(layer, nn.Linear)
+    assert layer.out_features == 40
 
 
 def test_a_widened_network_gives_the_same_and_learns_with_the_new_units() -> None:

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable, Iterable
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -151,7 +152,8 @@ def test_groups_keep_their_options_and_order() -> None:
     x, network = images(6, 8), Small().double()
     plain = [p for name, p in network.named_parameters() if name.endswith("bias")]
     decayed = [p for name, p in network.named_parameters() if name.endswith("weight")]
-    optimizer = torch.optim.Adam([{"params": decayed, "weight_decay": 0.1}, {"params": plain}], 1e-2)
+    groups: list[dict[str, Any]] = [{"params": decayed, "weight_decay": 0.1}, {"params": plain}]
+    optimizer = torch.optim.Adam(groups, 1e-2)
     schedule = torch.optim.lr_scheduler.StepLR(optimizer, 1, 0.5)
     train(network, optimizer, x, 2)
     apply(network, optimizer, [Remove("fc", (0, 5))], x)

@@ -80,7 +80,7 @@ class StepsIntoTheUnknown(Fixed):
 class TouchesTheNetwork(Fixed):
     def edits(self, now: Situation) -> Any:
         with torch.no_grad():
-            now.network.get_submodule("output").weight.mul_(0.5)  # type: ignore[operator, union-attr]
+            now.network.get_parameter("output.weight").mul_(0.5)
         return now.state, ()
 
 
@@ -120,7 +120,9 @@ _FAULTS = {
 
 
 @pytest.mark.parametrize("planted", _FAULTS, ids=lambda fault: fault.__name__)
-def test_a_planted_fault_breaks_the_rule_it_offends(planted: type, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_planted_fault_breaks_the_rule_it_offends(
+    planted: type[Fixed], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(registry._from_files["methods"], "planted", (planted, Path(__file__)))
     broken = [finding.rule for finding in check_method("planted") if not finding.kept]
     assert any(rule.startswith(_FAULTS[planted]) for rule in broken), broken

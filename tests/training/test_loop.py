@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from harness.datasets.base import Part
 from harness.sizing.base import Cell, Params, Phase, Situation, State
 from harness.sizing.gates.units import attach_gates
+from harness.sizing.ledger.counting import multiply_accumulates
 from harness.surgery import Mask, NextPhase, Remove, Stop
 from harness.training import loop
 from harness.training.journal import Journal, TrialEndedError
@@ -76,9 +77,11 @@ def orders(job: Any) -> list[list[float]]:
             seen[-1] += inputs[0][:, 0].tolist()
 
     method = replace(job.method, propose=lambda now: seen.append([]) or ())  # type: ignore[func-returns-value]
-    left = trained(
-        replace(job, method=method), lambda network: network.register_forward_pre_hook(note) and None
-    )
+
+    def listen(network: nn.Module) -> None:
+        network.register_forward_pre_hook(note)
+
+    left = trained(replace(job, method=method), listen)
     assert left.error is None
     return [epoch for epoch in seen if epoch]
 
@@ -177,7 +180,8 @@ def test_phases_and_trials_may_end_early(edit: Any, epoch: int, step: int, phase
 
 
 def test_phases_set_the_learning_rate_and_keep_the_optimizer() -> None:
-    rates, memories = [], []
+    rates: list[tuple[float, float]] = []
+    memories: list[int] = []
 
     def look(now: Situation) -> Sequence[Any]:
         group = training.optimizer.param_groups[0]
@@ -223,7 +227,7 @@ def test_a_mask_holds_whatever_the_optimizer_does() -> None:
     assert left.units == [5] * 4
     drop = [left.journal.epochs[0].size.parameters - epoch.size.nonzeros for epoch in left.journal.epochs]
     assert drop == [5] * 4
-    assert left.network.get_submodule("output").weight[2].abs().sum() == 0
+    assert left.network.get_parameter("output.weight")[2].abs().sum() == 0
 
 
 def test_choices_of_a_method_come_from_its_seed() -> None:
@@ -253,9 +257,8 @@ def test_a_method_sees_the_training_part_alone() -> None:
 
 
 def test_a_penalty_is_trained_on_and_not_reported() -> None:
-    def shrink(tensors: Any, numbers: Any) -> Tensor:
-        total: Tensor = sum(tensor.square().sum() for tensor in tensors.values())  # type: ignore[assignment]
-        return numbers["strength"] * total
+    def shrink(tensors: Mapping[str, Tensor], numbers: Mapping[str, Tensor]) -> Tensor:
+        return numbers["strength"] * torch.stack([tensor.square().sum() for tensor in tensors.values()]).sum()
 
     free = trained(a_job(scripted()))
     held = trained(a_job(scripted(add=shrink), params={"strength": 3.0, "name": "x", "flag": True}))
@@ -279,7 +282,7 @@ def test_after_step() -> None:
     method = Clipping((Phase(2, 0.1),))
     left = trained(a_job(method))
     assert left.error is None
-    assert left.network.get_submodule("hidden1").bias.min().item() >= 0.25
+    assert left.network.get_parameter("hidden1.bias").min().item() >= 0.25
     assert method.seen.count((0.1, True)) == 6
 
 
@@ -324,7 +327,7 @@ def test_the_best_validation_score_is_selected_first_on_ties(
 
     def keep(now: Situation) -> Sequence[Any]:
         if now.moment.epoch_ended:
-            weights.append(now.network.get_submodule("output").weight.detach().clone())
+            weights.append(now.network.get_parameter("output.weight").detach().clone())
         return ()
 
     left = trained(a_job(scripted(Phase(4, 0.5), propose=keep), split=split))
@@ -333,7 +336,7 @@ def test_the_best_validation_score_is_selected_first_on_ties(
     assert (left.journal.selected.epoch, left.journal.selected.val_score) == (selected, max(scores))
     assert given.calls == ["validation"] * 4 + ["test"], "the test part is scored once, at the end"
     assert given.tested is not None
-    assert torch.equal(given.tested.get_submodule("output").weight, weights[selected - 1])
+    assert torch.equal(given.tested.get_parameter("output.weight"), weights[selected - 1])
     assert left.journal.test_score == evaluate(given.tested, split.test)[1]
 
 
@@ -460,8 +463,8 @@ def test_no_time_goes_uncharged(monkeypatch: pytest.MonkeyPatch) -> None:
 
         return run
 
-    monkeypatch.setattr(loop, "multiply_accumulates", slowly(0.05, loop.multiply_accumulates))
-    monkeypatch.setattr(loop, "evaluate", slowly(0.05, loop.evaluate))
+    monkeypatch.setattr(loop, "multiply_accumulates", slowly(0.05, multiply_accumulates))
+    monkeypatch.setattr(loop, "evaluate", slowly(0.05, evaluate))
     method = scripted(Phase(1, 0.1), propose=slowly(0.05, lambda now: ()))
     spent = trained(a_job(method)).journal.seconds
     assert spent["warm_up"] > 0.05  # looking at the network

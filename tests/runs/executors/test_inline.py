@@ -18,7 +18,9 @@ from harness.runs import trial_runner
 from harness.runs.run import RunRequest, run_study
 from harness.runs.trial_runner import TrialRunner
 from harness.watching import Silent
-from tests.runs.executors.conftest import FAULTY, Driver, faulty, outcomes_of, starts_of_finished, table_of
+from tests.making import a_record
+from tests.runs.executors.driving import Driver, outcomes_of, records_of, starts_of_finished, table_of
+from tests.runs.executors.faults import FAULTS, FAULTY, check_faults, faulty, slow_study, study_of_faults
 
 Fields = dict[str, Any]
 Run = Callable[[Fields, Path], str]
@@ -27,72 +29,6 @@ Run = Callable[[Fields, Path], str]
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
     return tmp_path / "run"
-
-
-def records_of(out: Path) -> dict[str, list[Record]]:
-    """Method -> its records in the order of the plan."""
-    records, damaged = RunDirectory(out).store.read_all()
-    assert damaged == {}
-    found: dict[str, list[Record]] = {}
-    for record in sorted(records.values(), key=lambda record: record.index):
-        found.setdefault(record.arm.rpartition("/")[2], []).append(record)
-    return found
-
-
-#: Fault -> status and message of its trial's record.
-FAULTS = {
-    "build": ("crashed", "RuntimeError: broken in build"),
-    "phases": ("crashed", "RuntimeError: broken in phases"),
-    "penalty": ("crashed", "RuntimeError: broken in penalty"),
-    "after_step": ("crashed", "RuntimeError: broken in after_step"),
-    "edits": ("crashed", "RuntimeError: broken in edits"),
-    "second_epoch": ("crashed", "RuntimeError: broken in second_epoch"),
-    "strange_tensor": ("crashed", "KeyError: 'no.such.tensor'"),
-    "strange_edit": ("crashed", None),
-    "no_edit": ("crashed", "TypeError: a method proposed 'remove something', which is no edit"),
-    "exit": ("crashed", "SystemExit: 3"),
-    "unselectable": ("crashed", "the method's phases allow no epoch to be selected"),
-    "nan": ("diverged", "the training loss was nan in epoch 1"),
-    "collapse": ("collapsed", "hidden1 lost its last unit in epoch 1"),
-    "memory": ("out_of_memory", "MemoryError: no room"),
-    "device_memory": ("out_of_memory", "OutOfMemoryError: CUDA out of memory"),
-    "huge_tensor": ("out_of_memory", None),
-    "half_a_character": ("crashed", "OSError: no such file: \\udcff.png"),
-    "huge_message": ("crashed", None),
-    "speechless": ("crashed", "SpeechlessError: (its message cannot be had: __str__ raised RuntimeError)"),
-    "stop": ("ok", ""),
-}
-
-
-def study_of_faults(tiny: Fields) -> Fields:
-    """One arm a fault, one trial each, between two arms that are sound."""
-    methods = ["fixed", *(faulty(fault, fault) for fault in FAULTS), "l2"]
-    return tiny | {"methods": methods, "trials": 1, "plugins": [FAULTY]}
-
-
-def check_faults(out: Path) -> None:
-    records = {method: found[0] for method, found in records_of(out).items()}
-    for method in ("fixed", "l2"):
-        assert records[method].status == "ok", "the study goes on"
-    for fault, (status, message) in FAULTS.items():
-        record = records[fault]
-        assert record.status == status, (fault, record.message)
-        assert message is None or record.message == message
-        assert (record.message == "") == (status == "ok")
-        has_traceback = status in ("crashed", "out_of_memory") and fault != "unselectable"
-        assert ("Traceback" in record.traceback) == has_traceback, fault
-        if status != "ok":
-            nothing = (record.selected_epoch, record.val_score, record.test_score, record.selected_size)
-            assert nothing == (None,) * 4
-    assert "faulty.py" in records["penalty"].traceback, "the traceback leads to the line"
-    assert len(records["second_epoch"].epochs) == 1, "what was measured before is kept"
-    assert records["second_epoch"].costs.train_flops > 0
-    assert records["build"].start_size is None
-    assert len(records["stop"].epochs) == 1
-    huge = records["huge_message"]
-    assert huge.message.startswith("ValueError: xxx")
-    assert "characters left out" in huge.message
-    assert (out / "records" / f"{huge.trial_id}.json").stat().st_size < 100_000
 
 
 def test_whatever_goes_wrong_in_a_method_is_its_trials_record(
@@ -130,7 +66,7 @@ def test_a_record_holds_all_that_was_asked_for(run_inline: Run, tiny: Fields, ou
             assert (record.epochs_planned, len(record.epochs), record.attempt) == (2, 2, 1)
             start, units = record.start_size, record.epochs[0].size.units["hidden1"]
             assert start is not None
-            searched = 16 if method == "shrinknets" else record.params["hidden1"]
+            searched = 16 if method == "shrinknets" else int(record.params["hidden1"])
             assert start.units == {"hidden1": searched}
             assert start.parameters == 64 * searched + searched + searched * 10 + 10
             assert record.costs.train_flops > 0
@@ -198,13 +134,6 @@ def test_trials_do_not_depend_on_what_ran_before_them(run_inline: Run, tiny: Fie
 # --- stopping and going on
 
 
-def slow_study(tiny: Fields) -> Fields:
-    """Eight trials of two epochs of 0.15 s, half of them adaptive: time to be stopped in the middle."""
-    tpe = {"name": "TPESampler", "round_size": 2, "options": {"n_startup_trials": 2}}
-    methods = [faulty("slow", "slow"), faulty("tpe", "slow", sampler=tpe)]
-    return tiny | {"methods": methods, "trials": 4, "plugins": [FAULTY], "claim": {"baseline": "slow"}}
-
-
 def test_a_killed_driver_and_the_same_command_again(
     start: Callable[..., Driver], run_inline: Run, tiny: Fields, tmp_path: Path
 ) -> None:
@@ -240,7 +169,6 @@ def test_a_killed_driver_and_the_same_command_again(
 def test_records_that_the_plan_cannot_explain(run_inline: Run, tiny: Fields, out: Path) -> None:
     """As if another version of Optuna had asked for other points."""
     from harness.records.directory import DirectoryError
-    from tests.records.test_record import a_record
 
     run_inline(tiny, out)
     RunDirectory(out).store.write(a_record("ffff"))

@@ -16,14 +16,14 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import ray
 
 from harness.records.directory import RunDirectory
 from harness.records.record import Record
 from harness.runs.tasks import MAX_LOSSES
-from tests.cli.test_main import refused
-from tests.conftest import Ended
-from tests.runs.executors.conftest import Driver, faulty, outcomes_of, starts_of_finished, table_of
-from tests.runs.executors.test_inline import FAULTS, check_faults, records_of, slow_study, study_of_faults
+from tests.making import Ended, plan_of, refused
+from tests.runs.executors.driving import Driver, outcomes_of, records_of, starts_of_finished, table_of
+from tests.runs.executors.faults import FAULTS, check_faults, faulty, slow_study, study_of_faults
 
 Fields = dict[str, Any]
 Write = Callable[[Fields], Path]
@@ -163,7 +163,7 @@ def most_at_once(out: Path) -> int:
 
 
 def test_no_trial_begins_after_the_deadline_however_long_a_worker_takes_to_start(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tiny: Fields, tmp_path: Path
 ) -> None:
     import harness.runs.trial_runner
     from harness.runs.executors.ray.worker import Worker
@@ -180,7 +180,7 @@ def test_no_trial_begins_after_the_deadline_however_long_a_worker_takes_to_start
     trial = {"id": "0", "arm": "a", "replicate": 0, "index": 0, "params": {}, "seeds": {}}
     bundle = {"tasks": [{"trial": trial, "attempt": 1}], "deadline": time.time() + 0.1}
     worker = Worker.__new__(Worker)
-    worker.setup({"bundle": json.dumps(bundle)}, None, None, RunDirectory(tmp_path), certify=False)
+    worker.setup({"bundle": json.dumps(bundle)}, plan_of(tiny), None, RunDirectory(tmp_path), certify=False)
     assert worker.step() == {"done": True}
     assert len(worker.tasks) == 1
     assert time.time() - worker.taken_at < 0.1, "what a worker takes to start is no trial's waiting"
@@ -283,10 +283,10 @@ def test_an_address_that_does_not_answer(
     how: str,
 ) -> None:
     address = "127.0.0.1:1" if how == "refuses" else silent
-    options, named, without = ("--address", address), f"--address {address}", "leave --address out"
+    options, named, without = ["--address", address], f"--address {address}", "leave --address out"
     if how == "environment":
         monkeypatch.setenv("RAY_ADDRESS", address)
-        options, named, without = (), f"RAY_ADDRESS={address}", "unset RAY_ADDRESS"
+        options, named, without = [], f"RAY_ADDRESS={address}", "unset RAY_ADDRESS"
     ended = harness_command("run", write_study(tiny), "--out", tmp_path / "run", *options)
     assert refused(ended) == (
         f"{named}: no Ray cluster answered within 4 s; start one with `ray start --head`, or "
@@ -305,11 +305,10 @@ def test_more_than_the_cluster_has(
     field: str,
     kind: str,
 ) -> None:
-    from harness.runs.executors.ray import connection as ray_connection
 
-    monkeypatch.setattr(ray_connection.ray, "init", lambda **_: None)
-    monkeypatch.setattr(ray_connection.ray, "shutdown", lambda: None)
-    monkeypatch.setattr(ray_connection.ray, "nodes", lambda: nodes_of({"CPU": 0.5}, {"CPU": 0.5}))
+    monkeypatch.setattr(ray, "init", lambda **_: None)
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    monkeypatch.setattr(ray, "nodes", lambda: nodes_of({"CPU": 0.5}, {"CPU": 0.5}))
     path = write_study(
         tiny | {"resources": {"cpus": 1 if kind == "CPU" else 0.5, "gpus": int(kind == "GPU")}}
     )
@@ -326,9 +325,8 @@ def test_more_than_the_cluster_has(
 def test_enough_in_all_and_on_no_machine_is_refused(monkeypatch: pytest.MonkeyPatch, tiny: Fields) -> None:
     from harness.runs.executors.base import ResourcesError
     from harness.runs.executors.ray import connection as ray_connection
-    from tests.study.test_planning import plan_of
 
-    monkeypatch.setattr(ray_connection.ray, "nodes", lambda: nodes_of({"CPU": 8}, {"GPU": 1}))
+    monkeypatch.setattr(ray, "nodes", lambda: nodes_of({"CPU": 8}, {"GPU": 1}))
     plan = plan_of(tiny | {"resources": {"cpus": 1, "gpus": 1}})
     with pytest.raises(ResourcesError, match="no machine of the cluster has both"):
         ray_connection._count_workers(plan)
@@ -362,8 +360,7 @@ def test_how_many_trials_run_at_once(
     workers: int,
 ) -> None:
     from harness.runs.executors.ray import connection as ray_connection
-    from tests.study.test_planning import plan_of
 
-    monkeypatch.setattr(ray_connection.ray, "nodes", lambda: nodes_of(*cluster))
+    monkeypatch.setattr(ray, "nodes", lambda: nodes_of(*cluster))
     plan = plan_of(tiny | {"resources": {"cpus": cpus, "gpus": gpus}})
     assert ray_connection._count_workers(plan) == workers
