@@ -10,8 +10,8 @@ from harness.watching import Silent, Watcher
 if TYPE_CHECKING:
     import pandas as pd
 
+    from harness.design import StudyDesign
     from harness.results.joining import Runs
-    from harness.trial_table import StudyDesign
     from reports.description.summary import ArmSummary
     from reports.settings import Settings
 

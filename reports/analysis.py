@@ -6,7 +6,7 @@ from itertools import combinations
 
 import numpy as np
 
-from harness.trial_table import ArmDesign, StudyDesign
+from harness.design import ArmDesign, StudyDesign
 from reports.arms.arm import Arm
 from reports.arms.from_table import read_arms
 from reports.comparison.contrasts import conclude

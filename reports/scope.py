@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.trial_table import TRIALS_TO_DIFFER, StudyDesign
+from harness.design import TRIALS_TO_DIFFER, StudyDesign
 from reports.arms.arm import Arm
 from reports.cost_units import TRIALS
 from reports.settings import Settings, Target

@@ -8,7 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from harness.trial_table import COLUMNS, StudyDesign
+from harness.design import StudyDesign
+from harness.trial_table import COLUMNS
 from reports.analysis import judge
 from reports.arms.arm import Arm
 from reports.arms.from_table import read_arms

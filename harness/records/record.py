@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from harness.search.space import Scalar
 from harness.sizing.ledger.size import Size
+from harness.trial_table import FAILURES
 
 RECORD_VERSION = 1
 
@@ -86,7 +87,7 @@ class Record:
     @property
     def has_failed(self) -> bool:
         """Whether the trial came to nothing. One that a pruner stopped has not: it is what it was by then."""
-        return self.status not in ("ok", "stopped")
+        return self.status in FAILURES
 
     @property
     def selected_size(self) -> Size | None:

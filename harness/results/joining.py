@@ -14,13 +14,13 @@ from typing import Any
 
 import pandas as pd
 
+from harness.design import ArmDesign, StudyDesign
 from harness.records.differences import changes
 from harness.records.directory import DirectoryError, RunDirectory
 from harness.results.tabulate import read_run
 from harness.study.plan import Trial
 from harness.study.schema import ArchitectureEntry, Method
 from harness.study.written import WrittenPlan
-from harness.trial_table import ArmDesign, StudyDesign
 
 ArmKey = tuple[str, str, str]
 

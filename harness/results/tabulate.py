@@ -6,11 +6,12 @@ from typing import Any
 
 import pandas as pd
 
+from harness.design import Claim, StudyDesign
 from harness.records.directory import RunDirectory
 from harness.records.record import Record
 from harness.results.plateau import size_has_settled
 from harness.study.written import WrittenPlan
-from harness.trial_table import COLUMNS, PARAMETER_PREFIX, SCHEMA_VERSION, Claim, StudyDesign
+from harness.trial_table import COLUMNS, PARAMETER_PREFIX, SCHEMA_VERSION
 
 
 def read_run(path: Path) -> "tuple[pd.DataFrame, pd.DataFrame, StudyDesign]":

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.trial_table import space_text
+from harness.design import space_text
 
 Scalar = bool | int | float | str
 

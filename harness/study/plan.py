@@ -8,12 +8,12 @@ from typing import Any
 from harness import registry
 from harness.architectures.base import Architecture
 from harness.datasets.base import DatasetFacts, DatasetSpec
+from harness.design import ArmDesign
 from harness.nearest import nearest
 from harness.search.seeding import derive_seed, digest
 from harness.search.space import Int, Scalar, Space, domain_to_json
 from harness.sizing.base import Cell, Schedule, SizingMethod
 from harness.study.schema import ArchitectureEntry, Dataset, Method, Sampler, Study
-from harness.trial_table import ArmDesign
 
 #: 1: trials' ids hold the digests of all plug-in files of the study. 2: of what their own arm uses.
 PLAN_VERSION = 2

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from harness.trial_table import design_warnings
+from harness.design import design_warnings
 
 if TYPE_CHECKING:
     from harness.study.plan import Arm

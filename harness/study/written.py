@@ -7,10 +7,10 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from harness.datasets.base import DatasetFacts
+from harness.design import ArmDesign
 from harness.study.plan import PLAN_VERSION, Trial
 from harness.study.schema import Study
 from harness.study.versions import check_version
-from harness.trial_table import ArmDesign
 
 
 class DamagedPlanError(ValueError):

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.trial_table import FAILURES, OUTCOMES, StudyDesign
+from harness.design import StudyDesign
+from harness.trial_table import FAILURES, OUTCOMES
 from reports.arms.arm import Arm
 
 #: Data set, architecture, method.

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from harness.trial_table import FAILURES, ArmDesign
+from harness.design import ArmDesign
+from harness.trial_table import FAILURES
 from reports.arms.arm import Arm
 from reports.arms.costs import unit_costs
 from reports.cost_units import TRIALS

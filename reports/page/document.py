@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness.trial_table import StudyDesign
+from harness.design import StudyDesign
 from reports.arms.arm import Arm
 from reports.description.accounting import ArmName, account, arms_in_order
 from reports.description.summary import summarise

@@ -5,7 +5,7 @@ from itertools import combinations
 
 import numpy as np
 
-from harness.trial_table import ArmDesign, StudyDesign, design_warnings
+from harness.design import ArmDesign, StudyDesign, design_warnings
 from reports.arms.arm import Arm, arms_by_cell
 from reports.results.results import Warn
 from reports.scope import Scope

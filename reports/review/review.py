@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from harness.trial_table import StudyDesign
+from harness.design import StudyDesign
 from reports.arms.arm import Arm
 from reports.results.arm_result import ArmResult
 from reports.results.contrast import Contrast

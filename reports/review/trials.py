@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from scipy import stats
 
-from harness.trial_table import TRIALS_TO_DIFFER, StudyDesign, fewest_trials
+from harness.design import TRIALS_TO_DIFFER, StudyDesign, fewest_trials
 from reports.arms.arm import Arm, arms_by_cell
 from reports.results.arm_result import ArmResult
 from reports.results.results import Warn

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
-from harness.trial_table import StudyDesign
+from harness.design import StudyDesign
 from reports.cost_units import COST_UNITS, MADE_OF, TRIALS
 from reports.errors import TableError
 from reports.settings import Settings, Target

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from harness.trial_table import ArmDesign, Claim, StudyDesign
+from harness.design import ArmDesign, Claim, StudyDesign
 
 METHODS = ("fixed", "l2", "shrinknets")
 CELLS = (("digits", "mlp"), ("digits", "lenet5"), ("fashion-mnist", "mlp"))

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.trial_table import ArmDesign, Claim, StudyDesign
+from harness.design import ArmDesign, Claim, StudyDesign
 from reports.analysis import analyse
 from reports.results.contrast import Contrast
 from reports.results.results import Results, to_json_able

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.trial_table import StudyDesign
+from harness.design import StudyDesign
 from reports import write
 from reports.arms.from_table import read_arms
 from reports.description.accounting import account

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from harness.trial_table import StudyDesign
+from harness.design import StudyDesign
 from reports.analysis import judge
 from reports.arms.from_table import read_arms
 from reports.description.accounting import account

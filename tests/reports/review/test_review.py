@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.trial_table import ArmDesign, StudyDesign, design_warnings, fewest_trials
+from harness.design import ArmDesign, StudyDesign, design_warnings, fewest_trials
 from tests.reports.tables import arm, designed, judged, table
 
 GENERATOR = np.random.default_rng(20)
