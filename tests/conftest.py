@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
 import yaml
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 # Networks here are tiny: more threads than one only wait for each other, worst on a busy machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# How long an example takes says how busy the machine is: other workers run tests beside it.
+hypothesis.settings.register_profile("beside-others", deadline=None)
+hypothesis.settings.load_profile("beside-others")
 
 Fields = dict[str, Any]
 
@@ -34,6 +38,19 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HARNESS_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+_RAY = ("RAY_ADDRESS", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
+
+
+@pytest.fixture(autouse=True)
+def _no_cluster_but_the_tests_own() -> Iterator[None]:
+    """No test meets a cluster of the user's, nor what a run in this process told Ray before it."""
+    found = {name: os.environ.pop(name) for name in _RAY if name in os.environ}
+    yield
+    for name in _RAY:
+        os.environ.pop(name, None)
+    os.environ.update(found)
 
 
 @pytest.fixture(autouse=True)

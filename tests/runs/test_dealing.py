@@ -116,7 +116,7 @@ class _World:
 
 
 @given(_EVENTS, st.integers(1, 5))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_every_trial_is_recorded_exactly_once(events: list[int], workers: int) -> None:
     world = _World(workers)
     for number in events:

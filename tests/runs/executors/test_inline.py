@@ -148,7 +148,7 @@ def test_a_killed_driver_and_the_same_command_again(
     driver = start(fields, out, "--executor", "inline")
     driver.wait_for_records(len(finished) + 1)
     driver.signal(signal.SIGINT)
-    code, _, err = driver.end(seconds=5)
+    code, _, err = driver.end(seconds=60)
     assert code == 130
     assert err == "Stopped; every finished trial is kept. The same command goes on.\n"
     later = starts_of_finished(out)

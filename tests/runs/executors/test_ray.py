@@ -120,7 +120,7 @@ def test_stopped_in_the_middle_and_the_same_command_again(
     driver = start(fields, out)
     driver.wait_for_records(2)
     driver.signal(signal.SIGINT)
-    code, _, err = driver.end(seconds=10)
+    code, _, err = driver.end(seconds=60)
     assert code == 130, err
     assert err.endswith("Stopped; every finished trial is kept. The same command goes on.\n")
     assert "Traceback" not in err
@@ -168,12 +168,14 @@ def test_no_trial_begins_after_the_deadline_however_long_a_worker_takes_to_start
     import harness.runs.trial_runner
     from harness.runs.executors.ray.worker import Worker
 
+    ready_at = []
+
     class SlowToStart:
         def __init__(self, *_: object) -> None:
             time.sleep(0.2)
 
         def prepare_worker(self) -> None:
-            pass
+            ready_at.append(time.time())
 
     monkeypatch.setattr(harness.runs.trial_runner, "TrialRunner", SlowToStart)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
@@ -183,7 +185,7 @@ def test_no_trial_begins_after_the_deadline_however_long_a_worker_takes_to_start
     worker.setup({"bundle": json.dumps(bundle)}, plan_of(tiny), None, RunDirectory(tmp_path), certify=False)
     assert worker.step() == {"done": True}
     assert len(worker.tasks) == 1
-    assert time.time() - worker.taken_at < 0.1, "what a worker takes to start is no trial's waiting"
+    assert [worker.taken_at >= ready for ready in ready_at] == [True], "a start is no trial's waiting"
 
 
 # --- clusters that are there already
