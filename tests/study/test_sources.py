@@ -1,6 +1,7 @@
 """What of strangers' code a trial's identity holds: all that can change it, and no other arm's."""
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -105,3 +106,44 @@ def test_a_study_without_plugins_has_the_ids_it_had_in_version_1(tiny: Fields) -
 def test_where_parts_come_from(study: Fields, tmp_path: Path) -> None:
     assert registry.origin("methods", "fixed") is None
     assert registry.origin("methods", "one") == registry.Origin(tmp_path / "one.py")
+
+
+@dataclass(frozen=True)
+class _Distribution:
+    name: str
+    version: str
+
+
+@dataclass(frozen=True)
+class _EntryPoint:
+    """As an installed package offers a method."""
+
+    name: str
+    module: str
+    value: str
+    dist: _Distribution
+
+    def load(self) -> type:
+        return registry.load("methods", "fixed")
+
+
+def test_an_installed_plugin_counts_by_its_version_and_an_editable_one_by_its_files_too(
+    tiny: Fields, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    code = write(tmp_path / "their_methods.py", "")
+
+    def offer(version: str, module: str) -> None:
+        point = _EntryPoint("theirs", module, "", _Distribution("their-package", version))
+        monkeypatch.setattr(registry, "_entry_points", lambda kind: [point] if kind == "methods" else [])
+
+    def sources(version: str, module: str) -> dict[str, str]:
+        offer(version, module)
+        return dict(plan_of(tiny | {"methods": ["fixed", "theirs"]}).sources["digits/mlp/theirs"])
+
+    assert sources("1.0", "optuna") == {"their-package": "1.0"}
+    assert sources("1.1", "optuna") == {"their-package": "1.1"}
+    before = sources("1.0", "their_methods")
+    assert set(before) == {"their-package", "their_methods.py"}
+    code.write_text("changed = True")
+    assert sources("1.0", "their_methods")["their_methods.py"] != before["their_methods.py"]
