@@ -11,8 +11,9 @@ PYTHON_FITS = $(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if 
 quickstart: $(INSTALLED)
 	$(BIN)/harness run quickstart
 
+# A file's tests stay together: what they share is made once, and no two clusters of Ray run at a time.
 test: $(INSTALLED)
-	$(BIN)/pytest tests
+	$(BIN)/pytest tests -n auto --maxprocesses 8 --dist loadfile
 
 test-integrations: $(INTEGRATIONS)/.installed
 	$(INTEGRATIONS)/bin/pytest tests/integrations
