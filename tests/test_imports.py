@@ -263,3 +263,17 @@ def test_a_worker_is_set_up_without_torch_and_optuna() -> None:
     loaded = _loaded_after(setting_up)
     assert "ray" in loaded
     assert not {"torch", "optuna"} & loaded
+
+
+def test_no_test_borrows_from_another() -> None:
+    """What several tests need lies in `tests.making`, or in a helper beside them."""
+    root = Path(__file__).parent
+    borrowed = [
+        f"{path.relative_to(root)} imports {name}"
+        for path in root.rglob("*.py")
+        for name in _imports(path, "tests")
+        if name.startswith("tests.")
+        and {"conftest"} & set(name.split("."))
+        | {part for part in name.split(".") if part.startswith("test_")}
+    ]
+    assert borrowed == []
