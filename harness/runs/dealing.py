@@ -11,10 +11,10 @@ from collections import Counter, deque
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from harness.study.plan import Arm, Plan, Trial
 from harness.records.record import Record
-from harness.search.samplers import Search, make_sampler
 from harness.runs.tasks import MAX_LOSSES, Task
+from harness.search.samplers import Search, make_sampler
+from harness.study.plan import Arm, Plan, Trial
 
 #: Work that a worker takes at once: enough to drown the cost of dealing (some 50 ms), little enough that
 #: the driver's view stays fresh.

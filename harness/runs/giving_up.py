@@ -3,11 +3,11 @@
 from datetime import UTC, datetime
 
 from harness.datasets import validation_count
-from harness.study.plan import Plan
+from harness.records.directory import RunDirectory
 from harness.records.provenance import cpu_name, provenance
 from harness.records.record import Costs, Record
-from harness.records.directory import RunDirectory
 from harness.runs.tasks import MAX_LOSSES, Task
+from harness.study.plan import Plan
 
 
 def give_up(plan: Plan, directory: RunDirectory, task: Task) -> Record:

@@ -10,14 +10,14 @@ from typing import Literal
 
 from harness.datasets import prepare
 from harness.datasets.base import data_root
+from harness.records.directory import DirectoryError, RunDirectory
 from harness.runs.dealing import Dealer
 from harness.runs.executors.base import Executor, ExecutorError, ResourcesError
+from harness.study.file import find_study, load_study
 from harness.study.plan import Plan
 from harness.study.planning import make_plan
-from harness.records.directory import DirectoryError, RunDirectory
 from harness.study.schema import Study, StudyError
 from harness.watching import Silent, Watcher
-from harness.study.file import find_study, load_study
 
 
 @dataclass(frozen=True, slots=True)

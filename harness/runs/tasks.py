@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.study.plan import Trial
-from harness.records.record import Record
 from harness.records.directory import RunDirectory
+from harness.records.record import Record
+from harness.study.plan import Trial
 
 if TYPE_CHECKING:
     from harness.runs.trial_runner import TrialRunner  # brings torch, which the driver does without

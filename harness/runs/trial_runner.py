@@ -13,10 +13,10 @@ from harness import registry
 from harness.datasets import load_split
 from harness.datasets.base import DataError, Split
 from harness.records.plain_text import message_of, plain, traceback_of
-from harness.study.plan import Arm, Plan, Trial
 from harness.records.provenance import cpu_name, provenance
 from harness.records.record import Costs, Epoch, Record, Status
 from harness.sizing.base import State
+from harness.study.plan import Arm, Plan, Trial
 from harness.training.journal import Journal, TrialEndedError
 from harness.training.loop import Job, train
 

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.runs.dealing import BUNDLE_SECONDS, Bundle, Dealer
-from harness.study.plan import Plan, Trial
 from harness.records.record import Costs, Record
+from harness.runs.dealing import BUNDLE_SECONDS, Bundle, Dealer
 from harness.runs.tasks import MAX_LOSSES, Task
-from tests.study.test_planning import plan_of
+from harness.study.plan import Plan, Trial
 from tests.records.test_record import a_record
+from tests.study.test_planning import plan_of
 
 _FIELDS: dict[str, Any] = {
     "name": "dealt",

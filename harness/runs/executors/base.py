@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:  # the dealer brings Optuna, which workers do without
-    from harness.runs.dealing import Dealer
     from harness.records.record import Record
+    from harness.runs.dealing import Dealer
 
 
 class ExecutorError(RuntimeError):

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import torch
 
+from harness.records.directory import RunDirectory
+from harness.records.record import Record
 from harness.runs.dealing import Dealer
 from harness.runs.executors.base import ExecutorError, ResourcesError
-from harness.study.plan import Plan
-from harness.records.record import Record
-from harness.records.directory import RunDirectory
 from harness.runs.tasks import run_task
 from harness.runs.trial_runner import TrialRunner
+from harness.study.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,15 +10,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from rich.console import Console
 
-from harness.runs import trial_runner
 from harness.datasets import DataError, Part, Split, load_split
-from harness.records.record import Record
-from harness.runs.run import RunRequest, run_study
-from harness.watching import Silent
 from harness.records.directory import RunDirectory
+from harness.records.record import Record
+from harness.runs import trial_runner
+from harness.runs.run import RunRequest, run_study
 from harness.runs.trial_runner import TrialRunner
+from harness.watching import Silent
 from tests.runs.executors.conftest import FAULTY, Driver, faulty, outcomes_of, starts_of_finished, table_of
 
 Fields = dict[str, Any]

@@ -17,13 +17,13 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from harness.records.record import Record
 from harness.records.directory import RunDirectory
+from harness.records.record import Record
 from harness.runs.tasks import MAX_LOSSES
+from tests.cli.test_main import refused
 from tests.conftest import Ended
 from tests.runs.executors.conftest import Driver, faulty, outcomes_of, starts_of_finished, table_of
 from tests.runs.executors.test_inline import FAULTS, check_faults, records_of, slow_study, study_of_faults
-from tests.cli.test_main import refused
 
 Fields = dict[str, Any]
 Write = Callable[[Fields], Path]
@@ -324,8 +324,8 @@ def test_more_than_the_cluster_has(
 
 
 def test_enough_in_all_and_on_no_machine_is_refused(monkeypatch: pytest.MonkeyPatch, tiny: Fields) -> None:
-    from harness.runs.executors.ray import connection as ray_connection
     from harness.runs.executors.base import ResourcesError
+    from harness.runs.executors.ray import connection as ray_connection
     from tests.study.test_planning import plan_of
 
     monkeypatch.setattr(ray_connection.ray, "nodes", lambda: nodes_of({"CPU": 8}, {"GPU": 1}))

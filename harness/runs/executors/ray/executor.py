@@ -5,40 +5,26 @@ deals. Records are written by the workers, so that nothing finished is lost with
 directory must therefore be visible to all nodes.
 """
 
-from harness.runs.executors.ray.searcher import StartsWatcher
-from harness.runs.executors.ray.searcher import DealingSearcher
-
-from harness.runs.executors.ray.worker import Worker
-
-import json
 import os
 import shutil
-import signal
-import time
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from functools import cached_property
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
+from typing import TYPE_CHECKING
 
 from ray import tune
-from ray.tune.search import Searcher
 
-from harness.datasets.base import DataError
+from harness.records.directory import RunDirectory
+from harness.records.record import Record
 from harness.runs.executors.base import ExecutorError
 from harness.runs.executors.ray.connection import connection
-from harness.runs.giving_up import give_up
-from harness.study.plan import Plan, Trial
-from harness.records.record import Record
-from harness.records.directory import RunDirectory
-from harness.runs.tasks import Task, run_task
+from harness.runs.executors.ray.searcher import DealingSearcher, StartsWatcher
+from harness.runs.executors.ray.worker import Worker
+from harness.study.plan import Plan
 
 if TYPE_CHECKING:  # brings Optuna, which workers do without: every import is time before their first trial
-    from harness.runs.dealing import Bundle, Dealer
-    from harness.runs.trial_runner import TrialRunner
+    from harness.runs.dealing import Dealer
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +81,3 @@ def connected(
     """An executor on a cluster, for as long as the block runs; arguments and errors as in `connection`."""
     with connection(plan, address) as workers:
         yield RayTuneExecutor(plan, data_root, directory, certify, workers)
-
-
-
-
-
-

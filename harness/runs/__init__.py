@@ -1,0 +1,1 @@
+"""Driver and worker of a run: what is dealt to whom, and how a trial is run to its record."""

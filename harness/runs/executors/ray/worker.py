@@ -1,0 +1,70 @@
+"""The worker of a Ray cluster. Nothing here loads torch or Optuna before a worker's first step."""
+
+import json
+import os
+import signal
+import time
+import traceback
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ray import tune
+
+from harness.datasets.base import DataError
+from harness.records.directory import RunDirectory
+from harness.runs.tasks import Task, run_task
+from harness.study.plan import Plan, Trial
+
+if TYPE_CHECKING:
+    from harness.runs.trial_runner import TrialRunner
+
+
+class Worker(tune.Trainable):
+    """One worker: runs a bundle's trials one a step, and is then given the next bundle."""
+
+    def setup(  # type: ignore[override]
+        self,
+        config: dict[str, Any],
+        plan: Plan,
+        data_root: Path | None,
+        directory: RunDirectory,
+        certify: bool,
+    ) -> None:
+        self.plan, self.data_root, self.directory, self.certify = plan, data_root, directory, certify
+        # A worker told to go goes at once. Ray's own answer is SystemExit in the middle of a step, which
+        # would pass for the method's and be recorded as its crash.
+        signal.signal(signal.SIGTERM, lambda number, frame: os._exit(1))
+        self.reset_config(config)
+
+    @cached_property
+    def runner(self) -> "TrialRunner":
+        """Made at the first step, not in `setup`: it brings torch, seconds of loading, and while a worker is
+        being set up Tune kills it as soon as another comes free, only to start a new one for what follows.
+        """
+        from harness.runs.trial_runner import TrialRunner
+
+        runner = TrialRunner(self.plan, self.data_root, self.certify)
+        runner.prepare_worker()
+        self.taken_at = time.time()  # what a worker takes to start is no trial's waiting
+        return runner
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        bundle = json.loads(new_config["bundle"])
+        self.tasks = [Task(Trial(**task["trial"]), task["attempt"]) for task in bundle["tasks"]]
+        self.deadline = bundle["deadline"]
+        self.taken_at = time.time()
+        return True
+
+    def step(self) -> dict[str, Any]:
+        try:
+            runner = self.runner
+            if self.deadline is not None and time.time() > self.deadline:
+                return {"done": True}
+            task = self.tasks.pop(0)
+            run_task(runner, self.directory, task, time.time() - self.taken_at)
+        except (DataError, OSError) as error:
+            return {"fault": str(error), "done": True}
+        except Exception:  # noqa: BLE001 - not the method's doing: told to the driver, which ends the run
+            return {"fault": f"a worker could not go on:\n{traceback.format_exc()}", "done": True}
+        return {"trial_id_done": task.trial.id, "done": not self.tasks}
