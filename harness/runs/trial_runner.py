@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
@@ -12,9 +11,10 @@ from torch.nn import functional
 from harness import registry
 from harness.datasets import load_split
 from harness.datasets.base import DataError, Split
+from harness.records.making import make_record, now
 from harness.records.plain_text import message_of, plain, traceback_of
-from harness.records.provenance import cpu_name, provenance
-from harness.records.record import Costs, Epoch, Record, Status
+from harness.records.provenance import cpu_name
+from harness.records.record import Costs, Epoch, Outcome, Record, Status
 from harness.sizing.base import State
 from harness.study.plan import Arm, Plan, Trial
 from harness.training.journal import Journal, TrialEndedError
@@ -56,7 +56,7 @@ class TrialRunner:
         """
         arm = self.plan.arms[trial.arm]
         journal = Journal()
-        started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        started_at = now()
         status: Status = "ok"
         message = trace = ""
         epochs_planned = arm.epochs
@@ -74,32 +74,19 @@ class TrialRunner:
         if status == "ok" and journal.selected is None:
             status, message = "crashed", "the method's phases allow no epoch to be selected"
         selected = journal.selected if status == "ok" else None
-        return Record(
-            trial_id=trial.id,
-            arm=trial.arm,
-            replicate=trial.replicate,
-            index=trial.index,
-            pair_id=trial.pair_id,
-            params=dict(trial.params),
-            seeds=dict(trial.seeds),
-            status=status,
-            message=message,
-            traceback=trace,
-            epochs=journal.epochs,
-            events=journal.events,
-            epochs_planned=epochs_planned,
-            start_size=journal.start_size,
+        outcome = Outcome(
+            status,
+            epochs_planned,
+            message,
+            trace,
+            journal.epochs,
+            journal.events,
+            journal.start_size,
             selected_epoch=selected.epoch if selected else None,
             val_score=selected.val_score if selected else None,
             test_score=journal.test_score if selected else None,
-            val_examples=len(split.validation),
-            test_examples=len(split.test),
-            attempt=attempt,
-            costs=self._costs(journal, wait_seconds),
-            provenance=provenance(),
-            started_at=started_at,
-            finished_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
         )
+        return make_record(self.plan, trial, attempt, outcome, self._costs(journal, wait_seconds), started_at)
 
     def start(self, trial: Trial, split: Split) -> tuple[Job, nn.Module, State]:
         """What `train` wants of a trial: the job, the network before its first step, the method's state.
