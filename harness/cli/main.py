@@ -68,7 +68,10 @@ def main() -> NoReturn:
 
 
 def dispatch() -> NoReturn:
-    """Run the command that the arguments name; what a user can mend is one sentence and exit code 2.
+    """Run the command that the arguments name.
+
+    What a user can mend is one sentence and exit code 2; a fault of the harness or a device that ended a run
+    is one sentence and exit code 3.
 
     Raises:
         SystemExit: always, with the exit code.
@@ -76,13 +79,16 @@ def dispatch() -> NoReturn:
     from harness.datasets.base import DataError
     from harness.extraction.errors import ExtractionError
     from harness.records.directory import DirectoryError
-    from harness.runs.executors.base import ExecutorError
+    from harness.runs.executors.base import EngineFaultError, ExecutorError
     from harness.study.schema import StudyError
     from harness.study.versions import VersionError
     from reports.errors import TableError
 
     try:
         app(standalone_mode=True)
+    except EngineFaultError as error:
+        print(error, file=sys.stderr)
+        sys.exit(3)
     except (
         StudyError,
         DataError,
@@ -159,11 +165,25 @@ def plan(study: StudyArgument, data: DataOption = None) -> None:
 
 
 @app.command()
-def status(directory: RunArgument) -> None:
+def status(
+    directory: RunArgument,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="List the trials that failed, and where their tracebacks are.")
+    ] = False,
+    traceback: Annotated[
+        str | None,
+        typer.Option(metavar="TRIAL", help="Show a trial's traceback; of its id the beginning will do."),
+    ] = None,
+) -> None:
     """Show how far a run is."""
-    from harness.cli.views.status import show_status
+    from harness.cli.views.status import show_failed, show_status, show_traceback
 
-    show_status(directory, terminal())
+    if traceback is not None:
+        show_traceback(directory, traceback, terminal())
+    elif failed:
+        show_failed(directory, terminal())
+    else:
+        show_status(directory, terminal())
 
 
 app.command()(cli_reports.report)

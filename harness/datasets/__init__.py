@@ -4,7 +4,7 @@ from harness.datasets.base import DataError, DatasetFacts, DatasetSpec, Normalis
 from harness.datasets.preparation import prepare
 from harness.datasets.registry import source_names
 from harness.datasets.sources.base import RawData, RawPart, Source
-from harness.datasets.splitting import load_split, validation_count
+from harness.datasets.splitting import forget_splits, load_split, validation_count
 
 __all__ = [
     "DataError",
@@ -16,6 +16,7 @@ __all__ = [
     "RawPart",
     "Source",
     "Split",
+    "forget_splits",
     "load_split",
     "prepare",
     "source_names",

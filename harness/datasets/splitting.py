@@ -91,6 +91,12 @@ def load_split(
         return _kept[kept]
 
 
+def forget_splits() -> None:
+    """Let go of the splits that this process keeps, and of the memory they take on a device."""
+    with _lock:
+        _kept.clear()
+
+
 def split_indices(
     examples: int, validation_examples: int, split_seed: int
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

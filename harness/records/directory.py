@@ -4,6 +4,7 @@ plan.json     the study, its data and its frozen trials; written first, never ch
 records/      one file a trial
 set-aside/    damaged records, kept for whoever wants to know why
 executions/   one log a process: which trials it started and finished
+faults/       tracebacks of what kept trials from being run and was not their fault
 report/       written at the end of every run
 extracted/    networks that `harness extract` took out, a folder a trial
 """
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from harness import __version__
 from harness.records.differences import changes
+from harness.records.faults import FaultFolder
 from harness.records.log import ExecutionLog
 from harness.records.provenance import provenance
 from harness.records.store import RecordStore
@@ -58,6 +60,10 @@ class RunDirectory:
     @property
     def log(self) -> ExecutionLog:
         return ExecutionLog(self.path)
+
+    @property
+    def faults(self) -> FaultFolder:
+        return FaultFolder(self.path)
 
     def open_for(self, plan: Plan) -> None:
         """Make the directory ready for a plan: new, or one that holds the same plan.

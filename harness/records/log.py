@@ -1,4 +1,4 @@
-"""The execution log: which process started, finished or lost which trial, and when.
+"""The execution log: which process started which trial, how that ended, and when.
 
 One file a process, so that no two processes write to one file, on a shared disk either.
 """
@@ -21,8 +21,15 @@ class ExecutionLog:
 
     run: Path
 
-    def write(self, event: Literal["started", "finished", "lost"], trial_id: str, attempt: int) -> None:
-        """Append a line to this process's file."""
+    def write(
+        self, event: Literal["started", "finished", "out_of_memory", "lost"], trial_id: str, attempt: int
+    ) -> None:
+        """Append a line to this process's file.
+
+        Args:
+            event: "finished" for an attempt that gave a record; "out_of_memory" for one after which the
+                trial is tried once more; "lost", written by the driver, for one whose worker went.
+        """
         folder = self.run / _FOLDER
         folder.mkdir(exist_ok=True)
         line = {"time": time.time(), "event": event, "trial_id": trial_id, "attempt": attempt}
@@ -40,7 +47,8 @@ class ExecutionLog:
     def lost_attempts(self) -> int:
         """Attempts that left no record: their worker died, or the run was stopped. Each was started again."""
         lines = self.read()
-        finished = {(line["trial_id"], line["attempt"]) for line in lines if line["event"] == "finished"}
+        ends = ("finished", "out_of_memory")
+        finished = {(line["trial_id"], line["attempt"]) for line in lines if line["event"] in ends}
         started = [(line["trial_id"], line["attempt"]) for line in lines if line["event"] == "started"]
         latest = dict(started)  # it may be running, or be told by a record that the driver wrote
         return sum(latest[trial] != number and (trial, number) not in finished for trial, number in started)

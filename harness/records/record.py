@@ -1,5 +1,6 @@
 """The record of a trial: what it was, how it went, what it cost."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -55,8 +56,31 @@ class Costs:
 
 
 @dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a trial went. Scores and the selected epoch are None unless the status is ok.
+
+    message, traceback: empty if there is nothing to say. epochs_planned: as the method's phases say.
+    start_size: of the network before its first step; None if it did not come to be measured.
+    """
+
+    status: Status
+    epochs_planned: int
+    message: str = ""
+    traceback: str = ""
+    epochs: Sequence[Epoch] = ()
+    events: Sequence[Event] = ()
+    start_size: Size | None = None
+    selected_epoch: int | None = None
+    val_score: float | None = None
+    test_score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
-    """What a trial left. Scores, sizes and the selected epoch are None unless the status is ok."""
+    """What a trial left: which it was, its outcome, its costs; flat, as it is written.
+
+    `harness.records.making` puts it together.
+    """
 
     trial_id: str
     arm: str

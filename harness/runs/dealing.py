@@ -4,6 +4,9 @@ Frozen searches lie open from the start. An adaptive search is asked for a round
 every trial of the round has its record; it is told in plan order. So what is searched does not depend on
 which executor runs it, how many workers there are, or how often the run was stopped and taken up again: on
 taking up, the adaptive searches are asked and told again from the records there are.
+
+A trial that ran out of memory may only have had the wrong neighbours. It is dealt once more, and alone: when
+nothing else is out or left to deal, and nothing else until it is back.
 """
 
 import math
@@ -68,6 +71,13 @@ class Dealer:
         self._waiting: dict[str, deque[Trial]] = {key: deque() for key in plan.arms}
         self._turn = deque(key for key in plan.arms if arms is None or key in arms)
         self._dealt = dict.fromkeys(plan.arms, 0)
+        self._ran_out: set[str] = set()
+        self._to_be_alone: deque[Trial] = deque()
+        self._alone_is_out = False
+        #: Who has whole GPUs has them alone anyway; cores and shares of a GPU share their memory.
+        self._shares_memory = plan.study.resources.gpus < 1
+        #: Data set -> why it cannot be read. Its arms are not dealt any more.
+        self.unreadable: dict[str, str] = {}
         #: Arm -> bundles that a worker is at, one trial at a time; kept by the executor, for whoever watches.
         self.running: Counter[str] = Counter()
         self._seconds: dict[str, list[float]] = {key: [] for key in plan.arms}
@@ -89,6 +99,10 @@ class Dealer:
         Args:
             workers: how many run at once; bundles shrink towards the end so that all stay busy.
         """
+        is_any_out = any(self._dealt.values())
+        if self._alone_is_out and is_any_out:
+            return None
+        self._alone_is_out = False
         for _ in range(len(self._turn)):
             key = self._turn[0]
             self._turn.rotate(-1)
@@ -96,13 +110,19 @@ class Dealer:
                 count = min(len(waiting), self._bundle_size(key, workers))
                 trials = [waiting.popleft() for _ in range(count)]
                 self._dealt[key] += count
-                return Bundle(tuple(Task(trial, self._starts.get(trial.id, 0) + 1) for trial in trials))
+                return Bundle(tuple(map(self._task, trials)))
+        if self._to_be_alone and not is_any_out:
+            trial = self._to_be_alone.popleft()
+            self._dealt[trial.arm] += 1
+            self._alone_is_out = True
+            return Bundle((self._task(trial),))
         return None
 
     @property
     def finished(self) -> bool:
         """Whether every trial of the arms to deal has its record."""
-        return not any(self._dealt.values()) and not any(self._waiting[key] for key in self._turn)
+        waiting = any(self._waiting[key] for key in self._turn) or bool(self._to_be_alone)
+        return not waiting and not any(self._dealt.values())
 
     def dealt(self, arm: str) -> int:
         """Trials of an arm that were dealt and have not come back."""
@@ -123,14 +143,34 @@ class Dealer:
         self._losses[trial.id] = self._losses.get(trial.id, 0) + 1
         if self._losses[trial.id] >= MAX_LOSSES:
             return False  # still out: the record that the driver writes of it is taken as any other
-        self._dealt[trial.arm] -= 1
-        self._waiting[trial.arm].appendleft(trial)
+        self._put_back(trial)
         return True
 
     def return_unstarted(self, task: Task) -> None:
         """Take back a trial that was dealt and never started."""
-        self._dealt[task.trial.arm] -= 1
-        self._waiting[task.trial.arm].appendleft(task.trial)
+        self._put_back(task.trial)
+
+    def return_unharmed(self, task: Task) -> None:
+        """Take back a started trial that could not be run, by no fault of its own: to be started again."""
+        self._starts[task.trial.id] = task.attempt
+        self._put_back(task.trial)
+
+    def return_short_of_memory(self, task: Task) -> None:
+        """Take back a trial that ran out of memory, to be run once more with the device to itself."""
+        self._starts[task.trial.id] = task.attempt
+        self._ran_out.add(task.trial.id)
+        self._put_back(task.trial)
+
+    def stop_arms_of(self, task: Task, why: str) -> None:
+        """Deal no more trials of the data set that a trial could not read. The trial itself is still out."""
+        dataset = self.plan.arms[task.trial.arm].dataset
+        self.unreadable.setdefault(dataset, why)
+        self._turn = deque(key for key in self._turn if self.plan.arms[key].dataset != dataset)
+        self._to_be_alone = deque(trial for trial in self._to_be_alone if trial.arm in self._turn)
+
+    def is_stopped(self, task: Task) -> bool:
+        """Whether the trial's data cannot be read."""
+        return self.plan.arms[task.trial.arm].dataset in self.unreadable
 
     @property
     def planned(self) -> dict[str, int]:
@@ -170,6 +210,16 @@ class Dealer:
             missing = arm.trials * arm.sampler.replicates - len(times)
             left += missing * (sum(times) / len(times) if times else overall)
         return left
+
+    def _task(self, trial: Trial) -> Task:
+        return Task(trial, self._starts.get(trial.id, 0) + 1, trial.id in self._ran_out)
+
+    def _put_back(self, trial: Trial) -> None:
+        self._dealt[trial.arm] -= 1
+        if trial.id in self._ran_out and self._shares_memory and trial.arm in self._turn:
+            self._to_be_alone.appendleft(trial)
+        else:
+            self._waiting[trial.arm].appendleft(trial)
 
     def _add(self, trial: Trial) -> None:
         self.trials[trial.id] = trial

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Literal
 
 from harness.datasets import prepare
-from harness.datasets.base import data_root
+from harness.datasets.base import DataError, data_root
 from harness.records.directory import DirectoryError, RunDirectory
 from harness.runs.dealing import Dealer
-from harness.runs.executors.base import Executor, ExecutorError, ResourcesError
+from harness.runs.executors.base import EngineFaultError, Executor, ExecutorError, ResourcesError
 from harness.study.file import find_study, load_study
 from harness.study.plan import PLAN_VERSION, Plan
 from harness.study.planning import make_plan
@@ -128,7 +128,8 @@ def run_study(request: RunRequest, watcher: Watcher) -> RunResult:
     """Run what the plan has and the directory's records lack.
 
     Raises:
-        StudyError, DataError, DirectoryError, ExecutorError: one sentence each, for the user.
+        StudyError, DataError, DirectoryError, ExecutorError: one sentence each, for the user. A DataError of
+            data that became unreadable comes when all other arms have run.
         KeyboardInterrupt: with all workers stopped and every finished trial recorded.
     """
     deadline = None if request.max_hours is None else time.monotonic() + request.max_hours * 3600
@@ -150,7 +151,7 @@ def run_study(request: RunRequest, watcher: Watcher) -> RunResult:
     try:
         return _run_into(directory, plan, chosen, request, watcher, deadline)
     except ExecutorError as error:
-        if is_new:
+        if is_new and not isinstance(error, EngineFaultError):  # which has left a traceback to be read
             directory.remove_unused()
         if isinstance(error, ResourcesError):
             raise ExecutorError(f"{_name_of(request.source)}: {error}") from error
@@ -185,6 +186,7 @@ def _run_into(
                 finally:
                     watcher.end()
             _refuse_strangers(dealer, directory)
+            _tell_unreadable(dealer)
         return RunResult(directory, plan, dealer.done)
 
 
@@ -208,6 +210,16 @@ def _chosen_arms(plan: Plan, patterns: tuple[str, ...]) -> set[str]:
     if not chosen:
         raise StudyError(f"--only {' '.join(patterns)}: matches no arm; arms: {', '.join(plan.arms)}")
     return chosen
+
+
+def _tell_unreadable(dealer: Dealer) -> None:
+    """At the end of a run in which the data of some arms could not be read; all others have run."""
+    sentences = []
+    for dataset, why in dealer.unreadable.items():
+        arms = ", ".join(key for key, arm in dealer.plan.arms.items() if arm.dataset == dataset)
+        sentences.append(f"{why} (so these arms were stopped: {arms})")
+    if sentences:
+        raise DataError("; ".join(sentences))
 
 
 def _refuse_strangers(dealer: Dealer, directory: RunDirectory) -> None:

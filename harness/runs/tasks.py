@@ -1,9 +1,12 @@
 """A dealt trial, and how a worker runs it: logged before, recorded after."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.datasets.base import DataError
 from harness.records.directory import RunDirectory
+from harness.records.faults import attempt_name
 from harness.records.record import Record
 from harness.study.plan import Trial
 
@@ -14,25 +17,61 @@ if TYPE_CHECKING:
 MAX_LOSSES = 3
 
 
+class EngineError(RuntimeError):
+    """A trial could not be run, by no fault of its own or of its data: its worker is not to be trusted.
+
+    trace: the file that holds the traceback.
+    """
+
+    def __init__(self, task: "Task", what: str, trace: Path) -> None:
+        super().__init__(
+            f"trial {task.trial.id} of {task.trial.arm} could not be run to an outcome: {what}; the "
+            f"traceback lies in {trace}"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A trial to be run, and the how-manieth attempt this is, from 1."""
+    """A trial to be run, and the how-manieth attempt this is, from 1.
+
+    ran_out: whether it ran out of memory before. If it does so again, with the device to itself, that is its
+    outcome.
+    """
 
     trial: Trial
     attempt: int
+    ran_out: bool = False
 
 
-def run_task(runner: "TrialRunner", directory: RunDirectory, task: Task, wait_seconds: float) -> Record:
-    """Run a trial, store its record, return it.
+def run_task(
+    runner: "TrialRunner", directory: RunDirectory, task: Task, wait_seconds: float
+) -> Record | None:
+    """Run a trial, store its record, return it; None if it ran out of memory for the first time.
 
     Should the trial have a record already (its first worker was taken for dead and was not), that one
     stands, and nothing is run.
+
+    Raises:
+        DataError: if its data cannot be read.
+        EngineError: for what is the fault of neither the trial nor its data; its traceback is kept.
+        OSError: if the record cannot be kept.
     """
     before = directory.store.read(task.trial.id)
     if before is not None:
         return before
     directory.log.write("started", task.trial.id, task.attempt)
-    record = runner.run(task.trial, task.attempt, wait_seconds)
+    try:
+        record = runner.run(task.trial, task.attempt, wait_seconds)
+        if record.status == "out_of_memory":
+            runner.free_memory()
+    except DataError:
+        raise
+    except Exception as error:
+        trace = directory.faults.write(attempt_name(task.trial.id, task.attempt), error)
+        raise EngineError(task, directory.faults.read(trace.stem) or "", trace) from error
+    if record.status == "out_of_memory" and not task.ran_out:
+        directory.log.write("out_of_memory", task.trial.id, task.attempt)
+        return None
     directory.store.write(record)
     directory.log.write("finished", task.trial.id, task.attempt)
     return directory.store.read(task.trial.id) or record

@@ -1,8 +1,8 @@
 """Runs one trial of a plan: data, network, training, and the record of how it went."""
 
+import gc
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
@@ -10,15 +10,23 @@ from torch import nn
 from torch.nn import functional
 
 from harness import registry
-from harness.datasets import load_split
+from harness.datasets import forget_splits, load_split
 from harness.datasets.base import DataError, Split
+from harness.records.making import make_record, now
 from harness.records.plain_text import message_of, plain, traceback_of
-from harness.records.provenance import cpu_name, provenance
-from harness.records.record import Costs, Epoch, Record, Status
+from harness.records.provenance import cpu_name
+from harness.records.record import Costs, Epoch, Outcome, Record, Status
 from harness.sizing.base import State
 from harness.study.plan import Arm, Plan, Trial
+from harness.training import fault
+from harness.training.fault import TrialFaultError, heeding_interrupts, is_out_of_memory, strangers
 from harness.training.journal import Journal, TrialEndedError
 from harness.training.loop import Job, train
+from harness.training.proposals import checked_phases
+
+
+class DeviceError(RuntimeError):
+    """A device does not compute any more, in this process at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,73 +57,76 @@ class TrialRunner:
         wait_seconds: float = 0.0,
         on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     ) -> Record:
-        """Run a trial to its outcome. Whatever goes wrong inside the method or the training is in the record.
+        """Run a trial to its outcome: what its method or its network does wrong is in the record.
 
         Raises:
             DataError: if the data cannot be loaded: no trial of the arm can run then, so it is no outcome.
+            DeviceError: if the device is broken, whatever that made of the trial.
+            KeyboardInterrupt: if the user pressed Ctrl-C, and not if a method raised it.
+            Whatever our own code raises goes through: it is no outcome either.
         """
         arm = self.plan.arms[trial.arm]
         journal = Journal()
-        started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        started_at = now()
         status: Status = "ok"
         message = trace = ""
         epochs_planned = arm.epochs
-        with journal.timed("warm_up"):
-            split = self.split(arm)
         try:
-            with journal.timed("warm_up"):
-                job, network, state = self.start(trial, split)
-                epochs_planned = sum(phase.epochs for phase in job.phases)
-            train(job, network, state, journal, on_epoch)
+            with heeding_interrupts():
+                with journal.timed("warm_up"):
+                    job, network, state = self.start(trial, self.split(arm))
+                    epochs_planned = sum(int(phase.epochs) for phase in job.phases)
+                train(job, network, state, journal, on_epoch)
         except TrialEndedError as end:
             status, message = end.status, plain(str(end))
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - a method's fault is its trial's outcome
-            status, message, trace = _status_of(error), message_of(error), traceback_of(error)
+        except TrialFaultError as theirs:
+            status, message, trace = self._charge(theirs.cause)
+        except Exception as error:
+            if not is_out_of_memory(error):  # that it may be anywhere, in our own code too
+                raise
+            status, message, trace = self._charge(error)
         if status == "ok" and journal.selected is None:
             status, message = "crashed", "the method's phases allow no epoch to be selected"
         selected = journal.selected if status == "ok" else None
-        return Record(
-            trial_id=trial.id,
-            arm=trial.arm,
-            replicate=trial.replicate,
-            index=trial.index,
-            pair_id=trial.pair_id,
-            params=dict(trial.params),
-            seeds=dict(trial.seeds),
-            status=status,
-            message=message,
-            traceback=trace,
-            epochs=journal.epochs,
-            events=journal.events,
-            epochs_planned=epochs_planned,
-            start_size=journal.start_size,
+        outcome = Outcome(
+            status,
+            epochs_planned,
+            message,
+            trace,
+            journal.epochs,
+            journal.events,
+            journal.start_size,
             selected_epoch=selected.epoch if selected else None,
             val_score=selected.val_score if selected else None,
             test_score=journal.test_score if selected else None,
-            val_examples=len(split.validation),
-            test_examples=len(split.test),
-            attempt=attempt,
-            costs=self._costs(journal, wait_seconds),
-            provenance=provenance(),
-            started_at=started_at,
-            finished_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
         )
+        return make_record(self.plan, trial, attempt, outcome, self._costs(journal, wait_seconds), started_at)
+
+    def free_memory(self) -> None:
+        """Give back what earlier trials left: garbage, data sets kept for later, memory that torch keeps."""
+        forget_splits()
+        gc.collect()
+        if self._device().type == "cuda":
+            torch.cuda.empty_cache()
 
     def start(self, trial: Trial, split: Split) -> tuple[Job, nn.Module, State]:
         """What `train` wants of a trial: the job, the network before its first step, the method's state.
 
-        Whatever the method raises goes through.
+        Raises:
+            TrialFaultError: for whatever the method or the network raises.
         """
         study, arm = self.plan.study, self.plan.arms[trial.arm]
         cell, method = self.plan.cell(arm), self.plan.method(arm)
         torch.manual_seed(trial.seeds["init"])
-        network, state = method.build(cell, trial.params)
-        network.to(split.train.x.device)
+        with strangers:
+            network, state = method.build(cell, trial.params)
+            network.to(split.train.x.device)
+            phases = checked_phases(method.phases(trial.params, self.plan.schedule(arm)))
         job = Job(
             method=method,
             params=trial.params,
             cell=cell,
-            phases=method.phases(trial.params, self.plan.schedule(arm)),
+            phases=phases,
             split=split,
             batch_size=study.training.batch_size,
             optimizer=study.training.optimizer.name,
@@ -132,19 +143,33 @@ class TrialRunner:
         Raises:
             DataError: if they cannot be loaded, or are no longer those that the trials were planned for.
         """
-        split = load_split(
-            self.plan.dataset(arm),
-            self.data_root,
-            validation_fraction=self.plan.study.training.validation_fraction,
-            split_seed=self.plan.study.seeds.split,
-            device=self._device(),
-        )
+        try:
+            split = load_split(
+                self.plan.dataset(arm),
+                self.data_root,
+                validation_fraction=self.plan.study.training.validation_fraction,
+                split_seed=self.plan.study.seeds.split,
+                device=self._device(),
+            )
+        except OSError as error:
+            raise DataError(f"data set {arm.dataset!r}: it cannot be read ({error})") from error
         if split.facts.fingerprint != self.plan.facts[arm.dataset].fingerprint:
             raise DataError(
                 f"data set {arm.dataset!r}: its content changed while the study ran; put back what it was, "
                 "or run the study on the new content into another directory with --out"
             )
         return split
+
+    def _charge(self, error: BaseException) -> tuple[Status, str, str]:
+        """What a trial is charged with: status, message, traceback.
+
+        Raises:
+            DeviceError: if the device computes nothing any more, so that nobody can say whose fault it was.
+        """
+        if not fault.answers(self._device()):
+            raise DeviceError(f"the device is broken; it showed in {message_of(error)}") from error
+        status: Status = "out_of_memory" if is_out_of_memory(error) else "crashed"
+        return status, message_of(error), traceback_of(error)
 
     def _device(self) -> torch.device:
         return torch.device("cuda" if self.plan.study.resources.gpus else "cpu")
@@ -171,9 +196,3 @@ def _warm_up(device: torch.device) -> None:
         network(torch.zeros(1, 2, device=device)), torch.zeros(1, dtype=torch.long, device=device)
     ).backward()
     optimizer.step()
-
-
-def _status_of(error: BaseException) -> Status:
-    """Out of memory, however torch says it, or a crash."""
-    is_short = isinstance(error, torch.OutOfMemoryError | MemoryError)
-    return "out_of_memory" if is_short or "can't allocate memory" in message_of(error) else "crashed"

@@ -3,8 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from harness.surgery.tracing.follow import quiet, twice
-from harness.surgery.tracing.tracer import leaves
+from harness.surgery.tracing.follow import outputs_of, quiet, twice
 
 _NORMALISATIONS = nn.modules.batchnorm._NormBase
 
@@ -19,11 +18,11 @@ def outputs(network: nn.Module, example: Tensor) -> Outputs:
     """
     with quiet(network), torch.no_grad():
         network.eval()
-        evaluation = [tensor.clone() for tensor in leaves(network(example))]
+        evaluation = [tensor.clone() for tensor in outputs_of(network, example)]
         for module in network.modules():
             if isinstance(module, _NORMALISATIONS):
                 module.train()
-        training = [tensor.clone() for tensor in leaves(network(twice(example)))]
+        training = [tensor.clone() for tensor in outputs_of(network, twice(example))]
     return evaluation, training
 
 

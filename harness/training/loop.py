@@ -21,7 +21,9 @@ from harness.sizing.ledger.measure import measure
 from harness.sizing.probe import Probe
 from harness.study.optimizers import OPTIMIZERS
 from harness.surgery.edits import NetworkEdit, NextPhase, Stop
+from harness.training.fault import refusals, strangers
 from harness.training.journal import Journal, Selected, TrialEndedError
+from harness.training.proposals import checked_edits
 from harness.training.scoring import evaluate
 
 #: On so many a certificate compares outputs.
@@ -56,7 +58,9 @@ def train(
     """Train a network to the end of its phases, writing all that is measured into the journal.
 
     Raises:
-        TrialEndedError: diverged, collapsed, timed_out. Whatever a method or `on_epoch` raises goes through.
+        TrialEndedError: diverged, collapsed, timed_out.
+        TrialFaultError: for whatever the method or the network raises, and for proposals that are refused.
+            What `on_epoch` raises goes through, and so does what is nobody's but ours.
     """
     with journal.timed("warm_up"):
         training = _Training(job, network, state, journal, on_epoch)
@@ -83,16 +87,20 @@ class _Training:
         )
         device = job.split.train.x.device
         self.example = job.split.train.x[:1]
-        numbers = job.method.numbers(job.cell, job.params)
-        self.numbers = {name: torch.tensor(value, device=device) for name, value in numbers.items()}
+        with strangers:
+            numbers = job.method.numbers(job.cell, job.params)
+            self.numbers = {name: torch.tensor(value, device=device) for name, value in numbers.items()}
         self.order = torch.Generator().manual_seed(job.seeds["order"])
         self.choices = torch.Generator().manual_seed(job.seeds["method"])
         self.probe = Probe(job.split.train, job.batch_size)
         self.step = self.epoch = 0
         self.deadline = time.perf_counter() + job.limit_seconds
-        self.optimizer = self._make_optimizer()
+        with strangers:  # torch refuses networks that it cannot train
+            self.optimizer = self._make_optimizer()
         self._structure_changed()
-        journal.start_size = measure(network, job.cell.architecture.sized_layers, self.macs)
+        with strangers:  # the network may lack a layer that its architecture names
+            self.sized_layers = tuple(job.cell.architecture.sized_layers)
+            journal.start_size = measure(network, self.sized_layers, self.macs)
 
     def run(self) -> None:
         with self.journal.timed("train"):
@@ -126,7 +134,8 @@ class _Training:
     def _run_interval(self, index: int, phase: Phase) -> tuple[float, type | None]:
         """Train one measured interval; mean loss, and what ended it early if anything did."""
         part, size = self.job.split.train, self.job.batch_size
-        self.network.train()
+        with strangers:
+            self.network.train()
         total = torch.zeros((), device=part.x.device)
         seen, steps, ended = 0, 0, None
         wanted = phase.steps_per_epoch or math.ceil(len(part) / size)
@@ -153,13 +162,14 @@ class _Training:
 
     def _step(self, x: Tensor, y: Tensor, phase: Phase) -> Tensor:
         """One optimizer step; returns the mean loss of the batch, without the penalty."""
-        self.optimizer.zero_grad(set_to_none=True)
-        loss = functional.cross_entropy(self.network(x), y)
-        penalty = self.job.method.penalty(self.tensors, self.numbers)
-        (loss if penalty is None else loss + penalty).backward()
-        self.optimizer.step()
+        with strangers:
+            self.optimizer.zero_grad(set_to_none=True)
+            loss = functional.cross_entropy(self.network(x), y)
+            penalty = self.job.method.penalty(self.tensors, self.numbers)
+            (loss if penalty is None else loss + penalty).backward()
+            self.optimizer.step()
         self.step += 1
-        with torch.no_grad():
+        with strangers, torch.no_grad():
             changed = self.job.method.after_step(self.all_tensors, self.numbers, phase.learning_rate)
             for name, value in changed.items():
                 self.all_tensors[name].copy_(value)
@@ -168,24 +178,31 @@ class _Training:
 
     def _edit(self, moment: Moment, phase: Phase) -> type | None:
         """Ask the method for edits and apply them; what ends the phase (NextPhase) or the trial (Stop)."""
-        self.state, edits = self.job.method.edits(
-            Situation(
-                moment, self.network, self.state, self.job.params, self.job.cell, self.probe, self.choices
+        with strangers:
+            self.state, proposed = self.job.method.edits(
+                Situation(
+                    moment,
+                    self.network,
+                    self.state,
+                    self.job.params,
+                    self.job.cell,
+                    self.probe,
+                    self.choices,
+                )
             )
-        )
+            edits = checked_edits(proposed)
         ended: type | None = None
         on_network: list[NetworkEdit] = []
         for edit in edits:
             if isinstance(edit, NextPhase | Stop):
                 ended = type(edit)
-            elif isinstance(edit, NetworkEdit):
-                on_network.append(edit)
             else:
-                raise TypeError(f"a method proposed {edit!r:.80}, which is no edit")
+                on_network.append(edit)
         if on_network:
             certify = self.job.certify
             example = self.job.split.train.x[:_CERTIFIED_EXAMPLES] if certify else self.example
-            receipt = surgery.apply(self.network, self.optimizer, on_network, example, certify=certify)
+            with refusals:
+                receipt = surgery.apply(self.network, self.optimizer, on_network, example, certify=certify)
             account = {what: found for what, found in asdict(receipt).items() if found}
             if receipt.output_change is not None:
                 # A network on its way to divergence gives numbers that no record can hold.
@@ -200,9 +217,10 @@ class _Training:
 
     def _structure_changed(self) -> None:
         """Look again at what depends on the structure."""
-        self.tensors = dict(self.network.named_parameters())
-        self.all_tensors = self.tensors | dict(self.network.named_buffers())
-        self.macs = multiply_accumulates(self.network, self.example)
+        with strangers:
+            self.tensors = dict(self.network.named_parameters())
+            self.all_tensors = self.tensors | dict(self.network.named_buffers())
+            self.macs = multiply_accumulates(self.network, self.example)
         self.copy_is_stale = True
 
     def _close_epoch(self, phase: Phase, train_loss: float) -> None:
@@ -211,12 +229,14 @@ class _Training:
             val_loss, val_score = evaluate(self.network, self.job.split.validation)
         if not math.isfinite(val_loss):
             self._diverge(phase, f"the validation loss was {val_loss}")
-        size = measure(self.network, self.job.cell.architecture.sized_layers, self.macs)
+        size = measure(self.network, self.sized_layers, self.macs)
         entry = Epoch(self.epoch, phase.name, train_loss, val_loss, val_score, size)
         self.journal.epochs.append(entry)
         kept = self.journal.selected
         if phase.selectable and (kept is None or val_score > kept.val_score):
-            self.journal.selected = Selected(self.epoch, val_score, self._copy_of_network(kept))
+            with strangers:  # copying runs code of theirs
+                copied = self._copy_of_network(kept)
+            self.journal.selected = Selected(self.epoch, val_score, copied)
         self.on_epoch(entry)
 
     def _copy_of_network(self, kept: Selected | None) -> nn.Module:
@@ -230,7 +250,7 @@ class _Training:
         return kept.network
 
     def _diverge(self, phase: Phase, what: str) -> NoReturn:
-        size = measure(self.network, self.job.cell.architecture.sized_layers, self.macs)
+        size = measure(self.network, self.sized_layers, self.macs)
         self.journal.epochs.append(Epoch(self.epoch, phase.name, None, None, None, size))
         raise TrialEndedError("diverged", f"{what} in epoch {self.epoch}")
 

@@ -5,16 +5,33 @@ import os
 import re
 import stat
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.records.record import Event
+from harness.records.making import make_record, now
+from harness.records.record import Costs, Epoch, Event, Outcome
 from harness.records.store import DamagedRecordError, RecordStore
-from tests.making import SIZE, a_record
+from tests.making import SIZE, a_record, plan_of
+
+
+def test_a_record_is_trial_and_outcome_and_costs(tiny: dict[str, Any]) -> None:
+    plan = plan_of(tiny)
+    trial = plan.frozen["digits/mlp/l2", 0][1]
+    outcome = Outcome("crashed", 7, "m", "t", [Epoch(1, "train", 2.0, 1.9, 0.5, SIZE)], start_size=SIZE)
+    costs, started_at = Costs(0.1, 0.2, 0.3, 0.4, 5, "a processor", 1.0), now()
+    record = make_record(plan, trial, 2, outcome, costs, started_at)
+    for name in ("arm", "replicate", "index", "pair_id", "params", "seeds"):
+        assert getattr(record, name) == getattr(trial, name)
+    for field in fields(Outcome):
+        assert getattr(record, field.name) == getattr(outcome, field.name) or field.name == "events"
+    assert (record.trial_id, record.attempt, record.costs, record.events) == (trial.id, 2, costs, [])
+    assert (record.val_examples, record.test_examples) == (288, 359), "as the plan's data will be split"
+    assert record.started_at == started_at <= record.finished_at
 
 
 @pytest.fixture

@@ -58,6 +58,8 @@ class _World:
         kind, choice = number % 10, number // 10
         if kind < 3 and len(self.out) < self.workers:
             bundle = self.dealer.deal(self.workers)
+            if self.is_alone():
+                assert bundle is None, "a trial is dealt beside one that is to be alone"
             if bundle is not None:
                 self.check_bundle(bundle)
                 self.out.append(list(bundle.tasks))
@@ -70,13 +72,25 @@ class _World:
                 self.record(tasks.pop(0))
             elif kind == 7:
                 self.die(tasks)
+            elif kind == 8 and choice % 3 == 0 and not tasks[0].ran_out:
+                self.start(tasks[0])
+                self.dealer.return_short_of_memory(tasks.pop(0))
+            elif kind == 8 and choice % 3 == 1:
+                self.start(tasks[0])
+                self.dealer.return_unharmed(tasks.pop(0))
             else:  # the deadline has passed: nothing more of the bundle is begun
                 for task in reversed(tasks):
                     self.dealer.return_unstarted(task)
                 tasks.clear()
             self.out = [tasks for tasks in self.out if tasks]
 
+    def is_alone(self) -> bool:
+        return any(task.ran_out for tasks in self.out for task in tasks)
+
     def check_bundle(self, bundle: Bundle) -> None:
+        if any(task.ran_out for task in bundle.tasks):
+            assert self.out == [], "a trial that ran out of memory has company"
+            assert len(bundle.tasks) == 1
         assert len({task.trial.arm for task in bundle.tasks}) == 1
         running = {task.trial.id for tasks in self.out for task in tasks}
         for task in bundle.tasks:
@@ -186,6 +200,42 @@ def test_a_trial_that_ends_its_worker_is_given_up_after_so_many_losses() -> None
     assert dealer.dealt(task.trial.arm) == 1, "it is out until its record is taken"
     dealer.take(record_of(task.trial))
     assert dealer.dealt(task.trial.arm) == 0
+
+
+def test_who_has_whole_gpus_is_alone_anyway() -> None:
+    """So a trial that ran out of memory there runs again at once, and others beside it."""
+    dealer = Dealer(plan_of(FIELDS | {"resources": {"cpus": 1, "gpus": 1}}), {}, {})
+    bundle = dealer.deal(1)
+    assert bundle is not None
+    [task] = bundle.tasks
+    dealer.return_short_of_memory(task)
+    dealt = [dealer.deal(1) for _ in PLAN.arms]
+    again = dealt[-1]
+    assert again is not None
+    assert again.tasks == (Task(task.trial, 2, ran_out=True),)
+    assert all(dealt), "and the others go on"
+
+
+def test_data_that_cannot_be_read_stop_their_arms_and_no_others() -> None:
+    plan = plan_of(FIELDS | {"datasets": ["digits", {"name": "other", "source": "digits"}]})
+    dealer = Dealer(plan, {}, {})
+    first = dealer.deal(1)
+    assert first is not None
+    [task] = first.tasks
+    dealer.return_short_of_memory(task)
+    second = dealer.deal(1)
+    assert second is not None
+    [task] = second.tasks
+    dealer.stop_arms_of(task, "gone")
+    dealer.return_unstarted(task)
+    arms = set()
+    while (bundle := dealer.deal(1)) is not None:
+        for task in bundle.tasks:
+            arms.add(task.trial.arm)
+            dealer.take(record_of(task.trial))
+    assert arms == {key for key in plan.arms if key.startswith("other/")}
+    assert dealer.finished
+    assert dealer.unreadable == {"digits": "gone"}
 
 
 def test_records_of_no_trial_are_named() -> None:

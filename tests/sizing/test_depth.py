@@ -17,6 +17,7 @@ from harness.sizing.gates.blocks import attach_block_gates, block_gates, dead_bl
 from harness.sizing.ledger.measure import measure
 from harness.surgery import RemoveBlock
 from harness.training import loop
+from harness.training.fault import TrialFaultError
 from harness.training.journal import Journal
 from tests.training.small import CLASSES, FEATURES, Trained, a_job, a_split, trained
 
@@ -179,7 +180,8 @@ def test_a_sized_layer_that_never_was_is_still_an_error() -> None:
             return ("block3",)
 
     left = run(Depth(), 1.0, 1, cell=replace(CELL, architecture=Misnamed()))
-    assert isinstance(left.error, AttributeError)
+    assert isinstance(left.error, TrialFaultError)
+    assert isinstance(left.error.cause, AttributeError)
 
 
 def test_a_module_without_units_is_no_sized_layer() -> None:

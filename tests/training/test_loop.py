@@ -16,6 +16,7 @@ from harness.sizing.gates.units import attach_gates
 from harness.sizing.ledger.counting import multiply_accumulates
 from harness.surgery import Mask, NextPhase, Remove, Stop
 from harness.training import loop
+from harness.training.fault import TrialFaultError
 from harness.training.journal import Journal, TrialEndedError
 from harness.training.scoring import evaluate
 from tests.training.small import CELL, CLASSES, FEATURES, Scripted, Trained, a_job, a_split, trained
@@ -443,14 +444,15 @@ def test_a_trial_over_its_time_is_ended() -> None:
     assert left.journal.train_flops == 6 * MACS * 8, "one batch was trained"
 
 
-def test_what_a_method_raises_goes_through() -> None:
+def test_what_a_method_raises_is_the_trials_fault() -> None:
     def fail(now: Situation) -> Sequence[Any]:
         if now.moment.epoch == 2:
             raise KeyError("mine")
         return ()
 
     left = trained(a_job(scripted(propose=fail)))
-    assert isinstance(left.error, KeyError)
+    assert isinstance(left.error, TrialFaultError)
+    assert isinstance(left.error.cause, KeyError)
     assert len(left.journal.epochs) == 1
     assert all(seconds > 0 for what, seconds in left.journal.seconds.items() if what != "warm_up")
 

@@ -6,7 +6,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.records.directory import RunDirectory
+from harness.cli.terminal import say
+from harness.records.directory import DirectoryError, RunDirectory
+from harness.records.record import Record
 from harness.records.tally import Tally
 
 
@@ -35,11 +37,48 @@ def show_status(path: Path, console: Console) -> None:
     console.print(
         Text("A `harness run` is at work here." if directory.in_use() else "Nothing runs here now.")
     )
+    if failed := tally.failed.total():
+        say(console, f"{failed} failed; `harness status {path} --failed` lists them")
     for trial_id, wrong in damaged.items():
         console.print(Text(f"Record {trial_id} {wrong}; the next `harness run` sets it aside"))
     if lost := directory.log.lost_attempts():
-        console.print(
-            Text(
-                f"{lost} attempt(s) ended without a record (stopped, or lost with their worker) and ran again"
-            )
-        )
+        why = "stopped, or lost with their worker"
+        say(console, f"{lost} attempt(s) ended without a record ({why}) and ran again")
+
+
+def show_failed(path: Path, console: Console) -> None:
+    """A line for each trial that failed: which, its status, its message; and how to see its traceback.
+
+    Raises:
+        DirectoryError: if this is no run directory.
+    """
+    failed = [record for record in _records(path).values() if record.has_failed]
+    if not failed:
+        console.print(Text("No trial has failed."))
+    for record in sorted(failed, key=lambda record: (record.arm, record.replicate, record.index)):
+        which = f"{record.trial_id} {record.arm} trial {record.index}"
+        say(console, f"{which}: {record.status}: {record.message}")
+        if record.traceback:
+            command = f"harness status {path} --traceback {record.trial_id}"
+            say(console, f"    its traceback: {command}")
+
+
+def show_traceback(path: Path, wanted: str, console: Console) -> None:
+    """The traceback in the record of a trial, named by its id or the beginning of it.
+
+    Raises:
+        DirectoryError: if this is no run directory, or not one trial is meant, or it left no traceback.
+    """
+    found = [record for trial_id, record in _records(path).items() if trial_id.startswith(wanted)]
+    if len(found) != 1:
+        many = "no record" if not found else f"{len(found)} records"
+        raise DirectoryError(f"--traceback {wanted}: {many} of {path} begin so; --failed lists ids")
+    if not found[0].traceback:
+        raise DirectoryError(f"--traceback {wanted}: the trial ended as {found[0].status!r}, without one")
+    say(console, found[0].traceback)
+
+
+def _records(path: Path) -> dict[str, Record]:
+    directory = RunDirectory(path)
+    directory.read_plan()
+    return directory.store.read_all()[0]

@@ -1,17 +1,19 @@
 """Runs everything in this process, one trial after the other: for debugging, tests, machines without Ray."""
 
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
+from harness.datasets.base import DataError
 from harness.records.directory import RunDirectory
 from harness.records.record import Record
 from harness.runs.dealing import Dealer
-from harness.runs.executors.base import ExecutorError, ResourcesError
-from harness.runs.tasks import run_task
+from harness.runs.executors.base import KEPT, EngineFaultError, ExecutorError, ResourcesError
+from harness.runs.tasks import EngineError, run_task
 from harness.runs.trial_runner import TrialRunner
 from harness.study.plan import Plan
 
@@ -39,15 +41,28 @@ class InlineExecutor:
         while (bundle := dealer.deal(self.workers)) is not None:
             taken_at = time.monotonic()
             dealer.running[bundle.arm] += 1
-            for task in bundle.tasks:
+            left = deque(bundle.tasks)
+            while left and not dealer.is_stopped(left[0]):
                 if deadline is not None and time.monotonic() > deadline:
                     return
+                task = left[0]
                 try:
                     record = run_task(runner, self.directory, task, time.monotonic() - taken_at)
+                except DataError as error:
+                    dealer.stop_arms_of(task, str(error))
+                    continue
+                except EngineError as error:
+                    raise EngineFaultError(f"{error}. {KEPT}") from error
                 except OSError as error:
                     raise ExecutorError(
                         f"{self.directory.path}: the record of trial {task.trial.id} cannot be kept ({error})"
                     ) from error
+                left.popleft()
+                if record is None:
+                    dealer.return_short_of_memory(task)
+                    continue
                 dealer.take(record)
                 on_record(record)
+            for task in reversed(left):
+                dealer.return_unstarted(task)
             dealer.running[bundle.arm] -= 1

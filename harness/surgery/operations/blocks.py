@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from harness.surgery.changes.draft import Draft
 from harness.surgery.errors import SurgeryError
-from harness.surgery.tracing.follow import quiet
+from harness.surgery.tracing.follow import outputs_of, quiet
 from harness.surgery.tracing.tracer import leaves
 
 
@@ -31,7 +31,7 @@ def remove_block(draft: Draft, path: str, example: Tensor) -> None:
     try:
         with quiet(draft.network), torch.no_grad():
             draft.network.eval()
-            draft.network(example)
+            outputs_of(draft.network, example)
     finally:
         hook.remove()
     if not shapes:

@@ -73,15 +73,20 @@ def run(network: nn.Module, example: Tensor) -> None:
     """
     with quiet(network), torch.no_grad():
         network.eval()
-        _outputs(network, example)
+        outputs_of(network, example)
 
 
-def _outputs(network: nn.Module, example: Tensor) -> list[Tensor]:
+def outputs_of(network: nn.Module, example: Tensor) -> list[Tensor]:
+    """All tensors that a network gives for an example, in the mode it is in.
+
+    Raises:
+        SurgeryError: if it does not run, whatever it raises.
+    """
     try:
         return leaves(network(example))
     except SurgeryError:
         raise
-    except (RuntimeError, ValueError, IndexError, TypeError, AssertionError) as error:
+    except Exception as error:
         raise SurgeryError(
             f"The network does not run on an example of shape {tuple(example.shape)}: {error}"
         ) from error
@@ -91,7 +96,7 @@ def _trace(tracer: Tracer, network: nn.Module, example: Tensor) -> None:
     tracer.receive(example)
     # With gradients on, the graph behind the output shows functions that have a gradient of their own.
     with torch.enable_grad(), tracer:
-        outputs = _outputs(network, example)
+        outputs = outputs_of(network, example)
     _check_gradients(outputs)
     for tensor in outputs:
         tracer.freeze(tracer.mark(tensor), "belongs to the network's output")

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from harness.sizing.base import Cell, Params, Phase, Schedule, Situation, State
 from harness.sizing.methods.fixed import Fixed
 from harness.surgery.edits import Remove, Stop
+from harness.training import loop
 
 
 @dataclass(frozen=True)
@@ -29,10 +30,13 @@ class Faulty(Fixed):
 
     def build(self, cell: Cell, params: Params) -> tuple[nn.Module, State]:
         self._show("build")
-        return super().build(cell, params)
+        network, state = super().build(cell, params)
+        return (Broken(network) if self.fault == "network" else network), state
 
     def phases(self, params: Params, schedule: Schedule) -> Sequence[Phase]:
         self._show("phases")
+        if self.fault == "no_phases":
+            return ()
         selectable = self.fault != "unselectable"
         return (Phase(schedule.epochs, schedule.learning_rate, selectable=selectable),)
 
@@ -60,6 +64,8 @@ class Faulty(Fixed):
             return now.state, (Remove("hidden1", tuple(range(int(now.params["hidden1"])))),)
         if self.fault == "strange_edit":
             return now.state, (Remove("no_such_layer", (0,)),)
+        if self.fault == "wrong_types":
+            return now.state, (Remove("hidden1", ("first",)),)  # type: ignore[arg-type]
         if self.fault == "no_edit":
             return now.state, ("remove something",)
         if self.fault == "stop":
@@ -85,15 +91,53 @@ class Faulty(Fixed):
             raise torch.OutOfMemoryError("CUDA out of memory")
         if self.fault == "huge_tensor":
             torch.empty(2**60)
+        if self.fault == "memory_once" and self._is_first_time():
+            raise MemoryError("no room")
         if self.fault == "exit":
             sys.exit(3)
+        if self.fault == "interrupt":
+            raise KeyboardInterrupt("mine")
+        if self.fault == "generator_exit":
+            raise GeneratorExit("mine")
+        if self.fault == "cuda":
+            raise RuntimeError("CUDA error: invalid configuration argument")
+        if self.fault == "engine_once" and self._is_first_time():
+            damage_the_engine()
         if self.fault == "slow":
             time.sleep(0.15)
         if self.fault == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
-        if self.fault == "quit_once" and not Path(self.marker).exists():
-            Path(self.marker).touch()
+        if self.fault == "quit_once" and self._is_first_time():
             os._exit(1)
+
+    def _is_first_time(self) -> bool:
+        if Path(self.marker).exists():
+            return False
+        Path(self.marker).touch()
+        return True
+
+
+def damage_the_engine() -> None:
+    """From now on our own code raises in this process, whatever it trains."""
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("the ledger is broken")
+
+    vars(loop)["measure"] = broken
+
+
+class Broken(nn.Module):
+    """Runs, but does not train."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.hidden1, self.output = inner.hidden1, inner.output
+        self.inner = inner
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            raise LookupError("broken in forward")
+        return cast(Tensor, self.inner(x))
 
 
 class SpeechlessError(Exception):

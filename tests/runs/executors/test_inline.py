@@ -1,6 +1,7 @@
 """Trials in this process: every way a trial can end is a record; stopping and going on."""
 
 import signal
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,10 +16,14 @@ from harness.datasets import DataError, Part, Split, load_split
 from harness.records.directory import RunDirectory
 from harness.records.record import Record
 from harness.runs import trial_runner
+from harness.runs.executors.base import EngineFaultError
 from harness.runs.run import RunRequest, run_study
 from harness.runs.trial_runner import TrialRunner
+from harness.sizing.methods.fixed import Fixed
+from harness.training import fault as whose_fault
+from harness.training import loop
 from harness.watching import Silent
-from tests.making import a_record
+from tests.making import Ended, a_record
 from tests.runs.executors.driving import Driver, outcomes_of, records_of, starts_of_finished, table_of
 from tests.runs.executors.faults import FAULTS, FAULTY, check_faults, faulty, slow_study, study_of_faults
 
@@ -176,7 +181,10 @@ def test_records_that_the_plan_cannot_explain(run_inline: Run, tiny: Fields, out
         run_inline(tiny, out)
 
 
-def test_data_that_change_while_the_study_runs_end_it_in_one_sentence(
+# --- whose fault it is
+
+
+def test_data_that_change_while_the_study_runs_stop_their_arms(
     tiny: Fields, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def write(seed: int) -> None:
@@ -186,8 +194,8 @@ def test_data_that_change_while_the_study_runs_end_it_in_one_sentence(
 
     write(0)
     study = tmp_path / "study.yaml"
-    fields = tiny | {"datasets": [{"name": "mine", "source": "npz", "path": "mine.npz"}]}
-    study.write_text(yaml.safe_dump(fields))
+    mine = {"name": "mine", "source": "npz", "path": "mine.npz"}
+    study.write_text(yaml.safe_dump(tiny | {"datasets": [mine, "digits"]}))
     run = TrialRunner.run
 
     def run_and_change(self: TrialRunner, *arguments: Any, **named: Any) -> Record:
@@ -197,6 +205,115 @@ def test_data_that_change_while_the_study_runs_end_it_in_one_sentence(
 
     monkeypatch.setattr(TrialRunner, "run", run_and_change)
     request = RunRequest(str(study), tmp_path / "out", "inline", data_root=tmp_path)
-    with pytest.raises(DataError, match="data set 'mine': its content changed while the study ran"):
+    with pytest.raises(DataError, match="data set 'mine': its content changed while the study ran") as told:
         run_study(request, Silent())
-    assert len(RunDirectory(tmp_path / "out").store.read_all()[0]) == 1
+    assert str(told.value).endswith("(so these arms were stopped: mine/mlp/fixed, mine/mlp/l2)")
+    arms = Counter(record.arm for record in RunDirectory(tmp_path / "out").store.read_all()[0].values())
+    assert arms == {"mine/mlp/fixed": 1, "digits/mlp/fixed": 3, "digits/mlp/l2": 3}, "the others went on"
+
+    monkeypatch.undo()
+    write(0)
+    assert run_study(request, Silent()).complete, "once the data are back, the same command goes on"
+
+
+def test_a_trial_short_of_memory_runs_once_more_after_all_others(
+    run_inline: Run, tiny: Fields, out: Path, tmp_path: Path
+) -> None:
+    once = faulty("once", "memory_once", options={"marker": str(tmp_path / "marker")})
+    run_inline(tiny | {"methods": [once, faulty("always", "memory"), "fixed"], "plugins": [FAULTY]}, out)
+    records = records_of(out)
+    assert [record.status for record in records["once"]] == ["ok"] * 3
+    assert [record.attempt for record in records["once"]] == [2, 1, 1]
+    assert [(record.status, record.attempt) for record in records["always"]] == [("out_of_memory", 2)] * 3
+    lines = [(line["event"], line["attempt"]) for line in RunDirectory(out).log.read()]
+    first = lines.index(("started", 2))
+    assert lines[first:] == [("started", 2), ("finished", 2)] * 4, "the second tries come last"
+    assert RunDirectory(out).log.lost_attempts() == 0, "a first try has an end"
+
+
+def damaged_study(tiny: Fields, tmp_path: Path) -> Fields:
+    engine = faulty("engine", "engine_once", options={"marker": str(tmp_path / "marker")})
+    return tiny | {"methods": ["fixed", engine], "plugins": [FAULTY], "trials": 1}
+
+
+def test_a_fault_of_ours_ends_the_study_and_is_held_against_no_trial(
+    harness_command: Callable[..., Ended],
+    write_study: Callable[[Fields], Path],
+    run_inline: Run,
+    tiny: Fields,
+    tmp_path: Path,
+    out: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fields = damaged_study(tiny, tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "measure", vars(loop)["measure"])  # so that it is put back
+        ended = harness_command("run", write_study(fields), "--executor", "inline", "--out", out)
+    assert ended.code == 3
+    [file] = (out / "faults").iterdir()
+    trial_id, attempt, _ = file.name.split(".")
+    assert ended.err == (
+        f"trial {trial_id} of digits/mlp/engine could not be run to an outcome: RuntimeError: the ledger is "
+        f"broken; the traceback lies in {file}. Every finished trial is kept, and the same command goes on\n"
+    )
+    assert attempt == "1"
+    assert "in broken" in file.read_text()
+    assert set(records_of(out)) == {"fixed"}
+    run_inline(fields, out)
+    [record] = records_of(out)["engine"]
+    assert (record.status, record.attempt, record.trial_id) == ("ok", 2, trial_id)
+
+
+def test_on_a_broken_device_nothing_is_held_against_a_trial(
+    run_inline: Run, tiny: Fields, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if a GPU had failed under a method, which is then the first to be told."""
+    fields = tiny | {"methods": ["fixed", faulty("cuda", "cuda")], "plugins": [FAULTY], "trials": 1}
+    monkeypatch.setattr(whose_fault, "answers", lambda device: False)
+    with pytest.raises(
+        EngineFaultError, match=r"the device is broken; it showed in RuntimeError: CUDA error"
+    ):
+        run_inline(fields, out)
+    assert set(records_of(out)) == {"fixed"}
+
+
+@pytest.mark.parametrize("then", ["raised", "swallowed", "disguised"])
+def test_ctrl_c_stops_at_once_whatever_a_method_makes_of_it(
+    run_inline: Run, tiny: Fields, out: Path, monkeypatch: pytest.MonkeyPatch, then: str
+) -> None:
+    def interrupted(*_: object) -> None:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            if then == "raised":
+                raise
+            if then == "disguised":
+                raise ValueError("something else") from None
+
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(Fixed, "penalty", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run_inline(tiny, out)
+    assert records_of(out) == {}
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_the_failed_trials_and_the_way_to_their_tracebacks(
+    run_inline: Run, harness_command: Callable[..., Ended], tiny: Fields, out: Path
+) -> None:
+    methods = ["fixed", faulty("edits", "edits"), faulty("nan", "nan")]
+    run_inline(tiny | {"methods": methods, "plugins": [FAULTY], "trials": 1}, out)
+    assert f"2 failed; `harness status {out} --failed` lists them" in harness_command("status", out).out
+    crashed, diverged = records_of(out)["edits"][0].trial_id, records_of(out)["nan"][0].trial_id
+    assert harness_command("status", out, "--failed").out.splitlines() == [
+        f"{crashed} digits/mlp/edits trial 0: crashed: RuntimeError: broken in edits",
+        f"    its traceback: harness status {out} --traceback {crashed}",
+        f"{diverged} digits/mlp/nan trial 0: diverged: the training loss was nan in epoch 1",
+    ]
+    shown = harness_command("status", out, "--traceback", crashed[:6]).out
+    assert "faulty.py" in shown
+    assert shown.rstrip().endswith("RuntimeError: broken in edits")
+    none = harness_command("status", out, "--traceback", diverged)
+    assert none.code == 2
+    assert none.err == f"--traceback {diverged}: the trial ended as 'diverged', without one\n"
+    assert harness_command("status", out, "--traceback", "x").err.startswith("--traceback x: no record of ")

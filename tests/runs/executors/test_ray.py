@@ -30,7 +30,7 @@ Write = Callable[[Fields], Path]
 
 _TPE = {"name": "TPESampler", "round_size": 2, "options": {"n_startup_trials": 2}}
 #: Arms that end a worker process; inline they would end the tests.
-_DEADLY = {"quit_once", "kill"}
+_DEADLY = {"quit_once", "engine_once", "kill"}
 
 
 def study_of_everything(tiny: Fields, marker: Path) -> Fields:
@@ -41,6 +41,8 @@ def study_of_everything(tiny: Fields, marker: Path) -> Fields:
         {"name": "tpe", "method": "l2", "sampler": _TPE, "trials": 5},
         faulty("tpe-odd", "some_sizes", sampler=_TPE | {"replicates": 2}, trials=4),
         faulty("quit_once", "quit_once", options={"marker": str(marker)}, trials=2),
+        faulty("engine_once", "engine_once", options={"marker": f"{marker}-engine"}, trials=2),
+        faulty("memory_once", "memory_once", options={"marker": f"{marker}-memory"}, trials=2),
         faulty("kill", "kill"),
     ]
     return fields
@@ -71,13 +73,16 @@ def test_both_executors_give_the_same_records(
         if outcome["arm"].rpartition("/")[2] not in _DEADLY
     }
     assert ours == outcomes_of(inline)
-    assert len(ours) == len(FAULTS) + 3 + 5 + 2 * 4
+    assert len(ours) == len(FAULTS) + 3 + 5 + 2 * 4 + 2
     assert {record.status for record in records["tpe-odd"]} == {"ok", "crashed"}
     table = table_of(on_ray)
     alive = table[~table["method"].isin(_DEADLY)].reset_index(drop=True)
     pd.testing.assert_frame_equal(alive, table_of(inline))
 
     check_lost_once(records["quit_once"], on_ray)
+    lost = check_lost_once(records["engine_once"], on_ray)
+    assert [file.name for file in (on_ray / "faults").iterdir()] == [f"{lost}.1.txt"], "its worker left"
+    check_tried_twice(records["memory_once"], on_ray)
     check_given_up(records["kill"][0], on_ray)
     assert f"{len(table)} of {len(table)} trials done" in printed
     assert not (on_ray / ".tune").exists(), "nothing of Ray Tune's own is left"
@@ -91,12 +96,27 @@ def events_of(out: Path, trial_id: str) -> list[tuple[str, int]]:
     ]
 
 
-def check_lost_once(records: list[Record], out: Path) -> None:
+def check_lost_once(records: list[Record], out: Path) -> str:
     """One of the two trials ended its worker, ran again, and is like any other."""
     assert [record.status for record in records] == ["ok", "ok"]
     assert sorted(record.attempt for record in records) == [1, 2]
     [lost] = [record for record in records if record.attempt == 2]
     assert events_of(out, lost.trial_id) == [("started", 1), ("lost", 1), ("started", 2), ("finished", 2)]
+    return lost.trial_id
+
+
+def check_tried_twice(records: list[Record], out: Path) -> None:
+    """One of the two ran out of memory, and ran again when no other trial did."""
+    assert [record.status for record in records] == ["ok", "ok"]
+    [again] = [record for record in records if record.attempt == 2]
+    expected = [("started", 1), ("out_of_memory", 1), ("started", 2), ("finished", 2)]
+    assert events_of(out, again.trial_id) == expected
+    lines = [(line["event"], line["trial_id"], line["attempt"]) for line in RunDirectory(out).log.read()]
+    begun = lines.index(("started", again.trial_id, 2))
+    assert lines[begun + 1] == ("finished", again.trial_id, 2)
+    before = {(trial, attempt) for event, trial, attempt in lines[:begun] if event == "started"}
+    ended = {(trial, attempt) for event, trial, attempt in lines[:begun] if event != "started"}
+    assert before == ended, "no other trial was running"
 
 
 def check_given_up(record: Record, out: Path) -> None:

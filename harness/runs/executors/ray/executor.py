@@ -17,7 +17,6 @@ from ray import tune
 
 from harness.records.directory import RunDirectory
 from harness.records.record import Record
-from harness.runs.executors.base import ExecutorError
 from harness.runs.executors.ray.connection import connection
 from harness.runs.executors.ray.searcher import DealingSearcher, StartsWatcher
 from harness.runs.executors.ray.worker import Worker
@@ -71,7 +70,7 @@ class RayTuneExecutor:
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
         if searcher.fault:
-            raise ExecutorError(searcher.fault)
+            raise searcher.fault
 
 
 @contextmanager

@@ -10,9 +10,11 @@ from ray import tune
 from ray.tune.search import Searcher
 
 from harness.records.directory import RunDirectory
+from harness.records.faults import attempt_name
 from harness.records.record import Record
+from harness.runs.executors.base import KEPT, EngineFaultError, ExecutorError
 from harness.runs.giving_up import give_up
-from harness.runs.tasks import Task
+from harness.runs.tasks import EngineError, Task
 
 if TYPE_CHECKING:
     from harness.runs.dealing import Bundle, Dealer
@@ -44,7 +46,9 @@ class DealingSearcher(Searcher):
         self.on_record, self.deadline = on_record, deadline
         self.out: dict[str, list[Task]] = {}
         self.begun: dict[str, str] = {}
-        self.fault = ""
+        self.fault: ExecutorError | None = None
+        #: Kind of a fault of ours, or the trial that it was met in -> the sentence about it.
+        self.met: dict[str, str] = {}
 
     def suggest(self, trial_id: str) -> Any:
         if self.fault or (self.deadline is not None and time.monotonic() > self.deadline):
@@ -77,14 +81,17 @@ class DealingSearcher(Searcher):
         # What has its record is done, whatever became of the worker after it.
         started = {(line["trial_id"], line["attempt"]) for line in self.directory.log.read()}
         for task in reversed(left):
+            attempt = attempt_name(task.trial.id, task.attempt)
             record = self.directory.store.read(task.trial.id)
             if record is not None:
                 self._enter(record)
-            elif (task.trial.id, task.attempt) not in started or self.fault:
+            elif (task.trial.id, task.attempt) not in started or self.fault or self.dealer.is_stopped(task):
                 self.dealer.return_unstarted(task)
             else:
                 self.directory.log.write("lost", task.trial.id, task.attempt)
-                if not self.dealer.lose(task):
+                if (what := self.directory.faults.read(attempt)) is not None:
+                    self._meet(EngineError(task, what, self.directory.faults.path(attempt)), task, what)
+                elif not self.dealer.lose(task):
                     self._enter(give_up(self.dealer.plan, self.directory, task))
 
     # Tune wants to keep a copy of its searcher. There is nothing to keep: the records tell all.
@@ -103,13 +110,34 @@ class DealingSearcher(Searcher):
         return json.dumps({"tasks": [asdict(task) for task in bundle.tasks], "deadline": deadline})
 
     def _take(self, trial_id: str, result: dict[str, Any]) -> None:
-        self.fault = self.fault or result.get("fault", "")
-        done, left = result.get("trial_id_done"), self.out[trial_id]
+        if "unkept" in result:
+            self.fault = self.fault or ExecutorError(f"{self.directory.path}: {result['unkept']}")
+        if "unprepared" in result:
+            self.fault = self.fault or EngineFaultError(f"{result['unprepared']}. {KEPT}")
+        left = self.out[trial_id]
+        if left and "unreadable" in result:
+            self.dealer.stop_arms_of(left[0], result["unreadable"])
+        if left and left[0].trial.id == result.get("trial_id_short_of_memory"):
+            self.dealer.return_short_of_memory(left.pop(0))
+        done = result.get("trial_id_done")
         if left and left[0].trial.id == done:
             record = self.directory.store.read(done)
             assert record is not None, f"the worker says that {done} is recorded, and the store has no record"
             left.pop(0)
             self._enter(record)
+
+    def _meet(self, error: EngineError, task: Task, what: str) -> None:
+        """A worker left because of a fault that is ours or a device's: the study ends if it recurs.
+
+        It recurs if another worker meets one of the same kind, or the same trial any. The worker has gone, so
+        whoever meets one next is another.
+        """
+        kind = what.partition(":")[0]
+        before = self.met.get(kind) or self.met.get(task.trial.id)
+        if before is not None:
+            self.fault = EngineFaultError(f"{error}; and before that, {before}. {KEPT}")
+        self.met[kind] = self.met[task.trial.id] = str(error)
+        self.dealer.return_unharmed(task)
 
     def _enter(self, record: Record) -> None:
         self.dealer.take(record)

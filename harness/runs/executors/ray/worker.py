@@ -3,8 +3,8 @@
 import json
 import os
 import signal
+import socket
 import time
-import traceback
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from ray import tune
 
 from harness.datasets.base import DataError
 from harness.records.directory import RunDirectory
-from harness.runs.tasks import Task, run_task
+from harness.runs.tasks import EngineError, Task, run_task
 from harness.study.plan import Plan, Trial
 
 if TYPE_CHECKING:
@@ -32,9 +32,11 @@ class Worker(tune.Trainable):
         certify: bool,
     ) -> None:
         self.plan, self.data_root, self.directory, self.certify = plan, data_root, directory, certify
-        # A worker told to go goes at once. Ray's own answer is SystemExit in the middle of a step, which
-        # would pass for the method's and be recorded as its crash.
-        signal.signal(signal.SIGTERM, lambda number, frame: os._exit(1))
+        # A worker told to go goes at once. Ray's and Python's own answers are SystemExit and
+        # KeyboardInterrupt in the middle of a step, which would pass for the method's and be recorded as
+        # its crash.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda number, frame: os._exit(1))
         self.reset_config(config)
 
     @cached_property
@@ -51,7 +53,7 @@ class Worker(tune.Trainable):
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         bundle = json.loads(new_config["bundle"])
-        self.tasks = [Task(Trial(**task["trial"]), task["attempt"]) for task in bundle["tasks"]]
+        self.tasks = [Task(**task | {"trial": Trial(**task["trial"])}) for task in bundle["tasks"]]
         self.deadline = bundle["deadline"]
         self.taken_at = time.time()
         return True
@@ -59,12 +61,20 @@ class Worker(tune.Trainable):
     def step(self) -> dict[str, Any]:
         try:
             runner = self.runner
-            if self.deadline is not None and time.time() > self.deadline:
-                return {"done": True}
-            task = self.tasks.pop(0)
-            run_task(runner, self.directory, task, time.time() - self.taken_at)
-        except (DataError, OSError) as error:
-            return {"fault": str(error), "done": True}
-        except Exception:  # noqa: BLE001 - not the method's doing: told to the driver, which ends the run
-            return {"fault": f"a worker could not go on:\n{traceback.format_exc()}", "done": True}
-        return {"trial_id_done": task.trial.id, "done": not self.tasks}
+        except Exception as error:  # noqa: BLE001 - told to the driver, which ends the run
+            trace = self.directory.faults.write(f"worker-{socket.gethostname()}-{os.getpid()}", error)
+            what = f"a worker cannot begin: {self.directory.faults.read(trace.stem)}"
+            return {"unprepared": f"{what}; the traceback lies in {trace}", "done": True}
+        if self.deadline is not None and time.time() > self.deadline:
+            return {"done": True}
+        task = self.tasks.pop(0)
+        try:
+            record = run_task(runner, self.directory, task, time.time() - self.taken_at)
+        except DataError as error:
+            return {"unreadable": str(error), "done": True}
+        except EngineError:
+            os._exit(1)  # nothing here is to be trusted any more; the driver finds what was kept of it
+        except OSError as error:
+            return {"unkept": f"the record of trial {task.trial.id} cannot be kept: {error}", "done": True}
+        done = "trial_id_done" if record is not None else "trial_id_short_of_memory"
+        return {done: task.trial.id, "done": not self.tasks}

@@ -1,0 +1,71 @@
+"""Checks of what a method proposes, so that a wrong type is found here and not deep in the engine."""
+
+import operator
+from collections.abc import Iterable
+from numbers import Real
+from typing import Any
+
+from torch import Tensor
+
+from harness.sizing.base import Phase
+from harness.surgery.edits import Edit, Mask, NetworkEdit, NextPhase, Remove, RemoveBlock, Reset, Stop, Widen
+
+
+def checked_phases(proposed: Iterable[Any]) -> tuple[Phase, ...]:
+    """The phases that a method proposed.
+
+    Raises:
+        TypeError, ValueError: in one sentence, if there are none, or one cannot be trained.
+    """
+    phases = tuple(proposed)
+    if not phases:
+        raise ValueError("a method proposed no phases")
+    for phase in phases:
+        if not isinstance(phase, Phase):
+            raise TypeError(f"a method proposed {phase!r:.80}, which is no phase")
+        # Any integers will do, numpy's too; what is none raises TypeError here.
+        counts = [operator.index(phase.epochs)]
+        counts += [operator.index(phase.steps_per_epoch)] if phase.steps_per_epoch is not None else []
+        rates = (phase.learning_rate, phase.weight_decay)
+        if min(counts) < 0 or not all(isinstance(rate, Real | Tensor) for rate in rates):
+            raise ValueError(f"a method proposed {phase!r:.160}, which cannot be trained")
+        if phase.edit_every_steps is not None:
+            operator.index(phase.edit_every_steps)
+        if not isinstance(phase.name, str):
+            raise TypeError(f"a method named a phase {phase.name!r:.80}, which is no text")
+    return phases
+
+
+def checked_edits(proposed: Iterable[Any]) -> tuple[Edit, ...]:
+    """The edits that a method proposed; whether the network allows them is for surgery to say.
+
+    Raises:
+        TypeError: in one sentence, if one is no edit, or has fields of wrong types.
+    """
+    edits = tuple(proposed)
+    for edit in edits:
+        if not isinstance(edit, NetworkEdit | NextPhase | Stop):
+            raise TypeError(f"a method proposed {edit!r:.80}, which is no edit")
+        if not _has_right_types(edit):
+            raise TypeError(f"a method proposed {edit!r:.80}, with fields of wrong types")
+    return edits
+
+
+def _has_right_types(edit: Edit) -> bool:
+    match edit:
+        case Remove(layer=str()):
+            return _are_indices(edit.units)
+        case Reset(layer=str(), weight=Tensor(), bias=None | Tensor()):
+            return _are_indices(edit.units)
+        case Widen(layer=str(), incoming=Tensor(), incoming_bias=None | Tensor()):
+            return all(
+                isinstance(path, str) and isinstance(weight, Tensor) for path, weight in edit.outgoing.items()
+            )
+        case Mask(parameter=str(), keep=Tensor()) | RemoveBlock(block=str()):
+            return True
+        case _:
+            return isinstance(edit, NextPhase | Stop)
+
+
+def _are_indices(units: Iterable[Any]) -> bool:
+    return all(operator.index(unit) is not None for unit in units)
