@@ -10,6 +10,7 @@ and of per-trial numbers that are tensors themselves. So the same code serves on
 `torch.func.vmap`, a stack of trials trained in one computation.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -71,6 +72,29 @@ class Phase:
     edit_every_steps: int | None = None
     selectable: bool = True
     name: str = "train"
+
+    def __post_init__(self) -> None:
+        _at_least("epochs", self.epochs, 1)
+        for name in ("steps_per_epoch", "edit_every_steps"):
+            if (steps := getattr(self, name)) is not None:
+                _at_least(name, steps, 1)
+        for name in ("learning_rate", "weight_decay"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+                raise ValueError(f"a phase's {name} must be a number of at least 0, found {value!r:.80}")
+
+
+def _at_least(name: str, count: object, least: int) -> None:
+    if isinstance(count, bool) or not isinstance(count, int) or count < least:
+        raise ValueError(f"a phase's {name} must be a whole number of at least {least}, found {count!r:.80}")
+
+
+def check_phases(phases: object) -> None:
+    """Raise ValueError, in one sentence, if these are no phases that a trial can be trained in."""
+    if not isinstance(phases, Sequence) or not all(isinstance(phase, Phase) for phase in phases):
+        raise ValueError(f"a sequence of Phase is needed, found {phases!r:.80}")
+    if not any(phase.selectable for phase in phases):
+        raise ValueError("there is no phase whose epochs may be selected")
 
 
 @dataclass(frozen=True, slots=True)

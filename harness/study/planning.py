@@ -2,7 +2,7 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,11 +21,12 @@ from harness.search.samplers import (
     sampling_of,
 )
 from harness.search.space import Choice, Domain, Float, Int, Scalar
-from harness.sizing.base import Cell
+from harness.sizing.base import Cell, check_phases
 from harness.study.plan import (
     PLAN_VERSION,
     Arm,
     Plan,
+    Trial,
     dataset_spec,
     entry_named,
     make_architecture,
@@ -71,6 +72,8 @@ def make_plan(
             frozen[arm.key, replicate] = tuple(
                 plan.make_trial(arm, replicate, index, point) for index, point in enumerate(points)
             )
+    for arm in plan.arms.values():
+        _check_phases(plan, source, arm, frozen)
     return dataclasses.replace(plan, frozen=frozen, warnings=plan_warnings(study, list(plan.arms.values())))
 
 
@@ -102,6 +105,17 @@ def plan_arms(
     digests = {Path(path).name: hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in study.plugins}
     sources = {} if version == 1 else {key: _sources(study, arm) for key, arm in arms.items()}
     return Plan(study, facts, arms, digests, sources=sources, version=version)
+
+
+def _check_phases(
+    plan: Plan, source: str, arm: Arm, frozen: Mapping[tuple[str, int], Sequence[Trial]]
+) -> None:
+    """Ask for the phases of every trial, or of some points where trials are not known yet."""
+    points = [trial.params for (key, _), trials in frozen.items() if key == arm.key for trial in trials]
+    method, schedule = plan.method(arm), plan.schedule(arm)
+    with _naming(source, f"methods.{arm.method}: phases with {schedule.epochs} epochs"):
+        for params in points or draw_frozen(arm.space, "RandomSampler", {}, 0, _STARTUP_TRIALS):
+            check_phases(_ask(method.phases, params, schedule))
 
 
 def _sources(study: Study, arm: Arm) -> dict[str, str]:

@@ -8,17 +8,19 @@ import torch
 from torch import Tensor
 
 from harness.datasets import prepare
+from harness.registry import make_method
 from harness.runs.trial_runner import TrialRunner
 from harness.search.samplers import draw_frozen
 from harness.search.space import Choice, Float, Int
-from harness.sizing.base import Moment, Situation, SizingMethod
+from harness.sizing.base import Moment, Schedule, Situation, SizingMethod, check_phases
 from harness.sizing.probe import Probe
 from harness.study.plan import Arm, Plan, Trial
 from harness.study.planning import make_plan
-from harness.study.schema import Study
+from harness.study.schema import Study, StudyError
 from harness.testing.findings import Finding, found
 
 _EPOCHS = 4
+_PHASES = "phases: asked for 1 epoch or more, at least one phase, with epochs, one of them selectable"
 
 
 def check_method(name: str, options: Mapping[str, Any] | None = None) -> list[Finding]:
@@ -27,7 +29,12 @@ def check_method(name: str, options: Mapping[str, Any] | None = None) -> list[Fi
     Raises:
         UnknownNameError, ValueError: if there is no such method, or it does not take the options.
     """
-    return _Check(_plan_for(name, dict(options or {}))).run()
+    method = make_method(name, options or {})  # a wrong name or option is the caller's fault
+    try:
+        plan = _plan_for(name, dict(options or {}))
+    except StudyError as error:
+        return [Finding("planning: a study that names it can be planned", str(error))]
+    return [found(_PHASES, lambda: _phases(method, plan)), *_Check(plan).run()]
 
 
 def _plan_for(name: str, options: dict[str, Any]) -> Plan:
@@ -43,6 +50,17 @@ def _plan_for(name: str, options: dict[str, Any]) -> Plan:
         }
     )
     return make_plan(study, "conformance", lambda spec: prepare(spec, None))
+
+
+def _phases(method: SizingMethod, plan: Plan) -> str:
+    [arm] = plan.arms.values()
+    for epochs in (1, 2, _EPOCHS):
+        schedule = Schedule(epochs, plan.schedule(arm).learning_rate)
+        try:
+            check_phases(method.phases(plan.frozen[arm.key, 0][0].params, schedule))
+        except ValueError as error:
+            return f"asked for {epochs} epochs: {error}"
+    return ""
 
 
 class _Check:
@@ -63,7 +81,6 @@ class _Check:
             found("reach: every sized layer, smallest at most largest", self._reach),
             found("start_sizes: every sized layer, and what build builds", self._start_sizes),
             found("build: the same seed gives the same network", self._build),
-            found("phases: at least one, with epochs, one of them selectable", self._phases),
             found("penalty: a scalar, pure, the same for a stack of trials under vmap", self._penalty),
             found("after_step: known names, same shapes, pure", self._after_step),
             found("edits: leave the network and torch's global generator alone", self._edits),
@@ -98,12 +115,6 @@ class _Check:
         first, second = (self._built(self.trials[0])[0].state_dict() for _ in range(2))
         different = [name for name in first if not torch.equal(first[name], second[name])]
         return f"differ: {different}" if different else ""
-
-    def _phases(self) -> str:
-        phases = self.method.phases(self.trials[0].params, self.plan.schedule(self.arm))
-        if not phases or any(phase.epochs < 1 for phase in phases):
-            return f"found {phases}"
-        return "" if any(phase.selectable for phase in phases) else "no phase is selectable"
 
     def _penalty(self) -> str:
         networks = [self._built(self.trials[0])[0] for _ in range(2)]

@@ -56,6 +56,13 @@ class SelectsNothing(Fixed):
 
 
 @dataclass(frozen=True)
+class NeedsTwoEpochs(Fixed):
+    def phases(self, params: Params, schedule: Schedule) -> Sequence[Phase]:
+        half = schedule.epochs // 2
+        return (Phase(half, 0.1), Phase(schedule.epochs - half, 0.1))
+
+
+@dataclass(frozen=True)
 class PenalisesWithPythonNumbers(Fixed):
     def penalty(self, tensors: Any, numbers: Any) -> Any:
         # A number taken out of a tensor is one trial's; a stack of trials cannot be trained with it.
@@ -108,7 +115,8 @@ _FAULTS = {
     ForgetsALayer: "reach",
     SaysOtherSizes: "start_sizes",
     BuildsUnseeded: "build",
-    SelectsNothing: "phases",
+    SelectsNothing: "planning",
+    NeedsTwoEpochs: "phases",
     PenalisesWithPythonNumbers: "penalty",
     PenaltyWrites: "penalty",
     StepsIntoTheUnknown: "after_step",
