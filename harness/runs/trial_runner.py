@@ -16,13 +16,12 @@ from harness.records.making import make_record, now
 from harness.records.plain_text import message_of, plain, traceback_of
 from harness.records.provenance import cpu_name
 from harness.records.record import Costs, Epoch, Outcome, Record, Status
-from harness.sizing.base import State
+from harness.sizing.base import State, checked_phases
 from harness.study.plan import Arm, Plan, Trial
 from harness.training import fault
 from harness.training.fault import TrialFaultError, heeding_interrupts, is_out_of_memory, strangers
 from harness.training.journal import Journal, TrialEndedError
 from harness.training.loop import Job, train
-from harness.training.proposals import checked_phases
 
 
 class DeviceError(RuntimeError):

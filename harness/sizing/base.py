@@ -11,7 +11,8 @@ and of per-trial numbers that are tensors themselves. So the same code serves on
 """
 
 import math
-from collections.abc import Mapping, Sequence
+import operator
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -74,27 +75,36 @@ class Phase:
     name: str = "train"
 
     def __post_init__(self) -> None:
-        _at_least("epochs", self.epochs, 1)
-        for name in ("steps_per_epoch", "edit_every_steps"):
-            if (steps := getattr(self, name)) is not None:
-                _at_least(name, steps, 1)
-        for name in ("learning_rate", "weight_decay"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-                raise ValueError(f"a phase's {name} must be a number of at least 0, found {value!r:.80}")
+        counts = {"epochs": self.epochs}
+        counts |= {"steps_per_epoch": self.steps_per_epoch} if self.steps_per_epoch is not None else {}
+        counts |= {"edit_every_steps": self.edit_every_steps} if self.edit_every_steps is not None else {}
+        for name, count in counts.items():
+            if operator.index(count) < 1:  # raises TypeError for what is no whole number
+                raise ValueError(f"a phase's {name} must be 1 or more, found {count!r:.80}")
+        rates: dict[str, Any] = {"learning_rate": self.learning_rate, "weight_decay": self.weight_decay}
+        for name, rate in rates.items():
+            if isinstance(rate, str) or not 0 <= float(rate) < math.inf:
+                raise ValueError(f"a phase's {name} must be a number from 0 up, found {rate!r:.80}")
+        if not isinstance(self.name, str):
+            raise TypeError(f"a phase's name must be a text, found {self.name!r:.80}")
 
 
-def _at_least(name: str, count: object, least: int) -> None:
-    if isinstance(count, bool) or not isinstance(count, int) or count < least:
-        raise ValueError(f"a phase's {name} must be a whole number of at least {least}, found {count!r:.80}")
+def checked_phases(proposed: Iterable[object]) -> tuple[Phase, ...]:
+    """The phases that a method proposed.
 
-
-def check_phases(phases: object) -> None:
-    """Raise ValueError, in one sentence, if these are no phases that a trial can be trained in."""
-    if not isinstance(phases, Sequence) or not all(isinstance(phase, Phase) for phase in phases):
-        raise ValueError(f"a sequence of Phase is needed, found {phases!r:.80}")
+    Raises:
+        ValueError: in one sentence, if these are none, or no epoch of them may be selected.
+    """
+    phases: list[Phase] = []
+    for phase in proposed:
+        if not isinstance(phase, Phase):
+            raise ValueError(f"a method proposed {phase!r:.80}, which is no phase")
+        phases.append(phase)
+    if not phases:
+        raise ValueError("a method proposed no phases")
     if not any(phase.selectable for phase in phases):
-        raise ValueError("there is no phase whose epochs may be selected")
+        raise ValueError("the method's phases allow no epoch to be selected")
+    return tuple(phases)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from harness.search.samplers import (
     sampling_of,
 )
 from harness.search.space import Choice, Domain, Float, Int, Scalar
-from harness.sizing.base import Cell, check_phases
+from harness.sizing.base import Cell, checked_phases
 from harness.study.plan import (
     PLAN_VERSION,
     Arm,
@@ -115,7 +115,7 @@ def _check_phases(
     method, schedule = plan.method(arm), plan.schedule(arm)
     with _naming(source, f"methods.{arm.method}: phases with {schedule.epochs} epochs"):
         for params in points or draw_frozen(arm.space, "RandomSampler", {}, 0, _STARTUP_TRIALS):
-            check_phases(_ask(method.phases, params, schedule))
+            checked_phases(_ask(method.phases, params, schedule))
 
 
 def _sources(study: Study, arm: Arm) -> dict[str, str]:

@@ -12,7 +12,7 @@ from harness.registry import make_method
 from harness.runs.trial_runner import TrialRunner
 from harness.search.samplers import draw_frozen
 from harness.search.space import Choice, Float, Int
-from harness.sizing.base import Moment, Schedule, Situation, SizingMethod, check_phases
+from harness.sizing.base import Moment, Schedule, Situation, SizingMethod, checked_phases
 from harness.sizing.probe import Probe
 from harness.study.plan import Arm, Plan, Trial
 from harness.study.planning import make_plan
@@ -57,8 +57,8 @@ def _phases(method: SizingMethod, plan: Plan) -> str:
     for epochs in (1, 2, _EPOCHS):
         schedule = Schedule(epochs, plan.schedule(arm).learning_rate)
         try:
-            check_phases(method.phases(plan.frozen[arm.key, 0][0].params, schedule))
-        except ValueError as error:
+            checked_phases(method.phases(plan.frozen[arm.key, 0][0].params, schedule))
+        except (TypeError, ValueError) as error:
             return f"asked for {epochs} epochs: {error}"
     return ""
 

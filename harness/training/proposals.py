@@ -2,38 +2,11 @@
 
 import operator
 from collections.abc import Iterable
-from numbers import Real
 from typing import Any
 
 from torch import Tensor
 
-from harness.sizing.base import Phase
 from harness.surgery.edits import Edit, Mask, NetworkEdit, NextPhase, Remove, RemoveBlock, Reset, Stop, Widen
-
-
-def checked_phases(proposed: Iterable[Any]) -> tuple[Phase, ...]:
-    """The phases that a method proposed.
-
-    Raises:
-        TypeError, ValueError: in one sentence, if there are none, or one cannot be trained.
-    """
-    phases = tuple(proposed)
-    if not phases:
-        raise ValueError("a method proposed no phases")
-    for phase in phases:
-        if not isinstance(phase, Phase):
-            raise TypeError(f"a method proposed {phase!r:.80}, which is no phase")
-        # Any integers will do, numpy's too; what is none raises TypeError here.
-        counts = [operator.index(phase.epochs)]
-        counts += [operator.index(phase.steps_per_epoch)] if phase.steps_per_epoch is not None else []
-        rates = (phase.learning_rate, phase.weight_decay)
-        if min(counts) < 0 or not all(isinstance(rate, Real | Tensor) for rate in rates):
-            raise ValueError(f"a method proposed {phase!r:.160}, which cannot be trained")
-        if phase.edit_every_steps is not None:
-            operator.index(phase.edit_every_steps)
-        if not isinstance(phase.name, str):
-            raise TypeError(f"a method named a phase {phase.name!r:.80}, which is no text")
-    return phases
 
 
 def checked_edits(proposed: Iterable[Any]) -> tuple[Edit, ...]:

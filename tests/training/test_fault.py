@@ -1,7 +1,6 @@
 """Whose fault an exception is: guards, proposals of wrong types, memory."""
 
 import signal
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +18,7 @@ from harness.training.fault import (
     refusals,
     strangers,
 )
-from harness.training.proposals import checked_edits, checked_phases
+from harness.training.proposals import checked_edits
 from tests.training.small import Scripted, a_job, trained
 
 
@@ -153,25 +152,6 @@ def test_edits_of_right_types_are_left_as_they_are() -> None:
         Stop("enough"),
     )
     assert all(a is b for a, b in zip(checked_edits(iter(edits)), edits, strict=True))
-
-
-@pytest.mark.parametrize(
-    "phases",
-    [
-        [],
-        ["train"],
-        [Phase(1.5, 0.1)],  # type: ignore[arg-type]
-        [Phase(-1, 0.1)],
-        [Phase(1, "0.1")],  # type: ignore[arg-type]
-        [Phase(1, 0.1, None)],  # type: ignore[arg-type]
-        [Phase(1, 0.1, steps_per_epoch=-3)],
-        [Phase(1, 0.1, edit_every_steps="2")],  # type: ignore[arg-type]
-        [Phase(1, 0.1, name=3)],  # type: ignore[arg-type]
-    ],
-)
-def test_phases_that_cannot_be_trained_are_refused(phases: Sequence[Any]) -> None:
-    with pytest.raises((TypeError, ValueError)):
-        checked_phases(phases)
 
 
 # --- memory

@@ -18,7 +18,6 @@ def faulty(name: str, fault: str, **more: Any) -> Fields:
 #: Fault -> status and message of its trial's record.
 FAULTS = {
     "build": ("crashed", "RuntimeError: broken in build"),
-    "phases": ("crashed", "RuntimeError: broken in phases"),
     "penalty": ("crashed", "RuntimeError: broken in penalty"),
     "after_step": ("crashed", "RuntimeError: broken in after_step"),
     "edits": ("crashed", "RuntimeError: broken in edits"),
@@ -27,13 +26,11 @@ FAULTS = {
     "strange_edit": ("crashed", None),
     "no_edit": ("crashed", "TypeError: a method proposed 'remove something', which is no edit"),
     "wrong_types": ("crashed", None),
-    "no_phases": ("crashed", "ValueError: a method proposed no phases"),
     "network": ("crashed", "LookupError: broken in forward"),
     "cuda": ("crashed", "RuntimeError: CUDA error: invalid configuration argument"),
     "exit": ("crashed", "SystemExit: 3"),
     "interrupt": ("crashed", "KeyboardInterrupt: mine"),
     "generator_exit": ("crashed", "GeneratorExit: mine"),
-    "unselectable": ("crashed", "the method's phases allow no epoch to be selected"),
     "nan": ("diverged", "the training loss was nan in epoch 1"),
     "collapse": ("collapsed", "hidden1 lost its last unit in epoch 1"),
     "memory": ("out_of_memory", "MemoryError: no room"),
@@ -63,7 +60,7 @@ def check_faults(out: Path) -> None:
         assert message is None or record.message == message
         assert (record.message == "") == (status == "ok")
         assert record.attempt == (2 if status == "out_of_memory" else 1), "short of memory, it is tried twice"
-        has_traceback = status in ("crashed", "out_of_memory") and fault != "unselectable"
+        has_traceback = status in ("crashed", "out_of_memory")
         assert ("Traceback" in record.traceback) == has_traceback, fault
         if status != "ok":
             nothing = (record.selected_epoch, record.val_score, record.test_score, record.selected_size)

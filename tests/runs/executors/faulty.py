@@ -12,7 +12,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from harness.sizing.base import Cell, Params, Phase, Schedule, Situation, State
+from harness.sizing.base import Cell, Params, Situation, State
 from harness.sizing.methods.fixed import Fixed
 from harness.surgery.edits import Remove, Stop
 from harness.training import loop
@@ -32,13 +32,6 @@ class Faulty(Fixed):
         self._show("build")
         network, state = super().build(cell, params)
         return (Broken(network) if self.fault == "network" else network), state
-
-    def phases(self, params: Params, schedule: Schedule) -> Sequence[Phase]:
-        self._show("phases")
-        if self.fault == "no_phases":
-            return ()
-        selectable = self.fault != "unselectable"
-        return (Phase(schedule.epochs, schedule.learning_rate, selectable=selectable),)
 
     def penalty(self, tensors: Mapping[str, Tensor], numbers: Mapping[str, Tensor]) -> Tensor | None:
         self._show("penalty")
