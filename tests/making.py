@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.datasets import DatasetFacts, DatasetSpec
-from harness.records.record import Costs, Epoch, Event, Record
+from harness.records.record import Costs, Event, Record
+from harness.sizing.interval import Epoch
 from harness.sizing.ledger.size import Size
 from harness.study.plan import PLAN_VERSION, Plan, Trial
 from harness.study.planning import make_plan

@@ -14,8 +14,9 @@ from harness.datasets import Split
 from harness.extraction.errors import ExtractionError
 from harness.records.differences import changes
 from harness.records.provenance import cpu_name, provenance
-from harness.records.record import Epoch, Record
+from harness.records.record import Record
 from harness.runs.trial_runner import TrialRunner
+from harness.sizing.interval import Epoch
 from harness.sizing.ledger.size import Size
 from harness.study.plan import Plan, Trial
 from harness.training.journal import Journal, TrialEndedError

@@ -5,27 +5,13 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from harness.search.space import Scalar
+from harness.sizing.interval import Epoch
 from harness.sizing.ledger.size import Size
 from harness.trial_table import FAILURES
 
 RECORD_VERSION = 1
 
 Status = Literal["ok", "diverged", "collapsed", "out_of_memory", "timed_out", "stopped", "crashed"]
-
-
-@dataclass(frozen=True, slots=True)
-class Epoch:
-    """One measured interval. Losses are means over examples, without the method's penalty; None: not finite.
-
-    epoch: from 1. val_score: accuracy on the validation part. size: at the end of the interval, after edits.
-    """
-
-    epoch: int
-    phase: str
-    train_loss: float | None
-    val_loss: float | None
-    val_score: float | None
-    size: Size
 
 
 @dataclass(frozen=True, slots=True)

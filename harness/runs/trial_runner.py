@@ -15,8 +15,9 @@ from harness.datasets.base import DataError, Split
 from harness.records.making import make_record, now
 from harness.records.plain_text import message_of, plain, traceback_of
 from harness.records.provenance import cpu_name
-from harness.records.record import Costs, Epoch, Outcome, Record, Status
+from harness.records.record import Costs, Outcome, Record, Status
 from harness.sizing.base import State, checked_phases
+from harness.sizing.interval import Epoch
 from harness.study.plan import Arm, Plan, Trial
 from harness.training import fault
 from harness.training.fault import TrialFaultError, heeding_interrupts, is_out_of_memory, strangers

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
 
     from harness.architectures.base import Architecture
+    from harness.sizing.interval import Epoch
     from harness.sizing.probe import Probe
     from harness.surgery.edits import Edit
 
@@ -125,8 +126,11 @@ class Moment:
 class Situation:
     """All that a method may look at when it is asked for edits.
 
-    network: as it stands, to be read. probe: measures losses and gradients on batches of the training part.
+    network: as it stands, to be read, in evaluation mode: looking at it neither moves running statistics nor
+    draws random numbers. probe: measures losses and gradients on batches of the training part.
     generator: the source of the method's random choices, on the CPU.
+    history: the measured intervals so far, validation scores among them; at the end of an interval, up to the
+    one before, since an interval is measured after its edits.
     """
 
     moment: Moment
@@ -136,6 +140,7 @@ class Situation:
     cell: Cell
     probe: "Probe"
     generator: "Generator"
+    history: "tuple[Epoch, ...]" = ()
 
 
 class SizingMethod(Protocol):

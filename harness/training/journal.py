@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
-from harness.records.record import Epoch, Event, Status
+from harness.records.record import Event, Status
+from harness.sizing.interval import Epoch
 from harness.sizing.ledger.size import Size
 
 

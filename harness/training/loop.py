@@ -3,7 +3,8 @@
 import copy
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, NoReturn
 
@@ -13,9 +14,10 @@ from torch.nn import functional
 
 from harness import surgery
 from harness.datasets.base import Split
-from harness.records.record import Epoch, Event
+from harness.records.record import Event
 from harness.sizing.base import Cell, Moment, Params, Phase, Situation, SizingMethod, State
 from harness.sizing.gates.units import gate_parameters
+from harness.sizing.interval import Epoch
 from harness.sizing.ledger.counting import FLOPS_PER_MAC, multiply_accumulates
 from harness.sizing.ledger.measure import measure
 from harness.sizing.probe import Probe
@@ -65,6 +67,18 @@ def train(
     with journal.timed("warm_up"):
         training = _Training(job, network, state, journal, on_epoch)
     training.run()
+
+
+@contextmanager
+def _in_evaluation_mode(network: nn.Module) -> Iterator[None]:
+    """Every module as it was afterwards: parts that a network keeps in evaluation mode stay so."""
+    modes = [(module, module.training) for module in network.modules()]
+    network.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
 
 
 class _Training:
@@ -178,18 +192,18 @@ class _Training:
 
     def _edit(self, moment: Moment, phase: Phase) -> type | None:
         """Ask the method for edits and apply them; what ends the phase (NextPhase) or the trial (Stop)."""
-        with strangers:
-            self.state, proposed = self.job.method.edits(
-                Situation(
-                    moment,
-                    self.network,
-                    self.state,
-                    self.job.params,
-                    self.job.cell,
-                    self.probe,
-                    self.choices,
-                )
-            )
+        now = Situation(
+            moment,
+            self.network,
+            self.state,
+            self.job.params,
+            self.job.cell,
+            self.probe,
+            self.choices,
+            tuple(self.journal.epochs),
+        )
+        with strangers, _in_evaluation_mode(self.network):
+            self.state, proposed = self.job.method.edits(now)
             edits = checked_edits(proposed)
         ended: type | None = None
         on_network: list[NetworkEdit] = []

@@ -33,11 +33,11 @@ from torch import nn
 
 from harness import surgery
 from harness.datasets.base import Split
-from harness.records.record import Epoch
 from harness.runs.run import plan_study
 from harness.runs.trial_runner import TrialRunner
 from harness.sizing.base import Situation, State
 from harness.sizing.gates.units import gates
+from harness.sizing.interval import Epoch
 from harness.sizing.ledger.counting import FLOPS_PER_MAC, multiply_accumulates
 from harness.sizing.methods.fixed import Fixed
 from harness.sizing.methods.shrinknets import ShrinkNets

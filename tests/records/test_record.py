@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.records.making import make_record, now
-from harness.records.record import Costs, Epoch, Event, Outcome
+from harness.records.record import Costs, Event, Outcome
 from harness.records.store import DamagedRecordError, RecordStore
+from harness.sizing.interval import Epoch
 from tests.making import SIZE, a_record, plan_of
 
 

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from harness.architectures.mlp import MLP
 from harness.datasets.base import DatasetFacts, Normalisation, Part, Split
-from harness.records.record import Epoch
 from harness.search.space import Domain, Int
 from harness.sizing.base import Cell, Params, Phase, Schedule, Situation, SizingMethod, State
+from harness.sizing.interval import Epoch
 from harness.training.journal import Journal
 from harness.training.loop import Job, train
 

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -487,3 +487,64 @@ def test_state_is_handed_on() -> None:
     method = Counting((Phase(3, 0.1),))
     trained(a_job(method))
     assert method.seen == [10, 11, 12, 13]
+
+
+# --- looking
+
+
+class Noisy(nn.Module):
+    """A network that looks different at each look in training mode: dropout, running statistics."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.hidden1, self.output = inner.get_submodule("hidden1"), inner.get_submodule("output")
+        self.norm, self.drop = nn.BatchNorm1d(FEATURES), nn.Dropout(0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        made: Tensor = self.output(torch.relu(self.drop(self.hidden1(self.norm(x)))))
+        return made
+
+
+@dataclass(frozen=True)
+class Looking(Scripted):
+    """Asks for the loss of the same batch twice whenever it is asked."""
+
+    looks: bool = True
+    losses: list[tuple[float, float]] = field(default_factory=list)
+
+    def build(self, cell: Cell, params: Params) -> tuple[nn.Module, State]:
+        network, state = super().build(cell, params)
+        return Noisy(network), state
+
+    def edits(self, now: Situation) -> tuple[State, Sequence[Any]]:
+        if self.looks:
+            x, y = now.probe.batch(torch.Generator().manual_seed(0))
+            first, second = (now.probe.loss(now.network, x, y).item() for _ in range(2))
+            self.losses.append((first, second))
+        return now.state, ()
+
+
+def test_looking_changes_nothing() -> None:
+    """The same loss twice, and a training that goes on as if nobody had looked."""
+    looking = Looking((Phase(3, 0.1),))
+    looked, left_alone = trained(a_job(looking)), trained(a_job(replace(looking, looks=False)))
+    assert looked.error is left_alone.error is None
+    assert len(looking.losses) == 4
+    assert all(first == second for first, second in looking.losses)
+    assert looked.journal.epochs == left_alone.journal.epochs
+    for name, tensor in left_alone.network.state_dict().items():
+        assert torch.equal(tensor, looked.network.state_dict()[name]), name
+
+
+def test_a_method_sees_the_intervals_so_far() -> None:
+    histories: list[int] = []
+    scores: list[list[float | None]] = []
+
+    def propose(now: Situation) -> Sequence[Any]:
+        histories.append(len(now.history))
+        scores.append([epoch.val_score for epoch in now.history])
+        return ()
+
+    left = trained(a_job(Scripted((Phase(2, 0.1), Phase(1, 0.1)), propose)))
+    assert histories == [0, 0, 1, 2], "an interval is measured after its edits"
+    assert scores[-1] == [epoch.val_score for epoch in left.journal.epochs[:2]]
