@@ -47,6 +47,7 @@ class Outcome:
 
     message, traceback: empty if there is nothing to say. epochs_planned: as the method's phases say.
     start_size: of the network before its first step; None if it did not come to be measured.
+    stop_reason: why the method ended the trial before its last epoch; empty if it did not.
     """
 
     status: Status
@@ -59,6 +60,7 @@ class Outcome:
     selected_epoch: int | None = None
     val_score: float | None = None
     test_score: float | None = None
+    stop_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,7 @@ class Record:
     provenance: dict[str, Any] = field(default_factory=dict)
     started_at: str = ""
     finished_at: str = ""
+    stop_reason: str = ""
     version: int = RECORD_VERSION
 
     @property

@@ -99,6 +99,7 @@ class TrialRunner:
             selected_epoch=selected.epoch if selected else None,
             val_score=selected.val_score if selected else None,
             test_score=journal.test_score if selected else None,
+            stop_reason=journal.stop_reason,
         )
         return make_record(self.plan, trial, attempt, outcome, self._costs(journal, wait_seconds), started_at)
 

@@ -39,6 +39,7 @@ class Journal:
     selected: Selected | None = None
     test_score: float | None = None
     train_flops: int = 0
+    stop_reason: str = ""
     seconds: dict[str, float] = field(
         default_factory=lambda: {"warm_up": 0.0, "train": 0.0, "evaluation": 0.0}
     )

@@ -210,6 +210,7 @@ class _Training:
         for edit in edits:
             if isinstance(edit, NextPhase | Stop):
                 ended = type(edit)
+                self.journal.stop_reason = edit.reason if isinstance(edit, Stop) else ""
             else:
                 on_network.append(edit)
         if on_network:

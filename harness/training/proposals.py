@@ -37,7 +37,7 @@ def _has_right_types(edit: Edit) -> bool:
         case Mask(parameter=str(), keep=Tensor()) | RemoveBlock(block=str()):
             return True
         case _:
-            return isinstance(edit, NextPhase | Stop)
+            return isinstance(edit, NextPhase) or (isinstance(edit, Stop) and isinstance(edit.reason, str))
 
 
 def _are_indices(units: Iterable[Any]) -> bool:

@@ -70,6 +70,8 @@ def check_faults(out: Path) -> None:
     assert records["second_epoch"].costs.train_flops > 0
     assert records["build"].start_size is None
     assert len(records["stop"].epochs) == 1
+    assert {name for name, record in records.items() if record.stop_reason} == {"stop"}
+    assert records["stop"].stop_reason == "enough"
     huge = records["huge_message"]
     assert huge.message.startswith("ValueError: xxx")
     assert "characters left out" in huge.message
