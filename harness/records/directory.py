@@ -9,16 +9,16 @@ report/       written at the end of every run
 extracted/    networks that `harness extract` took out, a folder a trial
 """
 
-import fcntl
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from harness import __version__
 from harness.records.differences import changes
 from harness.records.faults import FaultFolder
+from harness.records.lock import LOCK, LockedError, exclusive, is_held
 from harness.records.log import ExecutionLog
 from harness.records.provenance import provenance
 from harness.records.store import RecordStore
@@ -26,9 +26,9 @@ from harness.study.plan import Plan
 from harness.study.versions import VersionError
 from harness.study.written import DamagedPlanError, Software, WrittenPlan, read_written
 
-_PARTIAL, _PROBE, _LOCK = "plan.partial", ".writable", ".lock"
+_PARTIAL, _PROBE = "plan.partial", ".writable"
 #: What a start that was killed may have left before the plan was whole.
-_OF_A_START = {_PARTIAL, _PROBE, _LOCK}
+_OF_A_START = {_PARTIAL, _PROBE, LOCK}
 
 
 #: Parts of a plan that the user decides; all else follows from them.
@@ -125,14 +125,19 @@ class RunDirectory:
         """Hold the directory for one driver; the lock goes with the process, however it ends.
 
         Raises:
-            DirectoryError: if another process holds it.
+            DirectoryError: if another process holds it, or it cannot be locked.
         """
-        with open(self.path / _LOCK, "a+", encoding="utf-8") as lock:
+        with ExitStack() as held:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                held.enter_context(exclusive(self.path))
+            except LockedError as error:
+                raise DirectoryError(
+                    f"{self.path} is in use by another `harness run`{error}; choose another with --out"
+                ) from error
             except OSError as error:
                 raise DirectoryError(
-                    f"{self.path} is in use by another `harness run`; choose another with --out"
+                    f"{self.path} cannot be locked ({error.strerror or error}); choose a directory on "
+                    "another file system with --out"
                 ) from error
             yield
 
@@ -141,18 +146,12 @@ class RunDirectory:
         with suppress(OSError):
             if not self.log.read() and not any(self.store.folder.glob("*")):
                 self.plan_file.unlink()
-                (self.path / _LOCK).unlink()
+                (self.path / LOCK).unlink()
                 self.path.rmdir()
 
     def in_use(self) -> bool:
         """Whether a driver holds the directory now."""
-        try:
-            with self.locked():
-                return False
-        except DirectoryError:
-            return True
-        except OSError:  # it cannot be written here, so no run of ours can be at work
-            return False
+        return is_held(self.path)
 
     def _check_same(self, plan: Plan) -> None:
         before = self.read_plan()

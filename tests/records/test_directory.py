@@ -1,7 +1,12 @@
 """Run directories: whose they are, whether they can be written, one driver at a time."""
 
+import errno
+import fcntl
+import os
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -141,9 +146,47 @@ def test_one_driver_at_a_time(directory: RunDirectory, tiny: Fields) -> None:
     with directory.locked():
         assert directory.in_use()
         done = subprocess.run(command, capture_output=True, text=True, check=True)
-        assert "is in use by another `harness run`; choose another with --out" in done.stdout
+        holder = f"process {os.getpid()} on {socket.gethostname()} since 20"
+        assert f"is in use by another `harness run` ({holder}" in done.stdout
+        assert "); choose another with --out" in done.stdout
     assert not directory.in_use()
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "held\n"
+
+
+def test_looking_whether_it_is_in_use_refuses_no_start(directory: RunDirectory, tiny: Fields) -> None:
+    directory.open_for(plan_of(tiny))
+    with directory.locked():
+        pass
+    looking = threading.Event()
+
+    def look() -> None:
+        while not looking.is_set():
+            directory.in_use()
+
+    threads = [threading.Thread(target=look) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(20):
+            with directory.locked():
+                pass
+    finally:
+        looking.set()
+        for thread in threads:
+            thread.join()
+
+
+def test_a_file_system_without_locks_is_not_called_in_use(
+    directory: RunDirectory, tiny: Fields, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    directory.open_for(plan_of(tiny))
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    assert not directory.in_use()
+    with pytest.raises(DirectoryError, match=r"cannot be locked \(No locks available\); choose a directory"):
+        directory.locked().__enter__()
 
 
 def test_changes_are_named_by_their_place() -> None:
