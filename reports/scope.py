@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.design import TRIALS_TO_DIFFER, StudyDesign
+from harness.design import StudyDesign
+from harness.design_warnings import TRIALS_TO_DIFFER
 from reports.arms.arm import Arm
 from reports.cost_units import TRIALS
 from reports.settings import Settings, Target

@@ -5,12 +5,9 @@ from typing import Annotated
 
 import typer
 
+from reports.table.importers.kinds import KINDS
+
 #: Kinds of `harness import`, with what each reads.
-KINDS = {
-    "optuna": "a storage: a URL, a journal file or an SQLite file",
-    "ray": "a Ray Tune result folder",
-    "mlflow": "the CSV of `mlflow.search_runs`, or an `mlruns` folder",
-}
 
 
 # Long because its options are its signature.

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from harness import registry
 from harness.datasets import validation_count
 from harness.datasets.base import DatasetFacts, DatasetSpec
+from harness.design_warnings import design_warnings
 from harness.nearest import nearest
 from harness.search.samplers import (
     Search,
@@ -33,7 +34,6 @@ from harness.study.plan import (
     make_cell,
     make_method,
 )
-from harness.study.plan_warnings import plan_warnings
 from harness.study.schema import ArchitectureEntry, Dataset, Method, Range, Sampler, Study, StudyError
 from harness.study.sources import is_installed, sources_of
 
@@ -74,7 +74,8 @@ def make_plan(
             )
     for arm in plan.arms.values():
         _check_phases(plan, source, arm, frozen)
-    return dataclasses.replace(plan, frozen=frozen, warnings=plan_warnings(study, list(plan.arms.values())))
+    found = design_warnings([arm.design() for arm in plan.arms.values()], study.claim.n)
+    return dataclasses.replace(plan, frozen=frozen, warnings=tuple(warning.sentence for warning in found))
 
 
 def plan_arms(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy import special
 
-from harness.design import FEWEST_SEARCHES
+from harness.design_warnings import FEWEST_SEARCHES
 from reports.arms.arm import Arm
 from reports.arms.costs import cost_ratio
 from reports.arms.tracks import arm_track

@@ -14,7 +14,7 @@ from reports.arms.arm import Arm
 from reports.description.accounting import ArmName, account, arms_in_order
 from reports.description.summary import summarise
 from reports.results.results import Results, to_json_able
-from reports.review.records import all_warnings
+from reports.review.outcomes import all_warnings
 from reports.settings import Settings
 from reports.table.checks import TrialTable, is_accuracy
 from reports.wording import ScoreWords

@@ -5,7 +5,8 @@ from itertools import combinations
 
 import numpy as np
 
-from harness.design import ArmDesign, StudyDesign, design_warnings
+from harness.design import ArmDesign, StudyDesign
+from harness.design_warnings import design_warnings
 from reports.arms.arm import Arm, arms_by_cell
 from reports.results.results import Warn
 from reports.scope import Scope

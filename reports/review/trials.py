@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from scipy import stats
 
-from harness.design import TRIALS_TO_DIFFER, StudyDesign, fewest_trials
+from harness.design import StudyDesign
+from harness.design_warnings import TRIALS_TO_DIFFER, fewest_trials
 from reports.arms.arm import Arm, arms_by_cell
 from reports.results.arm_result import ArmResult
 from reports.results.results import Warn

@@ -15,7 +15,7 @@ from reports.arms.tracks import arm_track
 from reports.description.accounting import account
 from reports.figures.distributions import Panel, draw_distributions
 from reports.figures.style import method_styles
-from reports.review.records import all_warnings
+from reports.review.outcomes import all_warnings
 from reports.settings import Settings
 from reports.table.checks import check_table
 from reports.table.joining import join_tables

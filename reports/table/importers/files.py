@@ -8,11 +8,11 @@ from reports.errors import TableError
 from reports.settings import Settings
 from reports.table.checks import check_table, nearest
 from reports.table.importers.common import Imported, ImportOptions
+from reports.table.importers.kinds import KINDS
 from reports.table.importers.mlflow_runs import import_mlflow
 from reports.table.importers.optuna_storage import import_optuna
 from reports.table.importers.ray_results import import_ray
 
-KINDS = ("optuna", "ray", "mlflow")
 SUFFIXES = (".csv", ".parquet")
 
 

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.design import ArmDesign, StudyDesign, design_warnings, fewest_trials
+from harness.design import ArmDesign, StudyDesign
+from harness.design_warnings import design_warnings, fewest_trials
 from tests.reports.tables import arm, designed, judged, table
 
 GENERATOR = np.random.default_rng(20)

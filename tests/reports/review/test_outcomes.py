@@ -9,7 +9,7 @@ from harness.design import StudyDesign
 from reports.analysis import judge
 from reports.arms.from_table import read_arms
 from reports.description.accounting import account
-from reports.review.records import all_warnings
+from reports.review.outcomes import all_warnings
 from reports.settings import Settings
 from reports.table.checks import check_table
 from tests.reports.made import made_design, made_table

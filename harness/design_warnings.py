@@ -1,0 +1,98 @@
+"""What a careful reviewer would say of a design before it runs: one rule for the plan and for the page."""
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.design import ArmDesign, space_text
+from harness.trial_table import SEARCHED
+
+#: Independent trials an arm needs for each of n: a two-sided distribution-free limit of the median best of n
+#: exists from ln .025 / ln .5 on. To find a difference takes about `TRIALS_TO_DIFFER` for each of n.
+TRIALS_PER_N = 5.32
+
+
+TRIALS_TO_DIFFER = 10
+
+
+#: Whole searches an arm needs: with 4 against 4 no permutation between them can reach p = .01.
+FEWEST_SEARCHES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class DesignWarning:
+    """One thing that makes a design's arms unlike each other or too small.
+
+    kind: "spaces", "reach", "unequal", "sampling", "searches" or "few". sentence: as a plan says it.
+    """
+
+    kind: str
+    dataset: str
+    architecture: str
+    sentence: str
+
+
+def fewest_trials(n: int) -> int:
+    """Independent trials below which an arm has too few to speak of the best of n."""
+    return math.ceil(TRIALS_PER_N * n)
+
+
+def design_warnings(arms: Sequence[ArmDesign], n: int) -> tuple[DesignWarning, ...]:
+    """All that makes the arms unlike each other or too small for the best of n, one finding each."""
+    found = []
+    for first, second in itertools.combinations(arms, 2):
+        if (first.dataset, first.architecture) == (second.dataset, second.architecture):
+            found += _differences(first, second)
+    found += [warning for arm in arms for warning in _too_small(arm, n)]
+    return tuple(dict.fromkeys(found))
+
+
+def _too_small(arm: ArmDesign, n: int) -> list[DesignWarning]:
+    if arm.sampling in SEARCHED and arm.replicates < FEWEST_SEARCHES:
+        kind = "searches"
+        said = (
+            f"{arm.sampler.partition('(')[0]} makes one search of {arm.trials} trials, replicated "
+            f"{arm.replicates} time(s); to compare searches {FEWEST_SEARCHES} are needed"
+        )
+    elif arm.sampling == "iid" and arm.trials * arm.replicates < fewest_trials(n):
+        kind = "few"
+        said = (
+            f"{arm.trials * arm.replicates} trials are too few to speak of the best of n = {n}; at least "
+            f"{fewest_trials(n)} are needed, better {TRIALS_TO_DIFFER * n}"
+        )
+    else:
+        return []
+    name = f"{arm.dataset}/{arm.architecture}/{arm.method}"
+    return [DesignWarning(kind, arm.dataset, arm.architecture, f"{name}: {said}")]
+
+
+def _differences(first: ArmDesign, second: ArmDesign) -> list[DesignWarning]:
+    found = []
+    for name in sorted(first.space.keys() & second.space.keys()):
+        if first.space[name] != second.space[name]:
+            ranges = f"{space_text(first.space[name])} and {space_text(second.space[name])}"
+            said = f"{first.method} and {second.method} draw {name} from different ranges: {ranges}"
+            found.append(("spaces", said))
+    unequal = {
+        layer: (first.reach[layer][1], second.reach[layer][1])
+        for layer in first.reach.keys() & second.reach.keys()
+        if first.reach[layer][1] != second.reach[layer][1]
+    }
+    if unequal:
+        layers = ", ".join(f"{layer} {a} and {b}" for layer, (a, b) in sorted(unequal.items()))
+        said = f"{first.method} and {second.method} cannot reach the same sizes; largest number of units: "
+        found.append(("reach", said + layers))
+    if first.trials != second.trials:
+        said = f"{first.method} has {first.trials} trials, {second.method} has {second.trials}"
+        found.append(("unequal", said))
+    if first.sampling != second.sampling:
+        said = (
+            f"{first.method} is sampled {first.sampling}, {second.method} {second.sampling}; "
+            "formulas for independent trials do not hold between them"
+        )
+        found.append(("sampling", said))
+    place = first.dataset, first.architecture
+    # In the order of their sentences.
+    found.sort(key=lambda each: each[1])
+    return [DesignWarning(kind, *place, f"{'/'.join(place)}: {said}") for kind, said in found]
