@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from reports.table.importers.kinds import KINDS
+from reports.table.import_kinds import KINDS
 
 #: Kinds of `harness import`, with what each reads.
 

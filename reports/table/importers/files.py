@@ -7,8 +7,8 @@ import pandas as pd
 from reports.errors import TableError
 from reports.settings import Settings
 from reports.table.checks import check_table, nearest
+from reports.table.import_kinds import KINDS
 from reports.table.importers.common import Imported, ImportOptions
-from reports.table.importers.kinds import KINDS
 from reports.table.importers.mlflow_runs import import_mlflow
 from reports.table.importers.optuna_storage import import_optuna
 from reports.table.importers.ray_results import import_ray
@@ -32,7 +32,9 @@ def import_trials(
         TableError: the kind is none, or the source cannot be read.
     """
     if kind not in KINDS:
-        raise TableError(f"KIND: found {kind!r}{nearest(kind, KINDS)}; allowed is one of {', '.join(KINDS)}")
+        raise TableError(
+            f"KIND: found {kind!r}{nearest(kind, list(KINDS))}; allowed is one of {', '.join(KINDS)}"
+        )
     if kind != "optuna" and (studies or one_method):
         raise TableError(f"--study and --one-method are for optuna, found {kind}")
     if one_method and not options.method:
