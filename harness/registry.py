@@ -11,7 +11,6 @@ import importlib.util
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.abc import Loader
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter, ValidationError
 
 from harness.nearest import nearest
+from harness.sources import sources_of
 
 if TYPE_CHECKING:
     from harness.architectures.base import Architecture
@@ -41,14 +41,18 @@ _SHIPPED = {"methods": METHODS, "architectures": ARCHITECTURES}
 class Origin:
     """Where a part that does not ship comes from. file: of the plug-in, or of the package's module.
 
-    package, version: of the installed distribution; None for a plug-in file.
+    module: that the file is, in its package; empty for a plug-in file. package, version: of the installed
+    distribution; None for a plug-in file.
     """
 
     file: Path | None
+    module: str = ""
     package: str | None = None
     version: str | None = None
 
 
+#: Plug-in file -> what it was, with all it imports, when it was loaded.
+_loaded: dict[Path, tuple[dict[str, str], ModuleType]] = {}
 _from_files: dict[str, dict[str, tuple[type, Path]]] = {"methods": {}, "architectures": {}}
 
 
@@ -67,15 +71,22 @@ def names(kind: str) -> dict[str, str]:
 
 
 def origin(kind: str, name: str) -> Origin | None:
-    """Where the part of that name comes from; None if it ships. Nothing is loaded."""
+    """Where the part of that name comes from; None if it ships. Of a package's module only its parents load.
+
+    Raises:
+        ValueError: if a package offers what it does not hold.
+    """
     if name in _from_files[kind]:
         return Origin(_from_files[kind][name][1])
     for point in _entry_points(kind):
         if point.name == name:
-            spec = importlib.util.find_spec(point.module)
+            try:
+                spec = importlib.util.find_spec(point.module)
+            except ImportError as error:
+                raise ValueError(f"{name} is {point.value} of a package, which has none: {error}") from error
             file = Path(spec.origin) if spec and spec.origin and spec.has_location else None
             dist = point.dist
-            return Origin(file, dist.name if dist else "?", dist.version if dist else "?")
+            return Origin(file, point.module, dist.name if dist else "?", dist.version if dist else "?")
     return None
 
 
@@ -111,35 +122,45 @@ def make_architecture(name: str, options: Mapping[str, Any]) -> "Architecture":
 def load_file(path: Path) -> None:
     """Register what a Python file offers in its `METHODS` and `ARCHITECTURES` dictionaries (name -> class).
 
+    Loaded before, it is run again only if it, or what it imports, has changed since. In any case its parts
+    take the place of other files' parts of the same names.
+
     Raises:
         ValueError: if the file is not there, does not run, or offers neither.
     """
     if not path.is_file():
         raise ValueError(f"plug-in file {path} is not there")
-    module_name = f"harness_plugin_{path.stem}_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]}"
-    if module_name in sys.modules:
-        return
+    path = path.resolve()
     if str(path.parent) not in sys.path:  # for what lies beside it; at the end, so that it hides nothing
         sys.path.append(str(path.parent))
+    used = sources_of(path)
+    before, module = _loaded.get(path, ({}, None))
+    if module is None or used != before:
+        for name in before:
+            sys.modules.pop(name, None)  # what it imported may be what has changed
+        module = _run(path)
+        _loaded[path] = used, module
+    for kind, parts in _offered(module, path).items():
+        _from_files[kind].update({name: (part, path) for name, part in parts.items()})
+
+
+def _run(path: Path) -> ModuleType:
+    module_name = f"harness_plugin_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
     spec = importlib.util.spec_from_file_location(module_name, path)
     if spec is None or spec.loader is None:
         raise ValueError(f"plug-in file {path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[module_name] = module
+    importlib.invalidate_caches()
     try:
-        offered = _offered(spec.loader, module, path)
-    except ValueError:
-        del sys.modules[module_name]
-        raise
-    for kind, parts in offered.items():
-        _from_files[kind].update({name: (part, path) for name, part in parts.items()})
-
-
-def _offered(loader: Loader, module: ModuleType, path: Path) -> dict[str, Mapping[str, type]]:
-    try:
-        loader.exec_module(module)
+        spec.loader.exec_module(module)
     except Exception as error:
+        del sys.modules[module_name]
         raise ValueError(f"plug-in file {path} does not run: {type(error).__name__}: {error}") from error
+    return module
+
+
+def _offered(module: ModuleType, path: Path) -> dict[str, Mapping[str, type]]:
     offered = {kind: getattr(module, kind.upper(), {}) for kind in _from_files}
     if not any(offered.values()):
         raise ValueError(f"plug-in file {path} defines neither METHODS nor ARCHITECTURES")

@@ -125,7 +125,7 @@ def _cli(line: str) -> bool:
 #: The floors of each package, from the ground up. A module knows its own room and those on floors below it.
 _FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
     "harness": (
-        ("nearest", "trial_table", "architectures", "surgery"),
+        ("nearest", "trial_table", "sources", "architectures", "surgery"),
         ("datasets", "design"),
         ("design_warnings",),
         ("search",),

@@ -9,6 +9,7 @@ import pytest
 
 import harness
 from harness.records.record import Record
+from harness.runs.executors.base import ExecutorError
 from harness.watching import Silent, Work
 
 Fields = dict[str, Any]
@@ -78,3 +79,18 @@ def test_a_study_in_python_is_planned_as_its_file_is(
     written = harness.plan(write_study(tiny))
     made = harness.plan(harness.Study.model_validate(tiny))
     assert made.to_json() == written.to_json()
+
+
+def test_a_wrong_executor_and_one_pattern(
+    write_study: Callable[[Fields], Path], tiny: Fields, tmp_path: Path
+) -> None:
+    path = write_study(tiny)
+    with pytest.raises(ExecutorError, match="executor: 'inlin' found; allowed: ray, inline"):
+        harness.run(path, tmp_path / "run", executor="inlin")  # type: ignore[arg-type]
+    assert harness.run(path, tmp_path / "run", executor="inline", only="*/fixed").done == 3
+
+
+def test_an_option_with_keys_that_are_no_texts(tiny: Fields) -> None:
+    entry = tiny["architectures"][0] | {"options": {"hidden_layers": 1, "stages": {1: 64}}}
+    study = harness.Study.model_validate(tiny | {"architectures": [entry]})
+    assert study.identity()["architectures"][0]["options"]["stages"] == {"1": 64}

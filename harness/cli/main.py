@@ -5,16 +5,13 @@ import sys
 import threading
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
 from harness.cli import imports as cli_imports
 from harness.cli import reports as cli_reports
 from harness.cli.terminal import terminal
-
-if TYPE_CHECKING:
-    pass
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -35,7 +35,7 @@ def choose(directory: RunDirectory, wanted: str) -> Record:
     if trial_id not in records:
         raise ExtractionError(f"trial {trial_id} has not run yet; `harness run` goes on with the run")
     record = records[trial_id]
-    if record.status != "ok" or record.selected_epoch is None:
+    if record.has_failed or record.selected_epoch is None:
         why = f": {record.message}" if record.message else ""
         raise ExtractionError(
             f"trial {trial_id} ended as {record.status!r}{why}; it selected no network, so there is none to "
@@ -56,7 +56,7 @@ def _best(directory: RunDirectory, plan: WrittenPlan, records: Iterable[Record],
     scored = [
         (-record.val_score, order[record.arm], record.replicate, record.index, record.trial_id, record)
         for record in records
-        if record.arm in order and record.status == "ok" and record.val_score is not None
+        if record.arm in order and record.selected_epoch is not None and record.val_score is not None
     ]
     if not scored:
         of = f" of {name}" if name else ""

@@ -1,16 +1,18 @@
 """architecture.json: all that rebuilds an extracted network, and what it needs to be fed."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from harness.datasets.base import Normalisation
 from harness.extraction.errors import ExtractionError
+from harness.study.versions import VersionError, check_version
 
 FILE = "architecture.json"
+SCHEMA_VERSION = 1
 WEIGHTS = "model.safetensors"
 
 
@@ -19,8 +21,8 @@ class Description:
     """An extracted network.
 
     family, options: the architecture, as the registry of the harness knows it.
-    plugins: file name -> SHA-256 of the plug-in files that define the family; none if it ships or comes from
-        an installed package.
+    plugins: file name -> SHA-256 of the plug-in file that defines the family; none if it ships or comes from
+        an installed package. sources: the same of all that this file imports (`harness.sources`).
     example_shape: of one example, without the batch axis. outputs: length of the output, one logit a class.
     sizes: sized layer -> units.
     normalisation: the network takes (x - mean) / std, one number for each entry of the axis after the batch,
@@ -42,7 +44,8 @@ class Description:
     selected_epoch: int
     val_score: float
     test_score: float
-    schema_version: Literal[1] = 1
+    sources: dict[str, str] = field(default_factory=dict)
+    schema_version: int = SCHEMA_VERSION
 
 
 _DESCRIPTIONS = TypeAdapter(Description)
@@ -64,7 +67,14 @@ def read_description(folder: Path) -> Description:
     except (OSError, UnicodeDecodeError) as error:
         raise ExtractionError(f"{path} cannot be read: {error}") from error
     try:
-        return _DESCRIPTIONS.validate_json(text)
+        fields = json.loads(text)
+        if isinstance(fields, dict):
+            check_version(fields.get("schema_version"), SCHEMA_VERSION, path)
+        return _DESCRIPTIONS.validate_python(fields)
+    except VersionError as error:
+        raise ExtractionError(str(error)) from error
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise ExtractionError(f"{path}: is not JSON: {error}") from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(step) for step in first["loc"]) or "the file"

@@ -25,6 +25,7 @@ from harness.records.directory import RunDirectory
 from harness.records.record import Record
 from harness.runs.trial_runner import TrialRunner
 from harness.sizing.base import Cell
+from harness.sources import sources_of
 from harness.study.plan import Plan, entry_named
 from harness.watching import Silent, Watcher
 
@@ -129,7 +130,9 @@ def _write_weights(folder: Path, network: nn.Module) -> None:
 def _describe(plan: Plan, record: Record, retrained: Retrained, cell: Cell) -> Description:
     entry = entry_named(plan.study.architectures, plan.arms[record.arm].architecture)
     family = entry.family or entry.name
-    from_file = registry.names("architectures")[family].startswith("file ")
+    origin = registry.origin("architectures", family)
+    file = origin.file if origin is not None and origin.package is None else None
+    used = {} if file is None else sources_of(file)
     assert record.selected_epoch is not None
     return Description(
         study=plan.study.name,
@@ -137,7 +140,8 @@ def _describe(plan: Plan, record: Record, retrained: Retrained, cell: Cell) -> D
         arm=record.arm,
         family=family,
         options=dict(entry.options),
-        plugins=dict(plan.plugin_digests) if from_file else {},
+        plugins={} if file is None else {file.name: used[file.name]},
+        sources=used,
         example_shape=cell.example_shape,
         outputs=cell.outputs,
         classes=cell.outputs,

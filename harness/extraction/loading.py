@@ -33,13 +33,19 @@ def load(folder: Path | str, *, raw: bool = False, plugins: Sequence[Path | str]
 
     from harness.extraction.normaliser import Normalise
     from harness.extraction.plugins import matching_plugins
+    from harness.records.differences import changes
     from harness.registry import make_architecture
+    from harness.sources import sources_of
 
     folder = Path(folder)
     about = read_description(folder)
-    matching_plugins(
+    for plugin in matching_plugins(
         about.plugins, [Path(plugin) for plugin in plugins], whose="this network", where="`plugins`"
-    )
+    ):
+        if about.sources and (differing := changes(about.sources, sources_of(plugin))):
+            raise ExtractionError(
+                f"{folder}: {plugin.name} imports other code than when the network was made: {differing[0]}"
+            )
     try:
         architecture = make_architecture(about.family, about.options)
         with torch.random.fork_rng(devices=[]):

@@ -6,6 +6,7 @@ from pathlib import Path
 from harness.datasets import DatasetFacts, DatasetSpec, prepare
 from harness.extraction.errors import ExtractionError
 from harness.extraction.plugins import matching_plugins
+from harness.records.differences import changes
 from harness.records.directory import RunDirectory
 from harness.records.record import Record
 from harness.study.plan import Plan, Trial
@@ -42,6 +43,11 @@ def replan(
 
     plan = plan_arms(study, str(directory.plan_file), facts, written.plan_version)
     _check_data(directory, plan.facts[dataset], written.data[dataset])
+    used, before = plan.sources.get(record.arm, {}), written.sources.get(record.arm, {})
+    if differing := changes(before, dict(used)):
+        raise ExtractionError(
+            f"trial {record.trial_id}: code that its plug-in uses is not that of the run: {differing[0]}"
+        )
     trial = plan.make_trial(plan.arms[record.arm], record.replicate, record.index, record.params)
     if trial.id != record.trial_id:
         raise ExtractionError(

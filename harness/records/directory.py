@@ -111,13 +111,19 @@ class RunDirectory:
 
     def begun_otherwise(self) -> str | None:
         """A sentence for a run that other software began; None if it was this."""
-        now, began = _this_software(), self.read_plan().begun_by
+        now, written = _this_software(), self.read_plan()
+        began = written.begun_by
         if began == now:
             return None
+        blind = (
+            "; what its plug-ins import was not noted then, so that a change of it is not noticed"
+            if written.plan_version == 1 and written.plugins
+            else ""
+        )
         by = "an earlier version" if began is None else _named(began)
         return (
             f"{by} of the harness began this run, and it goes on with {_named(now)}; records tell what each "
-            "trial ran under"
+            f"trial ran under{blind}"
         )
 
     @contextmanager

@@ -62,6 +62,9 @@ def plan_study(source: str | Study, data_root: Path | None) -> Plan:
 
 
 def _planned(study: Study, source: str, data_root: Path | None, version: int) -> Plan:
+    # Workers load the same files, wherever they were started.
+    files = [str(Path(plugin).resolve()) for plugin in study.plugins]
+    study = study.model_copy(update={"plugins": files})
     return make_plan(study, source, lambda spec: prepare(spec, data_root), version)
 
 
@@ -86,7 +89,7 @@ def run(
     address: str | None = None,
     data: Path | str | None = None,
     max_hours: float | None = None,
-    only: Sequence[str] = (),
+    only: str | Sequence[str] = (),
     certify: bool = False,
     watcher: Watcher | None = None,
 ) -> RunResult:
@@ -99,13 +102,15 @@ def run(
         address: of a running Ray cluster; unless given, one starts here.
         data: folder of the data sets; unless given, HARNESS_DATA's.
         max_hours: begin no trial after this time.
-        only: patterns of the arms to run, such as "mnist/mlp/*".
+        only: a pattern of the arms to run, such as "mnist/mlp/*", or several; all unless given.
         certify: measure how much each edit changes a network's output; takes training time.
         watcher: is told what happens; nobody unless given.
 
     Raises:
         StudyError, DataError, DirectoryError, ExecutorError: one sentence each.
     """
+    if executor not in ("ray", "inline"):
+        raise ExecutorError(f"executor: {executor!r} found; allowed: ray, inline")
     request = RunRequest(
         study if isinstance(study, Study) else str(study),
         None if out is None else Path(out),
@@ -113,7 +118,7 @@ def run(
         address,
         data_root(data),
         max_hours,
-        tuple(only),
+        (only,) if isinstance(only, str) else tuple(only),
         certify,
     )
     return run_study(request, watcher or Silent())

@@ -32,7 +32,7 @@ def load_study(source: str | Path) -> Study:
         raise StudyError(f"{path}: a study file holds fields (name: ..., trials: ...), found {written!r:.80}")
     try:
         study = Study.model_validate(written)
-        for plugin in study.plugins:
+        for plugin in study.plugins:  # here too, so that a misspelt name finds what they offer
             registry.load_file(plugin_path(plugin, path))
     except ValidationError as error:
         raise StudyError("\n".join(_sentence(path, problem) for problem in error.errors())) from error

@@ -23,6 +23,7 @@ from harness.search.samplers import (
 )
 from harness.search.space import Choice, Domain, Float, Int, Scalar
 from harness.sizing.base import Cell, checked_phases
+from harness.sources import is_installed, sources_of
 from harness.study.plan import (
     PLAN_VERSION,
     Arm,
@@ -35,7 +36,6 @@ from harness.study.plan import (
     make_method,
 )
 from harness.study.schema import ArchitectureEntry, Dataset, Method, Range, Sampler, Study, StudyError
-from harness.study.sources import is_installed, sources_of
 
 T = TypeVar("T")
 
@@ -134,12 +134,15 @@ def _sources(study: Study, arm: Arm) -> dict[str, str]:
         if origin.package is not None and origin.version is not None:
             used[origin.package] = origin.version
         if origin.file is not None and not is_installed(origin.file):
-            used |= sources_of(origin.file)
+            used |= sources_of(origin.file, origin.module.rpartition(".")[0])
     return used
 
 
 def _check_names(study: Study, source: str) -> None:
-    """Names and options of parts, before any data is touched."""
+    """Plug-ins, names and options of parts, before any data is touched."""
+    for plugin in study.plugins:
+        with _naming(source, "plugins"):
+            registry.load_file(Path(plugin))
     for entry in study.architectures:
         with _naming(source, f"architectures.{entry.name}"):
             make_architecture(entry)

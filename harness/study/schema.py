@@ -58,7 +58,8 @@ def _identity(value: Any, written: Any) -> Any:
     if isinstance(value, list):
         return [_identity(entry, text) for entry, text in zip(value, written, strict=True)]
     if isinstance(value, dict):
-        return {key: _identity(value[key], text) for key, text in written.items()}
+        # Keys that are no texts are written as texts; parts never stand under such.
+        return {key: _identity(value[key], text) if key in value else text for key, text in written.items()}
     return written
 
 

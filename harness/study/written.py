@@ -51,10 +51,15 @@ class WrittenPlan:
         for arm in arms.values():
             if arm["sampling"] != "adaptive":
                 arm["sampler"] = ""
+        study = self.study.identity() | {"description": ""}
+        plugins = self.plugins
+        if self.plan_version > 1:
+            # What arms use of them stands in `sources`; one that no arm uses is no change.
+            study, plugins = study | {"plugins": []}, {}
         return {
-            "study": self.study.identity() | {"description": ""},
+            "study": study,
             "data": {name: asdict(facts) for name, facts in self.data.items()},
-            "plugins": self.plugins,
+            "plugins": plugins,
             "sources": self.sources,
             "arms": arms,
             "trials": [asdict(trial) for trial in self.trials],

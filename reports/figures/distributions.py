@@ -155,7 +155,9 @@ def _draw_violins(
     ax.xaxis.grid(visible=False)
     everything = np.concatenate(list(values.values()))
     if panel.log:
-        if len(np.unique(everything)) == 1:  # matplotlib leaves a logarithmic axis without height there
+        distinct = np.unique(everything)
+        # matplotlib leaves a logarithmic axis without height where all values are one, up to rounding.
+        if len(distinct) and distinct[-1] <= distinct[0] * (1 + 1e-9):
             ax.set_ylim(everything[0] / 2, everything[0] * 2)
         log_axis(ax.yaxis)
     elif len(everything):

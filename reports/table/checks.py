@@ -111,11 +111,14 @@ def _check_version(frame: pd.DataFrame, source: str) -> None:
     """A table of a newer harness may mean something else by the same names; anyone's has no version."""
     if "table_version" not in frame:
         return
-    newest = pd.to_numeric(frame["table_version"], errors="coerce").max()
-    if newest > SCHEMA_VERSION:
+    given = frame["table_version"]
+    versions = pd.to_numeric(given, errors="coerce")
+    is_wrong = given.notna() & (versions.isna() | (versions < 1) | (versions % 1 != 0))
+    _refuse(is_wrong, _as_text(given), "table_version", source, "a whole number from 1 up")
+    if versions.max() > SCHEMA_VERSION:
         raise TableError(
-            f"{source} was written by a newer version of the harness (table_version {newest:g}; up to "
-            f"{SCHEMA_VERSION} are read here); install a newer sizing-harness"
+            f"{source} was written by a newer version of the harness (table_version {versions.max():g}; up "
+            f"to {SCHEMA_VERSION} are read here); install a newer sizing-harness"
         )
 
 

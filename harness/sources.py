@@ -1,35 +1,41 @@
 """What of strangers' code a part uses: its file, what that imports, and installed packages by their version.
 
 Read from the text of the files and never by running them: an import inside a function counts, whether or not
-it is reached.
+it is reached. What code reads as data, or imports by a name that it puts together, is not seen.
 """
 
 import ast
 import hashlib
 import sys
 from collections.abc import Iterator
+from importlib import invalidate_caches
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
+from typing import cast
 
 #: Top-level names whose versions stand in the provenance of every record instead.
 _OURS = {"harness", "reports", "studies"}
 _INSTALLED = {"site-packages", "dist-packages"}
 
 
-def sources_of(file: Path) -> dict[str, str]:
+def sources_of(file: Path, package: str = "") -> dict[str, str]:
     """Module name (of the file itself: its file name) -> SHA-256.
 
     Of a Python file and all modules that it imports, and those import, that come neither with Python nor from
     an installed package: modules beside the file, and on PYTHONPATH.
 
+    Args:
+        package: that the file is a module of, for its relative imports; none for a plug-in file.
+
     Raises:
         OSError: if the file cannot be read.
     """
+    invalidate_caches()  # of folders that Python has looked into before
     found = {file.name: _sha256(file)}
-    seen, waiting = {file.resolve()}, [(file, "")]
+    seen, waiting = {file.resolve()}, [(file, package)]
     while waiting:
-        path, package = waiting.pop()
-        for name in _imported(path, package):
+        path, within = waiting.pop()
+        for name in _imported(path, within):
             for module, spec in _resolved(name, file.parent):
                 origin = Path(spec.origin) if spec.origin and spec.has_location else None
                 if origin is None or origin.resolve() in seen:
@@ -77,13 +83,24 @@ def _resolved(name: str, folder: Path) -> Iterator[tuple[str, ModuleSpec]]:
     parts = name.split(".")
     if parts[0] in sys.stdlib_module_names or parts[0] in _OURS:
         return
-    where: list[str] | None = [str(folder), *sys.path]
-    for depth in range(1, len(parts) + 1):
-        # By its last part alone: asked for a dotted name, Python looks for its package among loaded ones.
-        spec = PathFinder.find_spec(parts[depth - 1], where)
+    where: list[str] | None = None
+    for depth, part in enumerate(parts, 1):
+        spec = _found(part, where, folder)
         if spec is None or is_installed(Path(spec.origin or "")):
             return
         yield ".".join(parts[:depth]), spec
         if spec.submodule_search_locations is None:
             return
         where = list(spec.submodule_search_locations)
+
+
+def _found(name: str, where: list[str] | None, folder: Path) -> ModuleSpec | None:
+    """As an import would find it: by every finder there is, editable installations' too; the folder last."""
+    if where is not None:
+        # By its last part alone: asked for a dotted name, Python looks for its package among loaded ones.
+        return PathFinder.find_spec(name, where)
+    for finder in sys.meta_path:
+        find = getattr(finder, "find_spec", None)
+        if find is not None and (spec := find(name, None)) is not None:
+            return cast(ModuleSpec, spec)
+    return PathFinder.find_spec(name, [str(folder)])
