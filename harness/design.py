@@ -24,6 +24,11 @@ class ArmDesign:
     reach: dict[str, tuple[int, int]]
     replicates: int = 1
 
+    @property
+    def planned_trials(self) -> int:
+        """Trials of all its searches."""
+        return self.trials * self.replicates
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:

@@ -127,7 +127,7 @@ def plan_notes(runs: Runs) -> tuple[str, ...]:
         "training settings are not shown; they stand in the runs' own reports."
     ]
     for arm in design.arms:
-        planned = arm.trials * arm.replicates
+        planned = arm.planned_trials
         absent = planned - counts.get((arm.dataset, arm.architecture, arm.method), 0)
         if absent > 0:
             notes.append(

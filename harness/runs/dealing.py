@@ -175,7 +175,7 @@ class Dealer:
     @property
     def planned(self) -> dict[str, int]:
         """Arm -> trials of the plan, all replicates."""
-        return {key: arm.trials * arm.sampler.replicates for key, arm in self.plan.arms.items()}
+        return {key: arm.planned_trials for key, arm in self.plan.arms.items()}
 
     @property
     def done(self) -> int:
@@ -207,7 +207,7 @@ class Dealer:
         left = 0.0
         for key in self._turn:
             arm, times = self.plan.arms[key], self._seconds[key]
-            missing = arm.trials * arm.sampler.replicates - len(times)
+            missing = arm.planned_trials - len(times)
             left += missing * (sum(times) / len(times) if times else overall)
         return left
 

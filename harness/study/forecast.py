@@ -49,7 +49,7 @@ def forecast(plan: Plan, arm: Arm) -> Forecast:
         _BYTES * (count * copies + activations * training.batch_size) for count, _, activations in sizes
     )
     work = [macs * _examples(plan, arm, params) for params, (_, macs, _) in zip(points, sizes, strict=True)]
-    flops = FLOPS_PER_MAC * sum(work) / len(work) * arm.trials * arm.sampler.replicates
+    flops = FLOPS_PER_MAC * sum(work) / len(work) * arm.planned_trials
     return Forecast((parameters[0], parameters[len(parameters) // 2], parameters[-1]), peak, flops)
 
 

@@ -39,6 +39,11 @@ class Arm:
     trials: int
     epochs: int
 
+    @property
+    def planned_trials(self) -> int:
+        """Trials of all its searches."""
+        return self.trials * self.sampler.replicates
+
     def design(self) -> ArmDesign:
         """The arm as plans are written and reports read it."""
         return ArmDesign(
@@ -93,7 +98,7 @@ class Plan:
     @property
     def planned_trials(self) -> int:
         """Number of trials of the whole study, adaptive arms included."""
-        return sum(arm.trials * arm.sampler.replicates for arm in self.arms.values())
+        return sum(arm.planned_trials for arm in self.arms.values())
 
     def cell(self, arm: Arm) -> Cell:
         """Where the arm's method is put to work."""

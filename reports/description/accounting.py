@@ -87,7 +87,7 @@ def account(arms: Sequence[Arm], design: StudyDesign | None, lost_rows: int, bas
     planned: dict[ArmName, int] = {}
     for asked in design.arms if design else ():
         key = (asked.dataset, asked.architecture, asked.method)
-        planned[key] = planned.get(key, 0) + asked.trials * asked.replicates
+        planned[key] = planned.get(key, 0) + asked.planned_trials
     nothing = dict.fromkeys(OUTCOMES, 0)
     by_name = {arm.name: dict(arm.outcomes) for arm in arms}
     accounts = [

@@ -27,12 +27,12 @@ def show_status(path: Path, console: Console) -> None:
     for heading in ("done", "failed", "planned", "best validation score"):
         table.add_column(heading, justify="right")
     for key, arm in plan.arms.items():
-        planned = arm.trials * arm.replicates
+        planned = arm.planned_trials
         score = f"{tally.best[key]:.4f}" if key in tally.best else ""
         table.add_row(Text(key), str(tally.done[key]), str(tally.failed[key]), str(planned), score)
     console.print(Text(f"{plan.study.name} in {path}", style="bold"))
     console.print(table)
-    total = sum(arm.trials * arm.replicates for arm in plan.arms.values())
+    total = sum(arm.planned_trials for arm in plan.arms.values())
     console.print(Text(f"{tally.done.total()} of {total} trials done"))
     console.print(
         Text("A `harness run` is at work here." if directory.in_use() else "Nothing runs here now.")
