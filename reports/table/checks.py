@@ -5,13 +5,13 @@ Nothing is dropped silently: what cannot be judged raises a `TableError`; what h
 says so.
 """
 
-import difflib
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from harness.nearest import close_match
 from harness.trial_table import COLUMNS, OUTCOMES, PARAMETER_PREFIX, SAMPLINGS, SCHEMA_VERSION, Column
 from reports.errors import TableError
 from reports.settings import Settings
@@ -101,10 +101,10 @@ def check_table(
     return TrialTable(trials.drop(columns=empty), lost, tuple(notes), has_sampling)
 
 
-def nearest(name: str, allowed: Sequence[str]) -> str:
-    """ " (nearest: 'x')" for a misspelt name, or nothing where no name is near."""
-    close = difflib.get_close_matches(name, allowed, n=1)
-    return f" (nearest: {close[0]!r})" if close else ""
+def nearest(name: str, allowed: Iterable[str]) -> str:
+    """ " (did you mean 'x'?)" for a misspelt name, or nothing where no name is near."""
+    close = close_match(name, allowed)
+    return f" (did you mean {close!r}?)" if close else ""
 
 
 def _check_version(frame: pd.DataFrame, source: str) -> None:

@@ -155,8 +155,8 @@ def test_every_flag_reaches_the_report(
         ("--target =0.5", "--target: found '=0.5'; allowed is"),
         ("--target digits/=0.5", "--target: found 'digits/=0.5'; allowed is"),
         ("--target nan", "--target: found 'nan'; allowed is"),
-        ("--target digit=0.5", "has no data set 'digit' (nearest: 'digits'); there are: digits"),
-        ("--target digits/mpl=0.5", "has no architecture 'mpl' (nearest: 'mlp'); there are: mlp"),
+        ("--target digit=0.5", "has no data set 'digit' (did you mean 'digits'?); there are: digits"),
+        ("--target digits/mpl=0.5", "has no architecture 'mpl' (did you mean 'mlp'?); there are: mlp"),
         ("--target 97", "--target: found 97 (did you mean 0.97?); allowed is a share from 0 to 1"),
         ("--n 0", "--n: found 0; allowed is a whole number of trials, 1 or more"),
         ("--confidence 2", "--confidence: found 2; allowed is a level from 0.5 to 0.999"),
@@ -167,8 +167,8 @@ def test_every_flag_reaches_the_report(
         ("--margin nan", "--margin: found nan; allowed is 0 or more"),
         ("--failed-score inf", "--failed-score: found inf; allowed is a finite number"),
         ("--seed -1", "--seed: found -1; allowed is"),
-        ("--baseline bse", "has no method 'bse' (nearest: 'base'); there are: base, new"),
-        ("--method nwe", "has no method 'nwe' (nearest: 'new')"),
+        ("--baseline bse", "has no method 'bse' (did you mean 'base'?); there are: base, new"),
+        ("--method nwe", "has no method 'nwe' (did you mean 'new'?)"),
         ("--baseline new --method new", "--method: 'new' is the baseline"),
         ("--lower-is-better", "--lower-is-better: an accuracy is better when higher"),
         ("--test-column test_loss", "two different scores"),
@@ -425,7 +425,10 @@ def test_a_loss_is_imported_with_its_flags(harness_command: Command, tmp_path: P
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ("mlfow runs.csv --out t.csv", "KIND: found 'mlfow' (nearest: 'mlflow'); allowed is one of optuna"),
+        (
+            "mlfow runs.csv --out t.csv",
+            "KIND: found 'mlfow' (did you mean 'mlflow'?); allowed is one of optuna",
+        ),
         (
             "mlflow runs.csv --out t.xlsx",
             "--out: found t.xlsx; allowed is a file that ends in .csv or .parquet",

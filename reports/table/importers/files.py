@@ -32,9 +32,7 @@ def import_trials(
         TableError: the kind is none, or the source cannot be read.
     """
     if kind not in KINDS:
-        raise TableError(
-            f"KIND: found {kind!r}{nearest(kind, list(KINDS))}; allowed is one of {', '.join(KINDS)}"
-        )
+        raise TableError(f"KIND: found {kind!r}{nearest(kind, KINDS)}; allowed is one of {', '.join(KINDS)}")
     if kind != "optuna" and (studies or one_method):
         raise TableError(f"--study and --one-method are for optuna, found {kind}")
     if one_method and not options.method:

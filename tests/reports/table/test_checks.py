@@ -38,7 +38,7 @@ def refusal(table: pd.DataFrame, settings: Settings | None = None) -> str:
     ("table", "words"),
     [
         (made_table().drop(columns="test_accuracy"), ["column test_accuracy is missing", "val_accuracy"]),
-        (made_table().rename(columns={"method": "methods"}), ["column method", "nearest: 'methods'"]),
+        (made_table().rename(columns={"method": "methods"}), ["column method", "did you mean 'methods'"]),
         (changed("test_accuracy", 0, np.nan), ["test_accuracy, row 1", "found nothing", "status ok"]),
         (changed("val_accuracy", 3, 1.7), ["val_accuracy, row 4", "1.7", "0 to 1"]),
         (changed("val_accuracy", 3, -0.1), ["val_accuracy, row 4", "-0.1"]),

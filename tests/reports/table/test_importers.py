@@ -37,7 +37,7 @@ def test_optuna_studies_as_replicates(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("studies", "options", "words"),
     [
-        (("search-9",), PLACE, "no study 'search-9' (nearest: 'search-0')"),
+        (("search-9",), PLACE, "no study 'search-9' (did you mean 'search-0'?)"),
         (
             (),
             ImportOptions(dataset="digits", architecture="mlp", test="test_acc"),
@@ -104,7 +104,7 @@ def test_ray_refusals(tmp_path: Path) -> None:
         import_ray(tmp_path, PLACE)
     ray_results(tmp_path)
     options = ImportOptions(dataset="digits", architecture="mlp", method="new", test="accuracy")
-    with pytest.raises(TableError, match=r"named 'accuracy' \(nearest: '\w+_accuracy'\)"):
+    with pytest.raises(TableError, match=r"named 'accuracy' \(did you mean '\w+_accuracy'\?\)"):
         import_ray(tmp_path, options)
     (tmp_path / "train_a" / "result.json").write_text("not json\n{}\n")
     with pytest.raises(TableError, match=r"result\.json: line 1 is not JSON"):
