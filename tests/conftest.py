@@ -64,7 +64,9 @@ def _no_cluster_but_the_tests_own() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _process_as_it_was() -> Iterator[None]:
     """A trial run in this process sets torch to flush the smallest numbers, for all that comes after it."""
+    path = [*sys.path]  # plug-ins add the folders they lie in
     yield
+    sys.path[:] = path
     if "torch" in sys.modules:
         import torch
 
