@@ -279,3 +279,12 @@ def test_no_test_borrows_from_another() -> None:
         | {part for part in name.split(".") if part.startswith("test_")}
     ]
     assert borrowed == []
+
+
+@pytest.mark.parametrize("package", _ROOTS)
+def test_the_picture_in_the_readme_names_every_room(package: str) -> None:
+    text = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    picture = text.partition("## The house")[2].partition("## Development")[0]
+    rooms = {f"{p.name}/" if p.is_dir() else p.name for p in _ROOTS[package].iterdir()}
+    unseen = {"__init__.py", "__pycache__/", "py.typed"}
+    assert sorted(room for room in rooms - unseen if room not in picture) == []
