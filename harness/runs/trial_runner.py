@@ -12,13 +12,14 @@ from torch.nn import functional
 from harness import registry
 from harness.datasets import forget_splits, load_split
 from harness.datasets.base import DataError, Split
+from harness.datasets.resizing import resized
 from harness.records.making import make_record, now
 from harness.records.plain_text import message_of, plain, traceback_of
 from harness.records.provenance import cpu_name
 from harness.records.record import Costs, Outcome, Record, Status
 from harness.sizing.base import State, checked_phases
 from harness.sizing.interval import Epoch
-from harness.study.plan import Arm, Plan, Trial
+from harness.study.plan import Arm, Plan, Trial, entry_named
 from harness.training import fault
 from harness.training.fault import TrialFaultError, heeding_interrupts, is_out_of_memory, strangers
 from harness.training.journal import Journal, TrialEndedError
@@ -151,6 +152,7 @@ class TrialRunner:
                 validation_fraction=self.plan.study.training.validation_fraction,
                 split_seed=self.plan.study.seeds.split,
                 device=self._device(),
+                device_share=self.plan.study.resources.gpus or 1.0,
             )
         except OSError as error:
             raise DataError(f"data set {arm.dataset!r}: it cannot be read ({error})") from error
@@ -159,7 +161,7 @@ class TrialRunner:
                 f"data set {arm.dataset!r}: its content changed while the study ran; put back what it was, "
                 "or run the study on the new content into another directory with --out"
             )
-        return split
+        return resized(split, entry_named(self.plan.study.datasets, arm.dataset).resize)
 
     def _charge(self, error: BaseException) -> tuple[Status, str, str]:
         """What a trial is charged with: status, message, traceback.

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from harness import registry
 from harness.datasets import validation_count
 from harness.datasets.base import DatasetFacts, DatasetSpec
+from harness.datasets.resizing import resized_facts
 from harness.design_warnings import design_warnings
 from harness.nearest import nearest
 from harness.search.samplers import (
@@ -90,7 +91,7 @@ def plan_arms(
     facts, augmentation = {}, make_augmentation(study.training.augmentation)
     for index, wanted in enumerate(study.datasets):
         with _naming(source, f"datasets.{index}"):
-            facts[wanted.name] = prepare(dataset_spec(wanted))
+            facts[wanted.name] = resized_facts(prepare(dataset_spec(wanted)), wanted.resize)
         with _naming(source, "training.validation_fraction"):
             examples = facts[wanted.name].train_examples
             validation_count(wanted.name, examples, study.training.validation_fraction, study.seeds.split)

@@ -150,6 +150,7 @@ class Dataset(Part):
         default=None, description="a known data set or a file format; the name unless said"
     )
     path: str | None = Field(default=None, description="file or folder, relative to the data folder")
+    resize: int | None = added(3, None, ge=1, description="bring images to so many pixels a side, by batch")
 
 
 class ArchitectureEntry(Part):
