@@ -150,7 +150,7 @@ class Plan:
         architecture = entry_named(self.study.architectures, arm.architecture)
         method = entry_named(self.study.methods, arm.method)
         return {
-            "data": dataclasses.asdict(self.facts[arm.dataset]),
+            "data": self.facts[arm.dataset].identity(),
             "split_seed": self.study.seeds.split,
             "architecture": architecture.identity(),
             "method": [method.name, method.method, method.options],
