@@ -132,7 +132,7 @@ def make_objective(name: str, options: Mapping[str, Any]) -> "Objective":
     made: Objective
     if attributes.is_attribute(name):
         part = attributes.find(name)
-        if not (isinstance(part, type) and dataclasses.is_dataclass(part) and issubclass(part, Objective)):
+        if not (isinstance(part, type) and dataclasses.is_dataclass(part) and Objective in part.__mro__):
             raise ValueError(f"{name} must be a dataclass that subclasses Objective, found {part!r:.80}")
         made = _made(part, name, options)
     else:

@@ -128,7 +128,7 @@ _FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("nearest", "trial_table", "sources", "surgery"),
         ("attributes",),
         ("architectures", "datasets", "design"),
-        ("design_warnings",),
+        ("design_warnings", "objectives"),
         ("search",),
         ("sizing", "space"),
         ("registry",),

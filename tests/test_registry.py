@@ -13,7 +13,7 @@ from harness.registry import UnknownNameError, load_file, make_architecture, mak
 
 @pytest.fixture(autouse=True)
 def _registered_for_the_test_alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(registry, "_from_files", {"methods": {}, "architectures": {}})
+    monkeypatch.setattr(registry, "_from_files", {kind: {} for kind in registry._from_files})
     before = set(sys.modules)
     yield
     for name in set(sys.modules) - before:

@@ -9,7 +9,7 @@ from harness import registry
 from harness.architectures.base import Architecture
 from harness.architectures.named import NamedNetwork
 from harness.datasets.base import DatasetFacts, DatasetSpec
-from harness.design import ArmDesign
+from harness.design import ArmDesign, Score
 from harness.nearest import nearest
 from harness.objectives.base import Objective
 from harness.search.seeding import derive_seed, digest
@@ -120,6 +120,18 @@ class Plan:
         """What every trial learns."""
         return make_objective(self.study)
 
+    @property
+    def score(self) -> Score:
+        """What trials are judged by. A failed one counts as what a constant answer scores on the data set's
+        test part, where that is known for such a score, unless the study says other."""
+        objective, said = self.objective, self.study.claim.failed_score
+        failed = {
+            name: facts.constant_scores.get(objective.score_name) if said is None else said
+            for name, facts in self.facts.items()
+        }
+        known = {name: score for name, score in failed.items() if score is not None}
+        return Score(objective.score_name, objective.higher_is_better, known)
+
     def schedule(self, arm: Arm) -> Schedule:
         """What the study asks of training in this arm."""
         return Schedule(arm.epochs, self.study.training.optimizer.learning_rate)
@@ -152,6 +164,7 @@ class Plan:
             "plugins": dict(self.plugin_digests),
             "sources": {key: dict(used) for key, used in self.sources.items() if used},
             "arms": {arm.key: dataclasses.asdict(arm.design()) for arm in self.arms.values()},
+            "score": dataclasses.asdict(self.score),
             "warnings": list(self.warnings),
             "trials": [dataclasses.asdict(trial) for trials in self.frozen.values() for trial in trials],
         }

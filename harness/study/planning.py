@@ -163,7 +163,6 @@ def _check_names(study: Study, source: str) -> None:
     for plugin in study.plugins:
         with _naming(source, "plugins"):
             registry.load_file(Path(plugin), named=Path(plugin).name in named)
-            registry.load_file(Path(plugin))
     with _naming(source, "training.task"):
         make_objective(study)
     for entry in study.architectures:
