@@ -5,12 +5,9 @@ dataclass; its fields are the options that a study file may set.
 """
 
 import dataclasses
-import hashlib
 import importlib
 import importlib.util
-import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
@@ -18,8 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from harness import attributes
+from harness.architectures import constructors
+from harness.architectures.named import NamedNetwork, fields_of
+from harness.attributes import Origin
 from harness.nearest import nearest
-from harness.sources import sources_of
 
 if TYPE_CHECKING:
     from harness.architectures.base import Architecture
@@ -37,22 +37,6 @@ ARCHITECTURES = {
 _SHIPPED = {"methods": METHODS, "architectures": ARCHITECTURES}
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where a part that does not ship comes from. file: of the plug-in, or of the package's module.
-
-    module: that the file is, in its package; empty for a plug-in file. package, version: of the installed
-    distribution; None for a plug-in file.
-    """
-
-    file: Path | None
-    module: str = ""
-    package: str | None = None
-    version: str | None = None
-
-
-#: Plug-in file -> what it was, with all it imports, when it was loaded.
-_loaded: dict[Path, tuple[dict[str, str], ModuleType]] = {}
 _from_files: dict[str, dict[str, tuple[type, Path]]] = {"methods": {}, "architectures": {}}
 
 
@@ -76,6 +60,8 @@ def origin(kind: str, name: str) -> Origin | None:
     Raises:
         ValueError: if a package offers what it does not hold.
     """
+    if kind == "architectures" and attributes.is_attribute(name):
+        return constructors.origin(name)
     if name in _from_files[kind]:
         return Origin(_from_files[kind][name][1])
     for point in _entry_points(kind):
@@ -114,55 +100,39 @@ def make_method(name: str, options: Mapping[str, Any]) -> "SizingMethod":
 
 
 def make_architecture(name: str, options: Mapping[str, Any]) -> "Architecture":
-    """The architecture of that name with these options. Raises UnknownNameError, ValueError."""
-    made: Architecture = _make("architectures", name, options)
+    """The architecture of that name with these options; of `module:attribute` and its like a `NamedNetwork`.
+
+    Raises UnknownNameError, ValueError.
+    """
+    made: Architecture
+    if attributes.is_attribute(name):
+        made = _made(NamedNetwork, name, fields_of(name, options))
+    else:
+        made = _make("architectures", name, options)
     return made
 
 
-def load_file(path: Path) -> None:
+def load_file(path: Path, *, named: bool = False) -> None:
     """Register what a Python file offers in its `METHODS` and `ARCHITECTURES` dictionaries (name -> class).
 
     Loaded before, it is run again only if it, or what it imports, has changed since. In any case its parts
     take the place of other files' parts of the same names.
 
+    Args:
+        named: a study names what the file defines as `file.py:attribute`, so it may offer no dictionary.
+
     Raises:
-        ValueError: if the file is not there, does not run, or offers neither.
+        ValueError: if the file is not there, does not run, or offers nothing.
     """
-    if not path.is_file():
-        raise ValueError(f"plug-in file {path} is not there")
+    module = attributes.load_file(path)
     path = path.resolve()
-    if str(path.parent) not in sys.path:  # for what lies beside it; at the end, so that it hides nothing
-        sys.path.append(str(path.parent))
-    used = sources_of(path)
-    before, module = _loaded.get(path, ({}, None))
-    if module is None or used != before:
-        for name in before:
-            sys.modules.pop(name, None)  # what it imported may be what has changed
-        module = _run(path)
-        _loaded[path] = used, module
-    for kind, parts in _offered(module, path).items():
+    for kind, parts in _offered(module, path, named).items():
         _from_files[kind].update({name: (part, path) for name, part in parts.items()})
 
 
-def _run(path: Path) -> ModuleType:
-    module_name = f"harness_plugin_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
-    spec = importlib.util.spec_from_file_location(module_name, path)
-    if spec is None or spec.loader is None:
-        raise ValueError(f"plug-in file {path} is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module_name] = module
-    importlib.invalidate_caches()
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        del sys.modules[module_name]
-        raise ValueError(f"plug-in file {path} does not run: {type(error).__name__}: {error}") from error
-    return module
-
-
-def _offered(module: ModuleType, path: Path) -> dict[str, Mapping[str, type]]:
+def _offered(module: ModuleType, path: Path, named: bool) -> dict[str, Mapping[str, type]]:
     offered = {kind: getattr(module, kind.upper(), {}) for kind in _from_files}
-    if not any(offered.values()):
+    if not named and not any(offered.values()):
         raise ValueError(f"plug-in file {path} defines neither METHODS nor ARCHITECTURES")
     for kind, parts in offered.items():
         if not isinstance(parts, dict):
@@ -179,7 +149,10 @@ def _offered(module: ModuleType, path: Path) -> dict[str, Mapping[str, type]]:
 
 
 def _make(kind: str, name: str, options: Mapping[str, Any]) -> Any:
-    part = load(kind, name)
+    return _made(load(kind, name), name, options)
+
+
+def _made(part: type, name: str, options: Mapping[str, Any]) -> Any:
     assert dataclasses.is_dataclass(part), f"{name} is not a dataclass, so it can have no options"
     fields = {field.name for field in dataclasses.fields(part)}
     for option in options:

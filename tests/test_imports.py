@@ -125,8 +125,9 @@ def _cli(line: str) -> bool:
 #: The floors of each package, from the ground up. A module knows its own room and those on floors below it.
 _FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
     "harness": (
-        ("nearest", "trial_table", "sources", "architectures", "surgery"),
-        ("datasets", "design"),
+        ("nearest", "trial_table", "sources", "surgery"),
+        ("attributes",),
+        ("architectures", "datasets", "design"),
         ("design_warnings",),
         ("search",),
         ("sizing", "space"),

@@ -1,6 +1,6 @@
 """The contract of an architecture: a family of networks given by the sizes of its layers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -42,4 +42,16 @@ class Architecture(Protocol):
         Returns:
             A plain module that maps [batch, *example_shape] to [batch, outputs]: no trace of any method.
         """
+        ...
+
+
+@runtime_checkable
+class Examined(Protocol):
+    """What an architecture may bring besides, if only a look at a built network shows whether it fits."""
+
+    def examine(
+        self, example_shape: tuple[int, ...], outputs: int, sizes: Sequence[Mapping[str, int]]
+    ) -> None:
+        """Raise ValueError, in one sentence, if a network of one of these sizes cannot be built or does not
+        map [batch, *example_shape] to [batch, outputs]. A study is refused by it before anything runs."""
         ...

@@ -1,6 +1,6 @@
 """Data sets as tensors: loaders, one validation split, a disk cache. Importing it loads no torch."""
 
-from harness.datasets.base import DataError, DatasetFacts, DatasetSpec, Normalisation, Part, Split
+from harness.datasets.base import DataError, DatasetFacts, DatasetSpec, Normalisation, Part, Split, Target
 from harness.datasets.preparation import prepare
 from harness.datasets.registry import source_names
 from harness.datasets.sources.base import RawData, RawPart, Source
@@ -16,6 +16,7 @@ __all__ = [
     "RawPart",
     "Source",
     "Split",
+    "Target",
     "forget_splits",
     "load_split",
     "prepare",

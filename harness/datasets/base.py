@@ -1,12 +1,17 @@
 """What a data set is to the rest of the house: facts that a plan needs, and tensors that training needs."""
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+#: What the targets of a data set are: classes that exclude each other, or numbers.
+Target = Literal["classes", "numbers"]
 
 
 class DataError(ValueError):
@@ -41,7 +46,14 @@ class DatasetSpec:
 
 @dataclass(frozen=True, slots=True)
 class DatasetFacts:
-    """What planning needs of a data set. fingerprint: SHA-256 of the decoded examples and labels."""
+    """What planning needs of a data set.
+
+    outputs: classes, or numbers a target has. fingerprint: SHA-256 of the decoded examples and targets.
+    target: what an example's target is made of. target_shape: () for one class or one number an example;
+        (height, width) for a class a pixel.
+    constant_scores: name of a score -> what a network that gives every example the same answer scores on the
+        test part (see `constant_scores`). Told, never compared.
+    """
 
     name: str
     example_shape: tuple[int, ...]
@@ -49,11 +61,30 @@ class DatasetFacts:
     train_examples: int
     test_examples: int
     fingerprint: str
+    target: Target = "classes"
+    target_shape: tuple[int, ...] = ()
+    constant_scores: Mapping[str, float] = field(default_factory=dict, compare=False)
+
+    def identity(self) -> dict[str, Any]:
+        """What trials' ids are made of, and plans are compared by: without what came later, at its default.
+
+        The fingerprint says the same and more; a plan that was written before must be equal still.
+        """
+        facts = asdict(self)
+        del facts["constant_scores"]
+        if self.target == "classes":
+            del facts["target"]
+        if self.target_shape == ():
+            del facts["target_shape"]
+        return facts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
-    """x: float32 [examples, *example_shape], normalised; y: int64 [examples], class indices."""
+    """x: float32 [examples, *example_shape], normalised.
+
+    y: [examples, *target_shape], class indices as int64, or numbers as float32, in the source's own units.
+    """
 
     x: "Tensor"
     y: "Tensor"

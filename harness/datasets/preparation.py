@@ -12,6 +12,7 @@ from harness.datasets.base import DataError, DatasetFacts, DatasetSpec
 from harness.datasets.cache.hashes import hash_files
 from harness.datasets.cache.store import Entry, cache_folder, get_or_build
 from harness.datasets.checks import check
+from harness.datasets.constant import constant_scores
 from harness.datasets.registry import find_source
 from harness.datasets.sources.base import Source
 
@@ -47,11 +48,16 @@ def facts_of(spec: DatasetSpec, entry: Entry) -> DatasetFacts:
         train_examples=about["train_examples"],
         test_examples=about["test_examples"],
         fingerprint=about["fingerprint"],
+        target=about.get("target", "classes"),
+        target_shape=tuple(about.get("target_shape", ())),
+        # An entry of an earlier version lacks them; it holds one class an example, which is soon counted.
+        constant_scores=about.get("constant_scores")
+        or constant_scores(entry.array("y_train"), entry.array("y_test"), "classes"),
     )
 
 
 def decoded(spec: DatasetSpec, data_root: Path | None, cache_root: Path | None = None) -> Entry:
-    """The decoded data set: x_train, x_test, uint8 or float32, and y_train, y_test, int64. See `prepare`."""
+    """The decoded data set: x_train, x_test, uint8 or float32; y_train, y_test, int64 or float32."""
     cache = cache_folder(cache_root)
     root = cache / "data" if data_root is None else data_root.absolute()
     source = find_source(spec)
@@ -88,4 +94,7 @@ def _decode(source: Source, spec: DatasetSpec, root: Path, folder: Path) -> Mapp
         "train_examples": len(data.train.y),
         "test_examples": len(data.test.y),
         "fingerprint": fingerprint.hexdigest(),
+        "target": data.target,
+        "target_shape": list(data.train.y.shape[1:]),
+        "constant_scores": constant_scores(data.train.y, data.test.y, data.target),
     }

@@ -7,6 +7,7 @@ from typing import Any
 
 from harness import registry
 from harness.architectures.base import Architecture
+from harness.architectures.named import NamedNetwork
 from harness.datasets.base import DatasetFacts, DatasetSpec
 from harness.design import ArmDesign
 from harness.nearest import nearest
@@ -149,7 +150,7 @@ class Plan:
         architecture = entry_named(self.study.architectures, arm.architecture)
         method = entry_named(self.study.methods, arm.method)
         return {
-            "data": dataclasses.asdict(self.facts[arm.dataset]),
+            "data": self.facts[arm.dataset].identity(),
             "split_seed": self.study.seeds.split,
             "architecture": architecture.identity(),
             "method": [method.name, method.method, method.options],
@@ -169,8 +170,14 @@ def dataset_spec(entry: Dataset) -> DatasetSpec:
 
 
 def make_architecture(entry: ArchitectureEntry) -> Architecture:
-    """The architecture an entry names. Raises ValueError."""
-    return registry.make_architecture(entry.family or entry.name, entry.options)
+    """The architecture an entry names; one without layers of its own has those of the entry's widths.
+
+    Raises ValueError.
+    """
+    architecture = registry.make_architecture(entry.family or entry.name, entry.options)
+    if isinstance(architecture, NamedNetwork) and not architecture.layers and isinstance(entry.widths, dict):
+        return dataclasses.replace(architecture, layers=tuple(entry.widths))
+    return architecture
 
 
 def make_method(entry: Method) -> SizingMethod:

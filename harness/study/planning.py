@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from harness import registry
+from harness.architectures.base import Examined
 from harness.datasets import validation_count
 from harness.datasets.base import DatasetFacts, DatasetSpec
 from harness.design_warnings import design_warnings
@@ -99,6 +100,7 @@ def plan_arms(
             with _naming(source, f"architectures.{entry.name}"):
                 cell = make_cell(entry, facts[dataset.name])
                 cell.architecture.check(cell.example_shape)
+                _examine(cell)
             for method in study.methods:
                 arm = _make_arm(study, source, dataset, entry, method, cell)
                 arms[arm.key] = arm
@@ -106,6 +108,15 @@ def plan_arms(
     digests = {Path(path).name: hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in study.plugins}
     sources = {} if version == 1 else {key: _sources(study, arm) for key, arm in arms.items()}
     return Plan(study, facts, arms, digests, sources=sources, version=version)
+
+
+def _examine(cell: Cell) -> None:
+    """Have networks looked at that nobody has read: of the least and of the largest sizes."""
+    if isinstance(cell.architecture, Examined):
+        ends = [
+            {layer: getattr(bound, end) for layer, bound in cell.bounds.items()} for end in ("low", "high")
+        ]
+        cell.architecture.examine(cell.example_shape, cell.outputs, ends)
 
 
 def _check_phases(
@@ -140,9 +151,10 @@ def _sources(study: Study, arm: Arm) -> dict[str, str]:
 
 def _check_names(study: Study, source: str) -> None:
     """Plug-ins, names and options of parts, before any data is touched."""
+    named = {Path(file).name for file in study.named_files()}
     for plugin in study.plugins:
         with _naming(source, "plugins"):
-            registry.load_file(Path(plugin))
+            registry.load_file(Path(plugin), named=Path(plugin).name in named)
     for entry in study.architectures:
         with _naming(source, f"architectures.{entry.name}"):
             make_architecture(entry)

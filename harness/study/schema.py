@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from harness.attributes import file_of
 from harness.nearest import nearest
 from harness.study.optimizers import OPTIMIZERS, check_options
 
@@ -156,7 +157,11 @@ class ArchitectureEntry(Part):
     """A family of networks and the bounds of its sized layers."""
 
     name: Label
-    family: str | None = Field(default=None, description="a registered architecture; the name unless said")
+    family: str | None = Field(
+        default=None,
+        description="a registered architecture, torchvision:NAME, timm:NAME, module:attribute or "
+        "file.py:attribute; the name unless said",
+    )
     options: Options = {}
     widths: Widths = Field(description="searched sizes, for all layers or per layer")
     start: Start | None = Field(
@@ -277,4 +282,17 @@ class Study(Part):
         for file in files:
             if files.count(file) > 1:
                 raise ValueError(f"plugins: two files are called {file!r}; give one of them another name")
+        named = self.named_files()
+        for file in named:
+            if len({other for other in named if Path(other).name == Path(file).name}) > 1:
+                raise ValueError(f"two files are called {Path(file).name!r}; give one of them another name")
         return self
+
+    def named_files(self) -> tuple[str, ...]:
+        """Files, as written, of which a part is named as `file.py:attribute`; each once.
+
+        They are plug-in files, whether or not `plugins` names them.
+        """
+        parts = [entry.family or entry.name for entry in self.architectures]
+        parts += [dataset.source or dataset.name for dataset in self.datasets]
+        return tuple(dict.fromkeys(file for part in parts if (file := file_of(part)) is not None))

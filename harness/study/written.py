@@ -58,7 +58,7 @@ class WrittenPlan:
             study, plugins = study | {"plugins": []}, {}
         return {
             "study": study,
-            "data": {name: asdict(facts) for name, facts in self.data.items()},
+            "data": {name: facts.identity() for name, facts in self.data.items()},
             "plugins": plugins,
             "sources": self.sources,
             "arms": arms,

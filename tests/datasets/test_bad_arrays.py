@@ -89,7 +89,7 @@ BAD = {
     ),
     "labels with two axes": (
         _put(y_train=lambda y: y[:, None]),
-        "array 'y_train': labels of shape (40, 1) found, one axis is allowed",
+        "array 'y_train': labels of shape (40, 1) found, one axis is allowed, or (40, 5, 6): one a pixel",
     ),
     "examples without values": (
         _put(x_train=np.arange(40.0)),

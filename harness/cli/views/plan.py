@@ -19,7 +19,8 @@ def show_plan(plan: Plan, console: Console) -> None:
         console.print(
             Text(
                 f"Data {facts.name}: {facts.train_examples} training and {facts.test_examples} test examples "
-                f"of shape {'x'.join(map(str, facts.example_shape))}, {facts.outputs} classes"
+                f"of shape {'x'.join(map(str, facts.example_shape))}, "
+                f"{facts.outputs} {'classes' if facts.target == 'classes' else 'outputs'}"
             )
         )
     claim = study.claim

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from harness.datasets.base import DatasetSpec
+    from harness.datasets.base import DatasetSpec, Target
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -16,7 +16,8 @@ class RawPart:
     """Examples and labels of one part.
 
     x: uint8 or floating [examples, *example_shape]. Images are [examples, channels, height, width].
-    y: integers [examples]. x_field, y_field: how messages call them: file and field.
+    y: classes are integers [examples], or [examples, height, width] with one for each pixel; numbers are
+    integers or floating [examples, ...]. x_field, y_field: how messages call them: file and field.
     """
 
     x: "NDArray[Any]"
@@ -27,11 +28,15 @@ class RawPart:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RawData:
-    """A decoded data set. classes: how many it is known to have; None to take the labels' word for it."""
+    """A decoded data set.
+
+    classes: how many it is known to have; None to take the labels' word for it. target: what y holds.
+    """
 
     train: RawPart
     test: RawPart
     classes: int | None = None
+    target: "Target" = "classes"
 
 
 class Source(Protocol):
