@@ -14,7 +14,7 @@ from harness.nearest import nearest
 from harness.search.seeding import derive_seed, digest
 from harness.search.space import Int, Scalar, Space, domain_to_json
 from harness.sizing.base import Cell, Schedule, SizingMethod
-from harness.study.schema import ArchitectureEntry, Dataset, Method, Sampler, Study
+from harness.study.schema import ArchitectureEntry, Dataset, Method, Sampler, SizeRange, Study
 
 #: 1: trials' ids hold the digests of all plug-in files of the study. 2: of what their own arm uses.
 PLAN_VERSION = 2
@@ -188,11 +188,15 @@ def make_method(entry: Method) -> SizingMethod:
 def make_cell(entry: ArchitectureEntry, facts: DatasetFacts) -> Cell:
     """The cell of an architecture and a data set. Raises ValueError for bounds of no or missing layers."""
     architecture = make_architecture(entry)
-    layers = architecture.sized_layers
-    widths = entry.widths if isinstance(entry.widths, dict) else dict.fromkeys(layers, entry.widths)
+    layers, blocks = architecture.sized_layers, getattr(architecture, "blocks", ())
+    widths: dict[str, SizeRange] = {block: SizeRange(low=1, high=1) for block in blocks}
+    if isinstance(entry.widths, dict):
+        widths |= entry.widths
+    elif entry.widths is not None:
+        widths |= {layer: entry.widths for layer in layers if layer not in blocks}
     start: dict[str, int] = {}
     if isinstance(entry.start, int):
-        start = dict.fromkeys(layers, entry.start)
+        start = {layer: entry.start for layer in layers if layer not in blocks}
     elif entry.start is not None:
         start = entry.start
     for field, given in (("widths", widths), ("start", start)):
@@ -202,9 +206,19 @@ def make_cell(entry: ArchitectureEntry, facts: DatasetFacts) -> Cell:
     for layer in layers:
         if layer not in widths:
             raise ValueError(f"widths: the layer {layer!r} has no range")
+        if wrong := wrong_sizes(architecture, layer, widths[layer].low, widths[layer].high):
+            raise ValueError(f"widths: {layer}: {wrong}")
     bounds = {layer: Int(widths[layer].low, widths[layer].high, widths[layer].log) for layer in layers}
     starts = {layer: start.get(layer, bounds[layer].high) for layer in layers}
     return Cell(architecture, facts.example_shape, facts.outputs, bounds, starts)
+
+
+def wrong_sizes(architecture: Architecture, layer: str, low: int, high: int) -> str:
+    """What is wrong with sizes of a layer, "" if nothing: a block is there or not, all others have units."""
+    if layer in getattr(architecture, "blocks", ()):
+        ends = [end for end in (low, high) if end not in (0, 1)]
+        return f"a block is there (1) or left out (0), found {ends[0]}" if ends else ""
+    return f"a layer needs at least 1 unit, found {low}" if low < 1 else ""
 
 
 def entry_named(entries: Any, name: str) -> Any:

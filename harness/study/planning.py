@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +24,7 @@ from harness.search.samplers import (
     sampling_of,
 )
 from harness.search.space import Choice, Domain, Float, Int, Scalar
-from harness.sizing.base import Cell, checked_phases
+from harness.sizing.base import Cell, SizingMethod, checked_phases
 from harness.sources import is_installed, sources_of
 from harness.study.plan import (
     PLAN_VERSION,
@@ -35,6 +36,7 @@ from harness.study.plan import (
     make_architecture,
     make_cell,
     make_method,
+    wrong_sizes,
 )
 from harness.study.schema import ArchitectureEntry, Dataset, Method, Range, Sampler, Study, StudyError
 
@@ -181,11 +183,12 @@ def _make_arm(
         with _naming(source, f"methods.{method.name}.space.{name}"):
             space[name] = _override(space[name], method.space[name])
     with _naming(source, f"methods.{method.name}"):
-        _ask(made.check, space)
+        _check_takes_cell(made)
+        _ask(made.check, cell, space)
         reach = _ask(made.reach, cell, space)
-        for layer, (low, _) in reach.items():
-            if low < 1:
-                raise ValueError(f"space.{layer}: a layer needs at least 1 unit, found {low}")
+        for layer, (low, high) in reach.items():
+            if wrong := wrong_sizes(cell.architecture, layer, low, high):
+                raise ValueError(f"space.{layer}: {wrong}")
     sampler = method.sampler or study.sampler
     return Arm(
         key=f"{dataset.name}/{entry.name}/{method.name}",
@@ -200,6 +203,15 @@ def _make_arm(
         trials=method.trials or study.trials,
         epochs=entry.epochs or study.training.epochs,
     )
+
+
+def _check_takes_cell(method: SizingMethod) -> None:
+    """Refuse a method that was written for the contract before cells were checked."""
+    try:
+        inspect.signature(method.check).bind("cell", "space")
+    except TypeError as error:
+        own = inspect.signature(method.check)
+        raise ValueError(f"its check takes {own}; a method's check takes (cell, space)") from error
 
 
 def _try_out(study: Study, source: str, arm: Arm) -> None:
