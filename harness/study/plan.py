@@ -24,8 +24,9 @@ PLAN_VERSION = 2
 class Arm:
     """Cell x method, with its search. key: "dataset/architecture/method", unique in a plan.
 
-    sampler_text: the sampler with every option. trials: of each replicate. reach: smallest and largest size
-    each layer can end with.
+    sampler_text: the sampler with every option. sampler_options: the same as values, with the defaults of the
+    Optuna that the run was begun under. trials: of each replicate. reach: smallest and largest size each
+    layer can end with.
     """
 
     key: str
@@ -39,6 +40,7 @@ class Arm:
     reach: Mapping[str, tuple[int, int]]
     trials: int
     epochs: int
+    sampler_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def planned_trials(self) -> int:
@@ -58,6 +60,7 @@ class Arm:
             space={name: domain_to_json(domain) for name, domain in self.space.items()},
             reach={layer: (low, high) for layer, (low, high) in self.reach.items()},
             replicates=self.sampler.replicates,
+            sampler_options=dict(self.sampler_options),
         )
 
 

@@ -12,10 +12,12 @@ from harness import registry
 from harness.architectures.base import Examined
 from harness.datasets import validation_count
 from harness.datasets.base import DatasetFacts, DatasetSpec
+from harness.design import ArmDesign
 from harness.design_warnings import design_warnings
 from harness.nearest import nearest
 from harness.search.samplers import (
     Search,
+    all_options,
     check_sampler,
     describe_sampler,
     draw_frozen,
@@ -51,6 +53,7 @@ def make_plan(
     source: str,
     prepare: Callable[[DatasetSpec], DatasetFacts],
     version: int = PLAN_VERSION,
+    begun: Mapping[str, ArmDesign] | None = None,
 ) -> Plan:
     """Plan a study.
 
@@ -58,12 +61,13 @@ def make_plan(
         source: the study file's name, for messages.
         prepare: gives the facts of a data set, decoding it if that was not yet done.
         version: of the rule for trials' ids (`Plan.version`).
+        begun: arms of the plan that a run goes on with: what it says of samplers stays as it was.
 
     Raises:
         StudyError: one sentence that names file, field, what was found and what is allowed.
         DataError: from `prepare`.
     """
-    plan = plan_arms(study, source, prepare, version)
+    plan = plan_arms(study, source, prepare, version, begun)
     frozen = {}
     for arm in plan.arms.values():
         if arm.sampling == "adaptive":
@@ -86,6 +90,7 @@ def plan_arms(
     source: str,
     prepare: Callable[[DatasetSpec], DatasetFacts],
     version: int = PLAN_VERSION,
+    begun: Mapping[str, ArmDesign] | None = None,
 ) -> Plan:
     """Plan a study without drawing its trials; arguments and errors as in `make_plan`."""
     _check_names(study, source)
@@ -105,7 +110,8 @@ def plan_arms(
                 _examine(cell)
             for method in study.methods:
                 arm = _make_arm(study, source, dataset, entry, method, cell)
-                arms[arm.key] = arm
+                with _naming(source, _sampler_place(method)):
+                    arms[arm.key] = _with_sampler(arm, (begun or {}).get(arm.key))
     _check_overrides(study, source, arms)
     digests = {Path(path).name: hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in study.plugins}
     sources = {} if version == 1 else {key: _sources(study, arm) for key, arm in arms.items()}
@@ -163,7 +169,7 @@ def _check_names(study: Study, source: str) -> None:
     for method in study.methods:
         with _naming(source, f"methods.{method.name}"):
             make_method(method)
-        with _naming(source, "sampler" if method.sampler is None else f"methods.{method.name}.sampler"):
+        with _naming(source, _sampler_place(method)):
             _check_search(method.sampler or study.sampler, study.paired)
     labels = [method.name for method in study.methods]
     if study.claim.baseline not in labels:
@@ -196,13 +202,27 @@ def _make_arm(
         architecture=entry.name,
         method=method.name,
         sampler=sampler,
-        sampler_text=describe_sampler(sampler.name, sampler.options),
+        sampler_text="",
         sampling=sampling_of(sampler.name),
         space=space,
         reach=reach,
         trials=method.trials or study.trials,
         epochs=entry.epochs or study.training.epochs,
     )
+
+
+def _with_sampler(arm: Arm, begun: ArmDesign | None) -> Arm:
+    """The arm with every option of its sampler: of the installed Optuna, or as in the plan of a run begun."""
+    name, written = arm.sampler.name, arm.sampler.options
+    if begun is None or not begun.sampler_options or not begun.sampler.startswith(f"{name}("):
+        options, text = all_options(name, written, {}), describe_sampler(name, written)
+    else:
+        options, text = all_options(name, written, begun.sampler_options), begun.sampler
+    return dataclasses.replace(arm, sampler_options=options, sampler_text=text)
+
+
+def _sampler_place(method: Method) -> str:
+    return "sampler" if method.sampler is None else f"methods.{method.name}.sampler"
 
 
 def _check_takes_cell(method: SizingMethod) -> None:
@@ -216,11 +236,10 @@ def _check_takes_cell(method: SizingMethod) -> None:
 
 def _try_out(study: Study, source: str, arm: Arm) -> None:
     """Ask an adaptive arm's sampler past its random start: what is wrong with options shows only then."""
-    own = entry_named(study.methods, arm.method).sampler is not None
-    with _naming(source, f"methods.{arm.method}.sampler" if own else "sampler"):
+    with _naming(source, _sampler_place(entry_named(study.methods, arm.method))):
         try:
-            search = Search(arm.space, make_sampler(arm.sampler.name, arm.sampler.options, seed=0))
-            startup = arm.sampler.options.get("n_startup_trials", _STARTUP_TRIALS)
+            search = Search(arm.space, make_sampler(arm.sampler.name, arm.sampler_options, seed=0))
+            startup = arm.sampler_options.get("n_startup_trials", _STARTUP_TRIALS)
             points = search.ask(1 + startup if isinstance(startup, int) else 1)
             search.tell([0.1 * (1 + i % 7) for i in range(len(points))])
             search.ask(1)
@@ -274,7 +293,7 @@ def _check_search(sampler: Sampler, paired: bool) -> None:
 def _draw(arm: Arm, seed: int, paired: bool) -> list[dict[str, Scalar]]:
     if paired:
         return draw_paired(arm.space, seed, arm.trials)
-    return draw_frozen(arm.space, arm.sampler.name, arm.sampler.options, seed, arm.trials)
+    return draw_frozen(arm.space, arm.sampler.name, arm.sampler_options, seed, arm.trials)
 
 
 def _ask(question: Callable[..., T], *about: Any) -> T:
