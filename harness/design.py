@@ -11,6 +11,8 @@ class ArmDesign:
 
     space: parameter name -> {"type", "low", "high", "log"} or {"choice": [...]}.
     reach: sized layer -> [smallest, largest] number of units that the arm can end with.
+    sampler_options: every option of the sampler, as it stood when the run was begun; plans of version 1 and 2
+    hold none.
     """
 
     dataset: str
@@ -23,6 +25,7 @@ class ArmDesign:
     space: dict[str, dict[str, Any]]
     reach: dict[str, tuple[int, int]]
     replicates: int = 1
+    sampler_options: dict[str, Any] = field(default_factory=dict)
 
     @property
     def planned_trials(self) -> int:

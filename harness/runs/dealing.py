@@ -268,5 +268,5 @@ class Dealer:
 def make_search(plan: Plan, arm: Arm, replicate: int) -> Search:
     """An adaptive arm's search, seeded and at its start."""
     seed = plan.search_seed(arm, replicate)
-    sampler = make_sampler(arm.sampler.name, arm.sampler.options, seed)
+    sampler = make_sampler(arm.sampler.name, arm.sampler_options, seed)
     return Search(arm.space, sampler, higher_is_better=plan.score.higher_is_better)

@@ -15,7 +15,7 @@ from harness.objectives.base import Objective
 from harness.search.seeding import derive_seed, digest
 from harness.search.space import Int, Scalar, Space, domain_to_json
 from harness.sizing.base import Cell, Schedule, SizingMethod
-from harness.study.schema import ArchitectureEntry, Dataset, Method, Sampler, Study
+from harness.study.schema import ArchitectureEntry, Dataset, Method, Sampler, SizeRange, Study
 
 #: 1: trials' ids hold the digests of all plug-in files of the study. 2: of what their own arm uses.
 #: 3: the same, with more that a study may ask.
@@ -26,8 +26,9 @@ PLAN_VERSION = 3
 class Arm:
     """Cell x method, with its search. key: "dataset/architecture/method", unique in a plan.
 
-    sampler_text: the sampler with every option. trials: of each replicate. reach: smallest and largest size
-    each layer can end with.
+    sampler_text: the sampler with every option. sampler_options: the same as values, with the defaults of the
+    Optuna that the run was begun under. trials: of each replicate. reach: smallest and largest size each
+    layer can end with.
     """
 
     key: str
@@ -41,6 +42,7 @@ class Arm:
     reach: Mapping[str, tuple[int, int]]
     trials: int
     epochs: int
+    sampler_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def planned_trials(self) -> int:
@@ -60,6 +62,7 @@ class Arm:
             space={name: domain_to_json(domain) for name, domain in self.space.items()},
             reach={layer: (low, high) for layer, (low, high) in self.reach.items()},
             replicates=self.sampler.replicates,
+            sampler_options=dict(self.sampler_options),
         )
 
 
@@ -221,11 +224,15 @@ def make_cell(entry: ArchitectureEntry, facts: DatasetFacts, outputs: int) -> Ce
         outputs: of the network, as the objective wants them.
     """
     architecture = make_architecture(entry)
-    layers = architecture.sized_layers
-    widths = entry.widths if isinstance(entry.widths, dict) else dict.fromkeys(layers, entry.widths)
+    layers, blocks = architecture.sized_layers, getattr(architecture, "blocks", ())
+    widths: dict[str, SizeRange] = {block: SizeRange(low=1, high=1) for block in blocks}
+    if isinstance(entry.widths, dict):
+        widths |= entry.widths
+    elif entry.widths is not None:
+        widths |= {layer: entry.widths for layer in layers if layer not in blocks}
     start: dict[str, int] = {}
     if isinstance(entry.start, int):
-        start = dict.fromkeys(layers, entry.start)
+        start = {layer: entry.start for layer in layers if layer not in blocks}
     elif entry.start is not None:
         start = entry.start
     for field, given in (("widths", widths), ("start", start)):
@@ -235,9 +242,19 @@ def make_cell(entry: ArchitectureEntry, facts: DatasetFacts, outputs: int) -> Ce
     for layer in layers:
         if layer not in widths:
             raise ValueError(f"widths: the layer {layer!r} has no range")
+        if wrong := wrong_sizes(architecture, layer, widths[layer].low, widths[layer].high):
+            raise ValueError(f"widths: {layer}: {wrong}")
     bounds = {layer: Int(widths[layer].low, widths[layer].high, widths[layer].log) for layer in layers}
     starts = {layer: start.get(layer, bounds[layer].high) for layer in layers}
     return Cell(architecture, facts.example_shape, outputs, bounds, starts)
+
+
+def wrong_sizes(architecture: Architecture, layer: str, low: int, high: int) -> str:
+    """What is wrong with sizes of a layer, "" if nothing: a block is there or not, all others have units."""
+    if layer in getattr(architecture, "blocks", ()):
+        ends = [end for end in (low, high) if end not in (0, 1)]
+        return f"a block is there (1) or left out (0), found {ends[0]}" if ends else ""
+    return f"a layer needs at least 1 unit, found {low}" if low < 1 else ""
 
 
 def entry_named(entries: Any, name: str) -> Any:

@@ -94,6 +94,12 @@ class SizeRange(Part):
         return self
 
 
+class LayerRange(SizeRange):
+    """A range of one layer's sizes; from 0 if the layer is a block, which may be left out."""
+
+    low: int = Field(ge=0)
+
+
 def _plain(value: Any) -> Any:
     """YAML knows dates, sets, numbers without end, half characters: no plan can be written with them."""
     try:
@@ -128,7 +134,7 @@ SpaceEntry = Annotated[
     Discriminator(lambda v: {dict: "<range>", Range: "<range>", list: "<choice>"}.get(type(v), "<value>")),
 ]
 Widths = Annotated[
-    Annotated[SizeRange, Tag("<all>")] | Annotated[dict[str, SizeRange], Tag("<each>")],
+    Annotated[SizeRange, Tag("<all>")] | Annotated[dict[str, LayerRange], Tag("<each>")],
     Discriminator(
         lambda v: "<all>" if not isinstance(v, dict) or {"low", "high", "log"} & v.keys() else "<each>"
     ),
@@ -163,7 +169,9 @@ class ArchitectureEntry(Part):
         "file.py:attribute; the name unless said",
     )
     options: Options = {}
-    widths: Widths = Field(description="searched sizes, for all layers or per layer")
+    widths: Widths | None = added(
+        3, None, description="searched sizes, for all layers or per layer; none where no layer is sized"
+    )
     start: Start | None = Field(
         default=None,
         description="units that shrinking methods start with; the upper bound of widths unless said",

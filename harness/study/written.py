@@ -52,6 +52,7 @@ class WrittenPlan:
         for arm in arms.values():
             if arm["sampling"] != "adaptive":
                 arm["sampler"] = ""
+            del arm["sampler_options"]  # a run that goes on takes those that were written
         study = self.study.identity() | {"description": ""}
         plugins = self.plugins
         if self.plan_version > 1:
