@@ -65,6 +65,8 @@ def _planned(study: Study, source: str, data_root: Path | None, version: int) ->
     # Workers load the same files, wherever they were started.
     files = [str(Path(plugin).resolve()) for plugin in study.plugins]
     study = study.model_copy(update={"plugins": files})
+    if study.datasets[0].study_folder is None:  # made in Python: as if its file lay where that runs
+        study = study.lying_in(Path.cwd())
     return make_plan(study, source, lambda spec: prepare(spec, data_root), version)
 
 

@@ -13,7 +13,7 @@ from tests.datasets.kinds import Refusal
 def test_a_misspelt_source_gets_the_nearest_name(refusal: Refusal, tmp_path: Path) -> None:
     assert refusal(DatasetSpec("mine", "fashion_mnist"), tmp_path) == (
         "data set 'mine', field 'source': 'fashion_mnist' found; did you mean 'fashion-mnist'? "
-        "Allowed: cifar10, cifar100, digits, fashion-mnist, mnist, npz, parquet"
+        "Allowed: cifar10, cifar100, digits, fashion-mnist, images, mnist, npz, parquet, table"
     )
     assert "did you mean" not in refusal(DatasetSpec("mine", "weather"), tmp_path)
 
@@ -24,7 +24,7 @@ def test_a_path_too_many_or_too_few(refusal: Refusal, tmp_path: Path) -> None:
     )
     assert refusal(DatasetSpec("mine", "npz"), tmp_path) == (
         "data set 'mine', field 'path': nothing found, but the source 'npz' needs a path, "
-        "relative to the data folder or absolute"
+        "relative to the study file or to the data folder, or absolute"
     )
 
 
