@@ -1,8 +1,7 @@
 """Names to things: what ships, what installed packages offer, and what a study's own files define.
 
-Three kinds of part can be plugged in: sizing methods, architectures and data sets. A part is a frozen
-dataclass; its fields are the options that a study file may set. Data sets are found in
-`harness.datasets.registry`.
+Sizing methods, architectures, objectives and data sets can be plugged in. A part is a frozen dataclass; its
+fields are the options that a study file may set. Data sets are found in `harness.datasets.registry`.
 """
 
 import dataclasses
@@ -19,6 +18,7 @@ from harness.architectures.named import NamedNetwork, fields_of
 from harness.attributes import Origin
 from harness.datasets import registry as datasets
 from harness.nearest import nearest
+from harness.objectives.base import Objective
 from harness.options import with_options
 
 if TYPE_CHECKING:
@@ -34,12 +34,18 @@ ARCHITECTURES = {
     "mlp": "harness.architectures.mlp:MLP",
     "lenet5": "harness.architectures.lenet5:LeNet5",
 }
-_SHIPPED = {"methods": METHODS, "architectures": ARCHITECTURES}
+OBJECTIVES = {
+    "classification": "harness.objectives.classification:Classification",
+    "binary": "harness.objectives.binary:Binary",
+    "regression": "harness.objectives.regression:Regression",
+}
+_SHIPPED = {"methods": METHODS, "architectures": ARCHITECTURES, "objectives": OBJECTIVES}
 
 
 _from_files: dict[str, dict[str, tuple[type, Path]]] = {
     "methods": {},
     "architectures": {},
+    "objectives": {},
     "datasets": datasets.FROM_FILES,
 }
 
@@ -49,7 +55,7 @@ class UnknownNameError(ValueError):
 
 
 def names(kind: str) -> dict[str, str]:
-    """Every registered name of a kind ("methods", "architectures") and where it comes from."""
+    """Every registered name of a kind ("methods", "architectures", "objectives") and where it comes from."""
     found = dict.fromkeys(_SHIPPED[kind], "shipped")
     found |= {
         point.name: f"package {point.dist.name if point.dist else '?'}" for point in _entry_points(kind)
@@ -68,6 +74,8 @@ def origin(kind: str, name: str) -> Origin | None:
         return datasets.origin(name)
     if kind == "architectures" and attributes.is_attribute(name):
         return constructors.origin(name)
+    if kind == "objectives" and attributes.is_attribute(name):
+        return attributes.origin(name)
     if name in _from_files[kind]:
         return Origin(_from_files[kind][name][1])
     for point in _entry_points(kind):
@@ -112,8 +120,26 @@ def make_architecture(name: str, options: Mapping[str, Any]) -> "Architecture":
     return made
 
 
+def make_objective(name: str, options: Mapping[str, Any]) -> "Objective":
+    """The objective of that name, or of `module:attribute`, with these options.
+
+    Raises UnknownNameError, ValueError for a bad option.
+    """
+    made: Objective
+    if attributes.is_attribute(name):
+        part = attributes.find(name)
+        if not (isinstance(part, type) and dataclasses.is_dataclass(part) and issubclass(part, Objective)):
+            raise ValueError(f"{name} must be a dataclass that subclasses Objective, found {part!r:.80}")
+        made = with_options(part, name, options)
+    else:
+        made = _make("objectives", name, options)
+    return made
+
+
 def load_file(path: Path, *, named: bool = False) -> None:
-    """Register what a Python file offers in its `METHODS`, `ARCHITECTURES` and `DATASETS` (name -> class).
+    """Register what a Python file offers in its dictionaries (name -> class).
+
+    They are called `METHODS`, `ARCHITECTURES`, `OBJECTIVES` and `DATASETS`.
 
     Loaded before, it is run again only if it, or what it imports, has changed since. In any case its parts
     take the place of other files' parts of the same names.
@@ -133,7 +159,9 @@ def load_file(path: Path, *, named: bool = False) -> None:
 def _offered(module: ModuleType, path: Path, named: bool) -> dict[str, Mapping[str, type]]:
     offered = {kind: getattr(module, kind.upper(), {}) for kind in _from_files}
     if not named and not any(offered.values()):
-        raise ValueError(f"plug-in file {path} defines none of METHODS, ARCHITECTURES and DATASETS")
+        raise ValueError(
+            f"plug-in file {path} defines neither METHODS nor ARCHITECTURES nor OBJECTIVES nor DATASETS"
+        )
     for kind, parts in offered.items():
         if not isinstance(parts, dict):
             raise ValueError(

@@ -1,7 +1,6 @@
 """Data sets as tensors: loaders, one validation split, a disk cache. Importing it loads no torch."""
 
 from harness.datasets.base import DataError, DatasetFacts, DatasetSpec, Normalisation, Part, Split, Target
-from harness.datasets.checks import check_target
 from harness.datasets.preparation import prepare
 from harness.datasets.registry import source_names
 from harness.datasets.sources.base import RawData, RawPart, Source
@@ -18,7 +17,6 @@ __all__ = [
     "Source",
     "Split",
     "Target",
-    "check_target",
     "forget_splits",
     "load_split",
     "prepare",

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.datasets.base import DataError, DatasetFacts, Target
+from harness.datasets.base import DataError, Target
 from harness.datasets.sources.base import RawData, RawPart
 
 #: Values looked at in one go, so that a check of a large array needs little memory.
@@ -145,25 +145,3 @@ def _finite(values: NDArray[Any], field: str) -> NDArray[np.float32]:
                 f"{field}: {values[place]} found at {place}, finite numbers of 32 bits are allowed"
             )
     return single
-
-
-def check_target(facts: DatasetFacts, needed: Target, task: str) -> None:
-    """Refuse a task that needs targets of the other kind.
-
-    Args:
-        needed: what the task's targets are.
-        task: its name, for the message.
-
-    Raises:
-        DataError: in one sentence.
-    """
-    if facts.target != needed:
-        hint = (
-            "; if its whole numbers are measured values, say `kind: numbers` of the data set"
-            if needed == "numbers"
-            else "; if its numbers are classes, write them as whole numbers"
-        )
-        raise DataError(
-            f"data set {facts.name!r} has {facts.target} as targets, and the task {task!r} needs {needed}"
-            f"{hint}"
-        )

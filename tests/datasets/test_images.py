@@ -68,9 +68,14 @@ def test_a_class_of_another_name_is_another_data_set(pets: Path, cache: Path, tm
     assert prepare(PETS, tmp_path, cache).fingerprint != facts.fingerprint
 
 
+def _emptied(pets: Path) -> None:
+    shutil.rmtree(pets / "train")
+    (pets / "train").mkdir()
+
+
 BAD: dict[str, tuple[Callable[[Path], object], DatasetSpec, str]] = {
     "empty": (
-        lambda pets: shutil.rmtree(pets / "train") or (pets / "train").mkdir(),
+        _emptied,
         PETS,
         "pets/train: no folders of classes found, it is empty of images",
     ),

@@ -1,11 +1,14 @@
 """Which sources there are, and what is said of a name or path that means nothing."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from harness.datasets import DatasetSpec, prepare, registry, source_names
+from harness.datasets import DatasetSpec, RawData, RawPart, prepare, registry, source_names
 from harness.datasets.sources.digits import Digits
 from tests.datasets.kinds import Refusal
 
@@ -39,6 +42,42 @@ def test_a_source_of_another_package(monkeypatch: pytest.MonkeyPatch, cache: Pat
     _plug_in(monkeypatch, f"{Digits.__module__}:Digits")
     assert prepare(DatasetSpec("mine", "numbers"), None, cache).train_examples == 1438
     assert source_names()[-1] == "numbers"
+
+
+@dataclass(frozen=True)
+class Rings:
+    """Points on two rings."""
+
+    noise: float = 0.1
+
+    def source_identity(self, spec: DatasetSpec, data_root: Path) -> Sequence[str]:
+        return ()
+
+    def __call__(self, spec: DatasetSpec, data_root: Path) -> RawData:
+        if self.noise < 0:
+            raise KeyError("noise")
+        x = np.full((4, 2), self.noise, dtype=np.float32)
+        part = RawPart(x, np.arange(4) % 2, "rings: x", "rings: y")
+        return RawData(part, part)
+
+
+def test_options_of_a_plugged_in_source(
+    monkeypatch: pytest.MonkeyPatch, cache: Path, refusal: Refusal
+) -> None:
+    monkeypatch.setitem(registry.FROM_FILES, "rings", (Rings, Path(__file__)))
+    spec = DatasetSpec("mine", "rings")
+    assert registry.described("rings")[2][0].name == "noise"
+    loud = replace(spec, settings={"options": {"noise": 1.0}})
+    assert refusal(replace(spec, settings={"options": {"noise": "x"}}), None).startswith(
+        "data set 'mine': rings: option noise: input should be a valid number"
+    )
+    assert refusal(replace(spec, settings={"resize": [1, 1]}), None) == (
+        "data set 'mine': rings has no option 'resize'; allowed: noise"
+    )
+    assert refusal(replace(spec, settings={"options": {"noise": -1}}), None) == (
+        "rings: reading it raised KeyError: 'noise'"
+    )
+    assert prepare(spec, None, cache).fingerprint != prepare(loud, None, cache).fingerprint
 
 
 def test_a_source_that_cannot_be_imported(
