@@ -66,6 +66,8 @@ def _planned(study: Study, source: str, data_root: Path | None, begun: WrittenPl
     # Workers load the same files, wherever they were started.
     files = [str(Path(plugin).resolve()) for plugin in study.plugins]
     study = study.model_copy(update={"plugins": files})
+    if study.datasets[0].study_folder is None:  # made in Python: as if its file lay where that runs
+        study = study.lying_in(Path.cwd())
     version, arms = (PLAN_VERSION, None) if begun is None else (begun.plan_version, begun.arms)
     return make_plan(study, source, lambda spec: prepare(spec, data_root), version, arms)
 

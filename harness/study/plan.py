@@ -193,7 +193,9 @@ class Plan:
 
 def dataset_spec(entry: Dataset) -> DatasetSpec:
     """The loaders' view of a study's data set."""
-    return DatasetSpec(entry.name, entry.source or entry.name, entry.path)
+    return DatasetSpec(
+        entry.name, entry.source or entry.name, entry.path, entry.settings(), entry.study_folder
+    )
 
 
 def make_architecture(entry: ArchitectureEntry) -> Architecture:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from harness import registry
 from harness.architectures.base import Examined
+from harness.attributes import code_of
 from harness.datasets import validation_count
 from harness.datasets.base import DatasetFacts, DatasetSpec
 from harness.design import ArmDesign
@@ -27,7 +28,6 @@ from harness.search.samplers import (
 )
 from harness.search.space import Choice, Domain, Float, Int, Scalar
 from harness.sizing.base import Cell, SizingMethod, checked_phases
-from harness.sources import is_installed, sources_of
 from harness.study.plan import (
     PLAN_VERSION,
     Arm,
@@ -121,7 +121,7 @@ def plan_arms(
                     arms[arm.key] = _with_sampler(arm, (begun or {}).get(arm.key))
     _check_overrides(study, source, arms)
     digests = {Path(path).name: hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in study.plugins}
-    sources = {} if version == 1 else {key: _sources(study, arm) for key, arm in arms.items()}
+    sources = {} if version == 1 else {key: _sources(study, arm, version) for key, arm in arms.items()}
     return Plan(study, facts, arms, digests, sources=sources, version=version)
 
 
@@ -145,8 +145,9 @@ def _check_phases(
             checked_phases(_ask(method.phases, params, schedule))
 
 
-def _sources(study: Study, arm: Arm) -> dict[str, str]:
-    """What of strangers' code the trials of an arm use."""
+def _sources(study: Study, arm: Arm, version: int) -> dict[str, str]:
+    """What of strangers' code the trials of an arm use; until version 3 without that of its data set."""
+    dataset = entry_named(study.datasets, arm.dataset)
     method = entry_named(study.methods, arm.method)
     architecture = entry_named(study.architectures, arm.architecture)
     used: dict[str, str] = {}
@@ -154,14 +155,13 @@ def _sources(study: Study, arm: Arm) -> dict[str, str]:
         ("methods", method.method or method.name),
         ("architectures", architecture.family or architecture.name),
         ("objectives", study.training.task.name),
+        ("datasets", dataset.source or dataset.name),
     ):
-        origin = registry.origin(kind, name)
-        if origin is None:
+        if kind == "datasets" and version < 3:
             continue
-        if origin.package is not None and origin.version is not None:
-            used[origin.package] = origin.version
-        if origin.file is not None and not is_installed(origin.file):
-            used |= sources_of(origin.file, origin.module.rpartition(".")[0])
+        origin = registry.origin(kind, name)
+        if origin is not None:
+            used |= code_of(origin)
     return used
 
 

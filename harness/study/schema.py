@@ -11,6 +11,7 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    PrivateAttr,
     Tag,
     WithJsonSchema,
     model_validator,
@@ -156,7 +157,36 @@ class Dataset(Part):
     source: str | None = Field(
         default=None, description="a known data set or a file format; the name unless said"
     )
-    path: str | None = Field(default=None, description="file or folder, relative to the data folder")
+    path: str | None = Field(
+        default=None, description="file or folder, looked for beside the study file, then in the data folder"
+    )
+    kind: Literal["classes", "numbers"] | None = added(
+        3, None, description="what targets are; unless said, fractional numbers are numbers"
+    )
+    target: str | list[str] | None = added(3, None, description="of tables: the target's column, or columns")
+    features: list[str] | None = added(3, None, description="of tables: columns; all others unless said")
+    columns: dict[Literal["image", "label"], str] | None = added(
+        3, None, description="of parquet: their names"
+    )
+    channels: Literal["first", "last"] | None = added(3, None, description="of npz: which axis they are")
+    resize: Annotated[list[Size], Field(min_length=2, max_length=2)] | None = added(
+        3, None, description="of images: height and width that all are brought to"
+    )
+    test: str | None = added(3, None, description="the test part, where it is a file or attribute of its own")
+    test_fraction: float | None = added(3, None, gt=0, lt=1, description="drawn for the test part")
+    test_seed: int | None = added(3, None, ge=0, description="of that draw; 0 unless said")
+    options: Options = added(3, {}, description="of a plug-in's, or what a module's attribute is called with")
+    _study_folder: Path | None = PrivateAttr(default=None)
+
+    @property
+    def study_folder(self) -> Path | None:
+        """Where the study file lies; None if the study lies in no file. Never part of what a study is."""
+        return self._study_folder
+
+    def settings(self) -> dict[str, Any]:
+        """What is said beside name, source and path, by field, ready for JSON."""
+        left_out = {"name", "source", "path"} | (set() if self.options else {"options"})
+        return self.model_dump(mode="json", exclude_none=True, exclude=left_out)
 
 
 class ArchitectureEntry(Part):
@@ -311,6 +341,14 @@ class Study(Part):
             if len({other for other in named if Path(other).name == Path(file).name}) > 1:
                 raise ValueError(f"two files are called {Path(file).name!r}; give one of them another name")
         return self
+
+    def lying_in(self, folder: Path) -> "Study":
+        """The same study, whose data are looked for in this folder first."""
+        datasets = []
+        for dataset in self.datasets:
+            datasets.append(dataset.model_copy())
+            datasets[-1]._study_folder = folder
+        return self.model_copy(update={"datasets": datasets})
 
     def named_files(self) -> tuple[str, ...]:
         """Files, as written, of which a part is named as `file.py:attribute`; each once.
