@@ -8,6 +8,7 @@ from typing import Any
 from harness import registry
 from harness.architectures.base import Architecture
 from harness.architectures.named import NamedNetwork
+from harness.datasets import augmentation as operations
 from harness.datasets.base import DatasetFacts, DatasetSpec
 from harness.design import ArmDesign, Score
 from harness.nearest import nearest
@@ -15,7 +16,15 @@ from harness.objectives.base import Objective
 from harness.search.seeding import derive_seed, digest
 from harness.search.space import Int, Scalar, Space, domain_to_json
 from harness.sizing.base import Cell, Schedule, SizingMethod
-from harness.study.schema import ArchitectureEntry, Dataset, Method, Sampler, SizeRange, Study
+from harness.study.schema import (
+    ArchitectureEntry,
+    Augmentation,
+    Dataset,
+    Method,
+    Sampler,
+    SizeRange,
+    Study,
+)
 
 #: 1: trials' ids hold the digests of all plug-in files of the study. 2: of what their own arm uses.
 #: 3: the same, with more that a study may ask.
@@ -217,6 +226,20 @@ def make_method(entry: Method) -> SizingMethod:
 def make_objective(study: Study) -> Objective:
     """What the study's networks learn. Raises ValueError."""
     return registry.make_objective(study.training.task.name, study.training.task.options)
+
+
+def make_augmentation(written: Augmentation) -> operations.Augmentation | None:
+    """What a study asks to be done to training examples; None if it asks for nothing."""
+    wanted: list[operations.Operation] = []
+    if written.random_crop is not None:
+        wanted.append(operations.Crop(written.random_crop.padding))
+    if written.flip:
+        wanted.append(operations.Flip())
+    if written.cutout is not None:
+        wanted.append(operations.Cutout(written.cutout.size))
+    if written.mixup is not None:
+        wanted.append(operations.Mixup(written.mixup.alpha))
+    return operations.Augmentation(tuple(wanted)) if wanted else None
 
 
 def make_cell(entry: ArchitectureEntry, facts: DatasetFacts, outputs: int) -> Cell:

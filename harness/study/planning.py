@@ -36,6 +36,7 @@ from harness.study.plan import (
     dataset_spec,
     entry_named,
     make_architecture,
+    make_augmentation,
     make_cell,
     make_method,
     make_objective,
@@ -95,13 +96,16 @@ def plan_arms(
 ) -> Plan:
     """Plan a study without drawing its trials; arguments and errors as in `make_plan`."""
     _check_names(study, source)
-    facts = {}
+    facts, augmentation = {}, make_augmentation(study.training.augmentation)
     for index, wanted in enumerate(study.datasets):
         with _naming(source, f"datasets.{index}"):
             facts[wanted.name] = prepare(dataset_spec(wanted))
         with _naming(source, "training.validation_fraction"):
             examples = facts[wanted.name].train_examples
             validation_count(wanted.name, examples, study.training.validation_fraction, study.seeds.split)
+        if augmentation is not None:
+            with _naming(source, "training.augmentation"):
+                augmentation.check(facts[wanted.name])
     with _naming(source, "training.task"):
         objective = make_objective(study)
         outputs = {}

@@ -253,6 +253,35 @@ class Task(Part):
     options: Options = {}
 
 
+class CropOptions(Part):
+    """Options of `random_crop`."""
+
+    padding: int = Field(
+        ge=1, description="pixels on each side, blank, before a piece of the old size is cut"
+    )
+
+
+class CutoutOptions(Part):
+    """Options of `cutout`."""
+
+    size: int = Field(ge=1, description="pixels a side of the blank square")
+
+
+class MixupOptions(Part):
+    """Options of `mixup`."""
+
+    alpha: float = Field(gt=0, description="shares are drawn from Beta(alpha, alpha)")
+
+
+class Augmentation(Part):
+    """What is done to training examples, in this order; each at random, an example at a time."""
+
+    random_crop: CropOptions | None = None
+    flip: bool = Field(default=False, description="left to right, half of the examples")
+    cutout: CutoutOptions | None = None
+    mixup: MixupOptions | None = None
+
+
 class Training(Part):
     """How every trial is trained."""
 
@@ -264,6 +293,7 @@ class Training(Part):
     task: Annotated[Task, BeforeValidator(_named, json_schema_input_type=str | Task)] = added(
         3, Task(), description="what is learned: classification, binary, regression or module:attribute"
     )
+    augmentation: Augmentation = added(3, Augmentation())
 
 
 class Seeds(Part):

@@ -99,7 +99,7 @@ def test_raw_input_is_normalised_as_the_data_were(extracted: Extracted, trained:
     spec = plan.dataset(plan.arms[extracted.record.arm])
     raw = torch.from_numpy(np.array(decoded(spec, extracted.run.data_root).array("x_test")))
     network = load(extracted.folder, raw=True)
-    assert torch.equal(network.get_submodule("0")(raw), trained.split.test.x)
+    assert torch.equal(network.get_submodule("0")(raw), trained.split.test.x[:])
     with torch.no_grad():
         score = (network(raw).argmax(1) == trained.split.test.y).double().mean()
     assert float(score) == pytest.approx(extracted.record.test_score)

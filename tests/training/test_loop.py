@@ -92,7 +92,7 @@ def orders(job: Any) -> list[list[float]]:
 def test_every_epoch_has_every_example_once_in_an_order_of_its_own() -> None:
     epochs = orders(a_job(scripted()))
     assert len(epochs) == 3
-    everything = a_split().train.x[:, 0].tolist()
+    everything = a_split().train.x[:][:, 0].tolist()
     assert all(sorted(epoch) == everything for epoch in epochs)
     assert epochs[0] != epochs[1] != epochs[2] != epochs[0]
 
@@ -389,7 +389,7 @@ def test_the_selected_network_keeps_the_structure_it_had(
 
 def test_nothing_that_decides_reads_the_test_part() -> None:
     split = a_split()
-    poisoned = replace(split, test=Part(split.test.x * math.nan, (split.test.y + 1) % CLASSES))
+    poisoned = replace(split, test=Part(split.test.x[:] * math.nan, (split.test.y + 1) % CLASSES))
     whole, blind = (trained(a_job(scripted(), split=given)) for given in (split, poisoned))
     assert whole.journal.epochs == blind.journal.epochs
     assert whole.journal.selected is not None
