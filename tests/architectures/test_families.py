@@ -88,7 +88,7 @@ def test_a_dead_unit_leaves_a_stream_exactly_and_blocks_can_go() -> None:
     x = torch.rand(4, 3, 8, 8)
     norms = [network.get_submodule(path) for path in ("norm1", "stage1.0.norm2", "stage1.1.norm2")]
     for norm in norms:
-        norm.weight.data[2] = 0
+        norm.weight.data[2] = 0  # type: ignore[operator]
     before = network(x)
     receipt = surgery.apply(network, None, [surgery.Remove("stage1.1.conv2", (2,), exact=True)], x)
     assert receipt.removed == {"conv1": 1, "stage1.0.conv2": 1, "stage1.1.conv2": 1}
