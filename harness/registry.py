@@ -1,6 +1,6 @@
 """Names to things: what ships, what installed packages offer, and what a study's own files define.
 
-Three kinds of part can be plugged in: sizing methods, architectures and data-set loaders. A part is a frozen
+Sizing methods, architectures, objectives and data-set loaders can be plugged in. A part is a frozen
 dataclass; its fields are the options that a study file may set.
 """
 
@@ -20,6 +20,7 @@ from harness.architectures import constructors
 from harness.architectures.named import NamedNetwork, fields_of
 from harness.attributes import Origin
 from harness.nearest import nearest
+from harness.objectives.base import Objective
 
 if TYPE_CHECKING:
     from harness.architectures.base import Architecture
@@ -39,10 +40,19 @@ ARCHITECTURES = {
     "vgg16": "harness.architectures.vgg16:VGG16",
     "resnet": "harness.architectures.resnet:ResNet",
 }
-_SHIPPED = {"methods": METHODS, "architectures": ARCHITECTURES}
+OBJECTIVES = {
+    "classification": "harness.objectives.classification:Classification",
+    "binary": "harness.objectives.binary:Binary",
+    "regression": "harness.objectives.regression:Regression",
+}
+_SHIPPED = {"methods": METHODS, "architectures": ARCHITECTURES, "objectives": OBJECTIVES}
 
 
-_from_files: dict[str, dict[str, tuple[type, Path]]] = {"methods": {}, "architectures": {}}
+_from_files: dict[str, dict[str, tuple[type, Path]]] = {
+    "methods": {},
+    "architectures": {},
+    "objectives": {},
+}
 
 
 class UnknownNameError(ValueError):
@@ -50,7 +60,7 @@ class UnknownNameError(ValueError):
 
 
 def names(kind: str) -> dict[str, str]:
-    """Every registered name of a kind ("methods", "architectures") and where it comes from."""
+    """Every registered name of a kind ("methods", "architectures", "objectives") and where it comes from."""
     found = dict.fromkeys(_SHIPPED[kind], "shipped")
     found |= {
         point.name: f"package {point.dist.name if point.dist else '?'}" for point in _entry_points(kind)
@@ -67,6 +77,8 @@ def origin(kind: str, name: str) -> Origin | None:
     """
     if kind == "architectures" and attributes.is_attribute(name):
         return constructors.origin(name)
+    if kind == "objectives" and attributes.is_attribute(name):
+        return attributes.origin(name)
     if name in _from_files[kind]:
         return Origin(_from_files[kind][name][1])
     for point in _entry_points(kind):
@@ -117,8 +129,24 @@ def make_architecture(name: str, options: Mapping[str, Any]) -> "Architecture":
     return made
 
 
+def make_objective(name: str, options: Mapping[str, Any]) -> "Objective":
+    """The objective of that name, or of `module:attribute`, with these options.
+
+    Raises UnknownNameError, ValueError for a bad option.
+    """
+    made: Objective
+    if attributes.is_attribute(name):
+        part = attributes.find(name)
+        if not (isinstance(part, type) and dataclasses.is_dataclass(part) and issubclass(part, Objective)):
+            raise ValueError(f"{name} must be a dataclass that subclasses Objective, found {part!r:.80}")
+        made = _made(part, name, options)
+    else:
+        made = _make("objectives", name, options)
+    return made
+
+
 def load_file(path: Path, *, named: bool = False) -> None:
-    """Register what a Python file offers in its `METHODS` and `ARCHITECTURES` dictionaries (name -> class).
+    """Register what a Python file offers in its `METHODS`, `ARCHITECTURES` and `OBJECTIVES` (name -> class).
 
     Loaded before, it is run again only if it, or what it imports, has changed since. In any case its parts
     take the place of other files' parts of the same names.
@@ -138,7 +166,7 @@ def load_file(path: Path, *, named: bool = False) -> None:
 def _offered(module: ModuleType, path: Path, named: bool) -> dict[str, Mapping[str, type]]:
     offered = {kind: getattr(module, kind.upper(), {}) for kind in _from_files}
     if not named and not any(offered.values()):
-        raise ValueError(f"plug-in file {path} defines neither METHODS nor ARCHITECTURES")
+        raise ValueError(f"plug-in file {path} defines neither METHODS nor ARCHITECTURES nor OBJECTIVES")
     for kind, parts in offered.items():
         if not isinstance(parts, dict):
             raise ValueError(

@@ -263,4 +263,4 @@ class Dealer:
 def make_search(plan: Plan, arm: Arm, replicate: int) -> Search:
     """An adaptive arm's search, seeded and at its start."""
     seed = plan.search_seed(arm, replicate)
-    return Search(arm.space, make_sampler(arm.sampler.name, arm.sampler.options, seed))
+    return Search(arm.space, make_sampler(arm.sampler.name, arm.sampler.options, seed), higher_is_better=plan.objective.higher_is_better)

@@ -129,6 +129,7 @@ class TrialRunner:
             cell=cell,
             phases=phases,
             split=split,
+            objective=self.plan.objective,
             batch_size=study.training.batch_size,
             optimizer=study.training.optimizer.name,
             optimizer_options=study.training.optimizer.options,

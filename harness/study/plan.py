@@ -11,13 +11,15 @@ from harness.architectures.named import NamedNetwork
 from harness.datasets.base import DatasetFacts, DatasetSpec
 from harness.design import ArmDesign
 from harness.nearest import nearest
+from harness.objectives.base import Objective
 from harness.search.seeding import derive_seed, digest
 from harness.search.space import Int, Scalar, Space, domain_to_json
 from harness.sizing.base import Cell, Schedule, SizingMethod
 from harness.study.schema import ArchitectureEntry, Dataset, Method, Sampler, Study
 
 #: 1: trials' ids hold the digests of all plug-in files of the study. 2: of what their own arm uses.
-PLAN_VERSION = 2
+#: 3: the same, with more that a study may ask.
+PLAN_VERSION = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +105,20 @@ class Plan:
 
     def cell(self, arm: Arm) -> Cell:
         """Where the arm's method is put to work."""
-        return make_cell(entry_named(self.study.architectures, arm.architecture), self.facts[arm.dataset])
+        return make_cell(
+            entry_named(self.study.architectures, arm.architecture),
+            self.facts[arm.dataset],
+            self.objective.outputs(self.facts[arm.dataset]),
+        )
 
     def method(self, arm: Arm) -> SizingMethod:
         """The arm's sizing method with its options."""
         return make_method(entry_named(self.study.methods, arm.method))
+
+    @property
+    def objective(self) -> Objective:
+        """What every trial learns."""
+        return make_objective(self.study)
 
     def schedule(self, arm: Arm) -> Schedule:
         """What the study asks of training in this arm."""
@@ -185,8 +196,17 @@ def make_method(entry: Method) -> SizingMethod:
     return registry.make_method(entry.method or entry.name, entry.options)
 
 
-def make_cell(entry: ArchitectureEntry, facts: DatasetFacts) -> Cell:
-    """The cell of an architecture and a data set. Raises ValueError for bounds of no or missing layers."""
+def make_objective(study: Study) -> Objective:
+    """What the study's networks learn. Raises ValueError."""
+    return registry.make_objective(study.training.task.name, study.training.task.options)
+
+
+def make_cell(entry: ArchitectureEntry, facts: DatasetFacts, outputs: int) -> Cell:
+    """The cell of an architecture and a data set. Raises ValueError for bounds of no or missing layers.
+
+    Args:
+        outputs: of the network, as the objective wants them.
+    """
     architecture = make_architecture(entry)
     layers = architecture.sized_layers
     widths = entry.widths if isinstance(entry.widths, dict) else dict.fromkeys(layers, entry.widths)
@@ -204,7 +224,7 @@ def make_cell(entry: ArchitectureEntry, facts: DatasetFacts) -> Cell:
             raise ValueError(f"widths: the layer {layer!r} has no range")
     bounds = {layer: Int(widths[layer].low, widths[layer].high, widths[layer].log) for layer in layers}
     starts = {layer: start.get(layer, bounds[layer].high) for layer in layers}
-    return Cell(architecture, facts.example_shape, facts.outputs, bounds, starts)
+    return Cell(architecture, facts.example_shape, outputs, bounds, starts)
 
 
 def entry_named(entries: Any, name: str) -> Any:

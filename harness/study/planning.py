@@ -35,6 +35,7 @@ from harness.study.plan import (
     make_architecture,
     make_cell,
     make_method,
+    make_objective,
 )
 from harness.study.schema import ArchitectureEntry, Dataset, Method, Range, Sampler, Study, StudyError
 
@@ -94,11 +95,17 @@ def plan_arms(
         with _naming(source, "training.validation_fraction"):
             examples = facts[wanted.name].train_examples
             validation_count(wanted.name, examples, study.training.validation_fraction, study.seeds.split)
+    with _naming(source, "training.task"):
+        objective = make_objective(study)
+        outputs = {}
+        for name, found in facts.items():
+            _ask(objective.check, found)
+            outputs[name] = _ask(objective.outputs, found)
     arms: dict[str, Arm] = {}
     for dataset in study.datasets:
         for entry in study.architectures:
             with _naming(source, f"architectures.{entry.name}"):
-                cell = make_cell(entry, facts[dataset.name])
+                cell = make_cell(entry, facts[dataset.name], outputs[dataset.name])
                 cell.architecture.check(cell.example_shape)
                 _examine(cell)
             for method in study.methods:
@@ -138,6 +145,7 @@ def _sources(study: Study, arm: Arm) -> dict[str, str]:
     for kind, name in (
         ("methods", method.method or method.name),
         ("architectures", architecture.family or architecture.name),
+        ("objectives", study.training.task.name),
     ):
         origin = registry.origin(kind, name)
         if origin is None:
@@ -155,6 +163,9 @@ def _check_names(study: Study, source: str) -> None:
     for plugin in study.plugins:
         with _naming(source, "plugins"):
             registry.load_file(Path(plugin), named=Path(plugin).name in named)
+            registry.load_file(Path(plugin))
+    with _naming(source, "training.task"):
+        make_objective(study)
     for entry in study.architectures:
         with _naming(source, f"architectures.{entry.name}"):
             make_architecture(entry)

@@ -208,6 +208,13 @@ class Optimizer(Part):
         return self
 
 
+class Task(Part):
+    """What is learned: loss and score. A registered objective, or one of your own by `module:attribute`."""
+
+    name: str = "classification"
+    options: Options = {}
+
+
 class Training(Part):
     """How every trial is trained."""
 
@@ -216,6 +223,9 @@ class Training(Part):
     optimizer: Optimizer = Optimizer()
     validation_fraction: float = Field(default=0.2, gt=0, lt=1)
     time_limit_seconds: float = Field(default=3600.0, gt=0, description="of one trial")
+    task: Annotated[Task, BeforeValidator(_named, json_schema_input_type=str | Task)] = added(
+        3, Task(), description="what is learned: classification, binary, regression or module:attribute"
+    )
 
 
 class Seeds(Part):
@@ -248,6 +258,12 @@ class Claim(Part):
     n: int = Field(default=5, ge=1, description="primary number of trials of a search")
     cost: Literal["trials", "train_flops", "train_seconds"] = "train_flops"
     margin: float = Field(default=0.0, ge=0, description="how much worse still counts as on par")
+    failed_score: float | None = added(
+        3,
+        None,
+        allow_inf_nan=False,
+        description="what a failed trial counts as; what a constant answer scores unless said",
+    )
 
 
 class Study(Part):
@@ -295,4 +311,5 @@ class Study(Part):
         """
         parts = [entry.family or entry.name for entry in self.architectures]
         parts += [dataset.source or dataset.name for dataset in self.datasets]
+        parts.append(self.training.task.name)
         return tuple(dict.fromkeys(file for part in parts if (file := file_of(part)) is not None))

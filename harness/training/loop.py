@@ -10,10 +10,10 @@ from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from harness import surgery
 from harness.datasets.base import Split
+from harness.objectives.base import Objective
 from harness.records.record import Event
 from harness.sizing.base import Cell, Moment, Params, Phase, Situation, SizingMethod, State
 from harness.sizing.gates.units import gate_parameters
@@ -46,6 +46,7 @@ class Job:
     cell: Cell
     phases: Sequence[Phase]
     split: Split
+    objective: Objective
     batch_size: int
     optimizer: str
     optimizer_options: Mapping[str, Any]
@@ -106,7 +107,7 @@ class _Training:
             self.numbers = {name: torch.tensor(value, device=device) for name, value in numbers.items()}
         self.order = torch.Generator().manual_seed(job.seeds["order"])
         self.choices = torch.Generator().manual_seed(job.seeds["method"])
-        self.probe = Probe(job.split.train, job.batch_size)
+        self.probe = Probe(job.split.train, job.batch_size, job.objective)
         self.step = self.epoch = 0
         self.deadline = time.perf_counter() + job.limit_seconds
         with strangers:  # torch refuses networks that it cannot train
@@ -127,7 +128,9 @@ class _Training:
                 ended = self._run_phase(index, phase)
         if self.journal.selected is not None:
             with self.journal.timed("evaluation"):
-                _, self.journal.test_score = evaluate(self.journal.selected.network, self.job.split.test)
+                _, self.journal.test_score = evaluate(
+                    self.journal.selected.network, self.job.split.test, self.job.objective
+                )
 
     def _run_phase(self, index: int, phase: Phase) -> type | None:
         for group in self.optimizer.param_groups:
@@ -178,7 +181,7 @@ class _Training:
         """One optimizer step; returns the mean loss of the batch, without the penalty."""
         with strangers:
             self.optimizer.zero_grad(set_to_none=True)
-            loss = functional.cross_entropy(self.network(x), y)
+            loss = self.job.objective.loss(self.network(x), y)
             penalty = self.job.method.penalty(self.tensors, self.numbers)
             (loss if penalty is None else loss + penalty).backward()
             self.optimizer.step()
@@ -241,14 +244,14 @@ class _Training:
     def _close_epoch(self, phase: Phase, train_loss: float) -> None:
         """Validate, enter the epoch into the journal, keep the network if it is the best so far."""
         with self.journal.timed("evaluation"):
-            val_loss, val_score = evaluate(self.network, self.job.split.validation)
+            val_loss, val_score = evaluate(self.network, self.job.split.validation, self.job.objective)
         if not math.isfinite(val_loss):
             self._diverge(phase, f"the validation loss was {val_loss}")
         size = measure(self.network, self.sized_layers, self.macs)
         entry = Epoch(self.epoch, phase.name, train_loss, val_loss, val_score, size)
         self.journal.epochs.append(entry)
         kept = self.journal.selected
-        if phase.selectable and (kept is None or val_score > kept.val_score):
+        if phase.selectable and (kept is None or self.job.objective.is_better(val_score, kept.val_score)):
             with strangers:  # copying runs code of theirs
                 copied = self._copy_of_network(kept)
             self.journal.selected = Selected(self.epoch, val_score, copied)

@@ -15,7 +15,7 @@ from harness.study.file import shipped_studies
 
 def show_parts(console: Console) -> None:
     """Sizing methods, architectures, data sets, samplers, shipped studies."""
-    for kind in ("methods", "architectures"):
+    for kind in ("methods", "architectures", "objectives"):
         table = Table(box=None, pad_edge=False)
         for heading in (kind, "from", "what it is", "options and defaults"):
             table.add_column(heading)
