@@ -145,8 +145,7 @@ def test_an_output_with_tanh_if_asked() -> None:
     torch.manual_seed(0)
     x = torch.full((1, 1), 1e6)
     linear, bent = (
-        SineMLP(output=output).build((1,), 1, {"hidden1": 3, "hidden2": 3})
-        for output in ("linear", "tanh")
+        SineMLP(output=output).build((1,), 1, {"hidden1": 3, "hidden2": 3}) for output in ("linear", "tanh")
     )
     bent.load_state_dict(linear.state_dict())
     assert torch.equal(bent(x), linear(x).tanh())
