@@ -33,6 +33,11 @@ METHODS = {
 ARCHITECTURES = {
     "mlp": "harness.architectures.mlp:MLP",
     "lenet5": "harness.architectures.lenet5:LeNet5",
+    "sine-mlp": "harness.architectures.sine_mlp:SineMLP",
+    "mininet": "harness.architectures.mininet:MiniNet",
+    "alexnet": "harness.architectures.alexnet:AlexNet",
+    "vgg16": "harness.architectures.vgg16:VGG16",
+    "resnet": "harness.architectures.resnet:ResNet",
 }
 OBJECTIVES = {
     "classification": "harness.objectives.classification:Classification",

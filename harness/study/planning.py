@@ -118,7 +118,7 @@ def plan_arms(
             with _naming(source, f"architectures.{entry.name}"):
                 cell = make_cell(entry, facts[dataset.name], outputs[dataset.name])
                 cell.architecture.check(cell.example_shape)
-                _examine(cell)
+                _examine(cell, facts[dataset.name])
             for method in study.methods:
                 arm = _make_arm(study, source, dataset, entry, method, cell)
                 with _naming(source, _sampler_place(method)):
@@ -129,13 +129,17 @@ def plan_arms(
     return Plan(study, facts, arms, digests, sources=sources, version=version)
 
 
-def _examine(cell: Cell) -> None:
+def _examine(cell: Cell, facts: DatasetFacts) -> None:
     """Have networks looked at that nobody has read: of the least and of the largest sizes."""
-    if isinstance(cell.architecture, Examined):
-        ends = [
-            {layer: getattr(bound, end) for layer, bound in cell.bounds.items()} for end in ("low", "high")
-        ]
-        cell.architecture.examine(cell.example_shape, cell.outputs, ends)
+    if not isinstance(cell.architecture, Examined):
+        return
+    least = {layer: bound.low for layer, bound in cell.bounds.items()}
+    most = {layer: bound.high for layer, bound in cell.bounds.items()}
+    if facts.target == "classes":  # of an example, or of each of its places
+        wanted = [(cell.outputs, *facts.target_shape)]
+    else:
+        wanted = list(dict.fromkeys([(cell.outputs,), facts.target_shape or (cell.outputs,)]))
+    cell.architecture.examine(cell.example_shape, cell.outputs, (least, most), wanted)
 
 
 def _check_phases(
