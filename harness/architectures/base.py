@@ -26,7 +26,7 @@ class Architecture(Protocol):
         ...
 
     @property
-    def blocks(self) -> tuple[str, ...]:
+    def sized_blocks(self) -> tuple[str, ...]:
         """Those of `sized_layers` that are blocks: `build` is asked for them with 1, or with 0 to leave them
         out. Where a study gives them no range of their own they are there."""
         return ()
@@ -67,6 +67,6 @@ class Examined(Protocol):
         Args:
             example_shape, outputs: as `build` takes them.
             sizes: of each network to look at.
-            wanted: shapes that an example's output may have; (outputs,) but where an example has many targets.
+            wanted: shapes that the output of an example may have: (outputs,), unless it has many targets.
         """
         ...

@@ -249,7 +249,7 @@ def make_cell(entry: ArchitectureEntry, facts: DatasetFacts, outputs: int) -> Ce
         outputs: of the network, as the objective wants them.
     """
     architecture = make_architecture(entry)
-    layers, blocks = architecture.sized_layers, getattr(architecture, "blocks", ())
+    layers, blocks = architecture.sized_layers, getattr(architecture, "sized_blocks", ())
     widths: dict[str, SizeRange] = {block: SizeRange(low=1, high=1) for block in blocks}
     if isinstance(entry.widths, dict):
         widths |= entry.widths
@@ -276,7 +276,7 @@ def make_cell(entry: ArchitectureEntry, facts: DatasetFacts, outputs: int) -> Ce
 
 def wrong_sizes(architecture: Architecture, layer: str, low: int, high: int) -> str:
     """What is wrong with sizes of a layer, "" if nothing: a block is there or not, all others have units."""
-    if layer in getattr(architecture, "blocks", ()):
+    if layer in getattr(architecture, "sized_blocks", ()):
         ends = [end for end in (low, high) if end not in (0, 1)]
         return f"a block is there (1) or left out (0), found {ends[0]}" if ends else ""
     return f"a layer needs at least 1 unit, found {low}" if low < 1 else ""

@@ -26,7 +26,7 @@ class Blocks(Architecture):
         return ("stem", "block")
 
     @property
-    def blocks(self) -> tuple[str, ...]:
+    def sized_blocks(self) -> tuple[str, ...]:
         return ("block",)
 
 
@@ -51,10 +51,11 @@ class ChecksSpaceAlone(Fixed):
 
 @pytest.fixture
 def offered(monkeypatch: pytest.MonkeyPatch) -> None:
-    for kind, parts in {
+    offers: dict[str, dict[str, type]] = {
         "architectures": {"blocks": Blocks, "one-size": OneSize},
         "methods": {"loses-blocks": LosesBlocks, "checks-space": ChecksSpaceAlone},
-    }.items():
+    }
+    for kind, parts in offers.items():
         for name, part in parts.items():
             monkeypatch.setitem(registry._from_files[kind], name, (part, Path(__file__)))
 
