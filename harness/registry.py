@@ -1,25 +1,25 @@
 """Names to things: what ships, what installed packages offer, and what a study's own files define.
 
-Three kinds of part can be plugged in: sizing methods, architectures and data-set loaders. A part is a frozen
-dataclass; its fields are the options that a study file may set.
+Sizing methods, architectures, objectives and data sets can be plugged in. A part is a frozen dataclass; its
+fields are the options that a study file may set. Data sets are found in `harness.datasets.registry`.
 """
 
 import dataclasses
-import hashlib
 import importlib
-import importlib.util
-import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from pydantic import TypeAdapter, ValidationError
-
+from harness import attributes
+from harness.architectures import constructors
+from harness.architectures.named import NamedNetwork, fields_of
+from harness.attributes import Origin
+from harness.datasets import registry as datasets
 from harness.nearest import nearest
-from harness.sources import sources_of
+from harness.objectives.base import Objective
+from harness.options import with_options
 
 if TYPE_CHECKING:
     from harness.architectures.base import Architecture
@@ -33,27 +33,26 @@ METHODS = {
 ARCHITECTURES = {
     "mlp": "harness.architectures.mlp:MLP",
     "lenet5": "harness.architectures.lenet5:LeNet5",
+    "sine-mlp": "harness.architectures.sine_mlp:SineMLP",
+    "mininet": "harness.architectures.mininet:MiniNet",
+    "alexnet": "harness.architectures.alexnet:AlexNet",
+    "vgg16": "harness.architectures.vgg16:VGG16",
+    "resnet": "harness.architectures.resnet:ResNet",
 }
-_SHIPPED = {"methods": METHODS, "architectures": ARCHITECTURES}
+OBJECTIVES = {
+    "classification": "harness.objectives.classification:Classification",
+    "binary": "harness.objectives.binary:Binary",
+    "regression": "harness.objectives.regression:Regression",
+}
+_SHIPPED = {"methods": METHODS, "architectures": ARCHITECTURES, "objectives": OBJECTIVES}
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where a part that does not ship comes from. file: of the plug-in, or of the package's module.
-
-    module: that the file is, in its package; empty for a plug-in file. package, version: of the installed
-    distribution; None for a plug-in file.
-    """
-
-    file: Path | None
-    module: str = ""
-    package: str | None = None
-    version: str | None = None
-
-
-#: Plug-in file -> what it was, with all it imports, when it was loaded.
-_loaded: dict[Path, tuple[dict[str, str], ModuleType]] = {}
-_from_files: dict[str, dict[str, tuple[type, Path]]] = {"methods": {}, "architectures": {}}
+_from_files: dict[str, dict[str, tuple[type, Path]]] = {
+    "methods": {},
+    "architectures": {},
+    "objectives": {},
+    "datasets": datasets.FROM_FILES,
+}
 
 
 class UnknownNameError(ValueError):
@@ -61,7 +60,7 @@ class UnknownNameError(ValueError):
 
 
 def names(kind: str) -> dict[str, str]:
-    """Every registered name of a kind ("methods", "architectures") and where it comes from."""
+    """Every registered name of a kind ("methods", "architectures", "objectives") and where it comes from."""
     found = dict.fromkeys(_SHIPPED[kind], "shipped")
     found |= {
         point.name: f"package {point.dist.name if point.dist else '?'}" for point in _entry_points(kind)
@@ -76,17 +75,17 @@ def origin(kind: str, name: str) -> Origin | None:
     Raises:
         ValueError: if a package offers what it does not hold.
     """
+    if kind == "datasets":
+        return datasets.origin(name)
+    if kind == "architectures" and attributes.is_attribute(name):
+        return constructors.origin(name)
+    if kind == "objectives" and attributes.is_attribute(name):
+        return attributes.origin(name)
     if name in _from_files[kind]:
         return Origin(_from_files[kind][name][1])
     for point in _entry_points(kind):
         if point.name == name:
-            try:
-                spec = importlib.util.find_spec(point.module)
-            except ImportError as error:
-                raise ValueError(f"{name} is {point.value} of a package, which has none: {error}") from error
-            file = Path(spec.origin) if spec and spec.origin and spec.has_location else None
-            dist = point.dist
-            return Origin(file, point.module, dist.name if dist else "?", dist.version if dist else "?")
+            return attributes.origin_of_entry(point)
     return None
 
 
@@ -114,56 +113,60 @@ def make_method(name: str, options: Mapping[str, Any]) -> "SizingMethod":
 
 
 def make_architecture(name: str, options: Mapping[str, Any]) -> "Architecture":
-    """The architecture of that name with these options. Raises UnknownNameError, ValueError."""
-    made: Architecture = _make("architectures", name, options)
+    """The architecture of that name with these options; of `module:attribute` and its like a `NamedNetwork`.
+
+    Raises UnknownNameError, ValueError.
+    """
+    made: Architecture
+    if attributes.is_attribute(name):
+        made = with_options(NamedNetwork, name, fields_of(name, options))
+    else:
+        made = _make("architectures", name, options)
     return made
 
 
-def load_file(path: Path) -> None:
-    """Register what a Python file offers in its `METHODS` and `ARCHITECTURES` dictionaries (name -> class).
+def make_objective(name: str, options: Mapping[str, Any]) -> "Objective":
+    """The objective of that name, or of `module:attribute`, with these options.
+
+    Raises UnknownNameError, ValueError for a bad option.
+    """
+    made: Objective
+    if attributes.is_attribute(name):
+        part = attributes.find(name)
+        if not (isinstance(part, type) and dataclasses.is_dataclass(part) and Objective in part.__mro__):
+            raise ValueError(f"{name} must be a dataclass that subclasses Objective, found {part!r:.80}")
+        made = with_options(part, name, options)
+    else:
+        made = _make("objectives", name, options)
+    return made
+
+
+def load_file(path: Path, *, named: bool = False) -> None:
+    """Register what a Python file offers in its dictionaries (name -> class).
+
+    They are called `METHODS`, `ARCHITECTURES`, `OBJECTIVES` and `DATASETS`.
 
     Loaded before, it is run again only if it, or what it imports, has changed since. In any case its parts
     take the place of other files' parts of the same names.
 
+    Args:
+        named: a study names what the file defines as `file.py:attribute`, so it may offer no dictionary.
+
     Raises:
-        ValueError: if the file is not there, does not run, or offers neither.
+        ValueError: if the file is not there, does not run, or offers nothing.
     """
-    if not path.is_file():
-        raise ValueError(f"plug-in file {path} is not there")
+    module = attributes.load_file(path)
     path = path.resolve()
-    if str(path.parent) not in sys.path:  # for what lies beside it; at the end, so that it hides nothing
-        sys.path.append(str(path.parent))
-    used = sources_of(path)
-    before, module = _loaded.get(path, ({}, None))
-    if module is None or used != before:
-        for name in before:
-            sys.modules.pop(name, None)  # what it imported may be what has changed
-        module = _run(path)
-        _loaded[path] = used, module
-    for kind, parts in _offered(module, path).items():
+    for kind, parts in _offered(module, path, named).items():
         _from_files[kind].update({name: (part, path) for name, part in parts.items()})
 
 
-def _run(path: Path) -> ModuleType:
-    module_name = f"harness_plugin_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
-    spec = importlib.util.spec_from_file_location(module_name, path)
-    if spec is None or spec.loader is None:
-        raise ValueError(f"plug-in file {path} is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module_name] = module
-    importlib.invalidate_caches()
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        del sys.modules[module_name]
-        raise ValueError(f"plug-in file {path} does not run: {type(error).__name__}: {error}") from error
-    return module
-
-
-def _offered(module: ModuleType, path: Path) -> dict[str, Mapping[str, type]]:
+def _offered(module: ModuleType, path: Path, named: bool) -> dict[str, Mapping[str, type]]:
     offered = {kind: getattr(module, kind.upper(), {}) for kind in _from_files}
-    if not any(offered.values()):
-        raise ValueError(f"plug-in file {path} defines neither METHODS nor ARCHITECTURES")
+    if not named and not any(offered.values()):
+        raise ValueError(
+            f"plug-in file {path} defines neither METHODS nor ARCHITECTURES nor OBJECTIVES nor DATASETS"
+        )
     for kind, parts in offered.items():
         if not isinstance(parts, dict):
             raise ValueError(
@@ -175,25 +178,13 @@ def _offered(module: ModuleType, path: Path) -> dict[str, Mapping[str, type]]:
                 raise ValueError(
                     f"plug-in file {path}: {kind.upper()}[{name!r}] must be a dataclass, found {part!r:.80}"
                 )
+            if kind == "datasets" and (name in datasets.KNOWN_SETS or name in datasets.FORMATS):
+                raise ValueError(f"plug-in file {path}: DATASETS[{name!r}] ships; another name is needed")
     return offered
 
 
 def _make(kind: str, name: str, options: Mapping[str, Any]) -> Any:
-    part = load(kind, name)
-    assert dataclasses.is_dataclass(part), f"{name} is not a dataclass, so it can have no options"
-    fields = {field.name for field in dataclasses.fields(part)}
-    for option in options:
-        if option not in fields:
-            raise ValueError(f"{name} has no option {option!r}{nearest(option, fields)}")
-    try:
-        return TypeAdapter(part).validate_python(dict(options))
-    except ValidationError as error:
-        first = error.errors()[0]
-        if first["type"] == "value_error":  # the part's own check, which says what it found
-            raise ValueError(f"{name}: {first['msg'].removeprefix('Value error, ')}") from error
-        where = ".".join(str(step) for step in first["loc"])
-        message = f"{first['msg'][0].lower()}{first['msg'][1:]}"
-        raise ValueError(f"{name}: option {where}: {message}, found {first['input']!r:.80}") from error
+    return with_options(load(kind, name), name, options)
 
 
 def _entry_points(kind: str) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from harness import registry
+from harness import attributes, registry
 from harness.records.directory import DirectoryError, RunDirectory
 from harness.sources import sources_of
 from harness.study.plan import Plan
@@ -67,8 +67,8 @@ def test_what_a_file_imports_from_beside_it_and_from_the_path(
 @pytest.fixture
 def study(tiny: Fields, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fields:
     """`fixed` that ships, and two methods of two files, of which one imports from beside it."""
-    monkeypatch.setattr(registry, "_from_files", {"methods": {}, "architectures": {}})
-    monkeypatch.setattr(registry, "_loaded", {})
+    monkeypatch.setattr(registry, "_from_files", {kind: {} for kind in registry._from_files})
+    monkeypatch.setattr(attributes, "_loaded", {})
     monkeypatch.setattr(sys, "path", [*sys.path])
     write(tmp_path / "helper.py", "factor = 1\n")
     for name, imports in (("one", "import helper"), ("two", "")):
@@ -108,7 +108,7 @@ def test_a_study_without_plugins_has_the_ids_it_had_in_version_1(tiny: Fields) -
 
 def test_where_parts_come_from(study: Fields, tmp_path: Path) -> None:
     assert registry.origin("methods", "fixed") is None
-    assert registry.origin("methods", "one") == registry.Origin(tmp_path / "one.py")
+    assert registry.origin("methods", "one") == attributes.Origin(tmp_path / "one.py")
 
 
 @dataclass(frozen=True)
@@ -221,7 +221,7 @@ def test_planning_a_study_takes_its_own_plugins(study: Fields, tmp_path: Path) -
     second = first | {"plugins": [str(other)]}
     for fields, file in ((first, tmp_path / "one.py"), (second, other), (first, tmp_path / "one.py")):
         assert set(plan_of(fields).sources["digits/mlp/one"]) >= {"one.py"}
-        assert registry.origin("methods", "one") == registry.Origin(file)
+        assert registry.origin("methods", "one") == attributes.Origin(file)
 
 
 def test_a_plugin_that_no_arm_uses_is_no_other_plan(study: Fields, tmp_path: Path) -> None:

@@ -36,13 +36,16 @@ class DatasetSpec:
     """A data set as a study names it.
 
     name: how the study and its report call it. source: a known data set ("mnist"), or the format of files
-    given by the user ("npz", "parquet"). path: file (npz) or folder (parquet), relative to the data folder
-    unless absolute; None for known data sets.
+    given by the user ("npz", "parquet"). path: file or folder, looked for beside the study file, then in the
+    data folder, unless absolute; None for known data sets. settings: what else the study says of it, by the
+    name of the field. beside: the study file's folder; None for a study that lies in no file.
     """
 
     name: str
     source: str
     path: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    beside: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

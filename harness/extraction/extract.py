@@ -131,7 +131,7 @@ def _describe(plan: Plan, record: Record, retrained: Retrained, cell: Cell) -> D
     entry = entry_named(plan.study.architectures, plan.arms[record.arm].architecture)
     family = entry.family or entry.name
     origin = registry.origin("architectures", family)
-    file = origin.file if origin is not None and origin.package is None else None
+    file = origin.file if origin is not None and not origin.module else None
     used = {} if file is None else sources_of(file)
     assert record.selected_epoch is not None
     return Description(
@@ -150,7 +150,7 @@ def _describe(plan: Plan, record: Record, retrained: Retrained, cell: Cell) -> D
         selected_epoch=record.selected_epoch,
         val_score=retrained.val_score,
         test_score=retrained.test_score,
-        is_resized=entry_named(plan.study.datasets, plan.arms[record.arm].dataset).resize is not None,
+        is_resized=plan.study.training.resize is not None,
     )
 
 

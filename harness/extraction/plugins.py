@@ -32,7 +32,7 @@ def matching_plugins(
         try:
             found = hashlib.sha256(by_name[name].read_bytes()).hexdigest()
             if found == digest:
-                registry.load_file(by_name[name])
+                registry.load_file(by_name[name], named=True)  # it was of use when it was written down
         except (OSError, ValueError) as error:
             raise ExtractionError(f"plug-in {by_name[name]} cannot be used: {error}") from error
         if found != digest:

@@ -19,7 +19,7 @@ from harness.records.provenance import cpu_name
 from harness.records.record import Costs, Outcome, Record, Status
 from harness.sizing.base import State, checked_phases
 from harness.sizing.interval import Epoch
-from harness.study.plan import Arm, Plan, Trial, entry_named
+from harness.study.plan import Arm, Plan, Trial, make_augmentation
 from harness.training import fault
 from harness.training.fault import TrialFaultError, heeding_interrupts, is_out_of_memory, strangers
 from harness.training.journal import Journal, TrialEndedError
@@ -45,7 +45,7 @@ class TrialRunner:
     def prepare_worker(self) -> None:
         """Settings of the process, the same in every executor, so that all give the same bits."""
         for plugin in self.plan.study.plugins:
-            registry.load_file(Path(plugin))
+            registry.load_file(Path(plugin), named=True)  # planning has judged what it offers
         torch.set_num_threads(max(1, int(self.plan.study.resources.cpus)))
         # Gates and dying units leave numbers so small that the processor slows down a hundredfold on them.
         torch.set_flush_denormal(True)
@@ -70,12 +70,14 @@ class TrialRunner:
         journal = Journal()
         started_at = now()
         status: Status = "ok"
-        message = trace = ""
+        message = trace = residence = ""
         epochs_planned = arm.epochs
         try:
             with heeding_interrupts():
                 with journal.timed("warm_up"):
-                    job, network, state = self.start(trial, self.split(arm))
+                    split = self.split(arm)
+                    residence = split.residence
+                    job, network, state = self.start(trial, split)
                     epochs_planned = sum(int(phase.epochs) for phase in job.phases)
                 train(job, network, state, journal, on_epoch)
         except TrialEndedError as end:
@@ -102,7 +104,8 @@ class TrialRunner:
             test_score=journal.test_score if selected else None,
             stop_reason=journal.stop_reason,
         )
-        return make_record(self.plan, trial, attempt, outcome, self._costs(journal, wait_seconds), started_at)
+        costs = self._costs(journal, wait_seconds)
+        return make_record(self.plan, trial, attempt, outcome, costs, started_at, residence)
 
     def free_memory(self) -> None:
         """Give back what earlier trials left: garbage, data sets kept for later, memory that torch keeps."""
@@ -130,12 +133,14 @@ class TrialRunner:
             cell=cell,
             phases=phases,
             split=split,
+            objective=self.plan.objective,
             batch_size=study.training.batch_size,
             optimizer=study.training.optimizer.name,
             optimizer_options=study.training.optimizer.options,
             seeds=trial.seeds,
             limit_seconds=study.training.time_limit_seconds,
             certify=self.certify,
+            augmentation=make_augmentation(study.training.augmentation),
         )
         return job, network, state
 
@@ -161,7 +166,7 @@ class TrialRunner:
                 f"data set {arm.dataset!r}: its content changed while the study ran; put back what it was, "
                 "or run the study on the new content into another directory with --out"
             )
-        return resized(split, entry_named(self.plan.study.datasets, arm.dataset).resize)
+        return resized(split, self.plan.study.training.resize)
 
     def _charge(self, error: BaseException) -> tuple[Status, str, str]:
         """What a trial is charged with: status, message, traceback.

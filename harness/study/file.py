@@ -32,14 +32,18 @@ def load_study(source: str | Path) -> Study:
         raise StudyError(f"{path}: a study file holds fields (name: ..., trials: ...), found {written!r:.80}")
     try:
         study = Study.model_validate(written)
-        for plugin in study.plugins:  # here too, so that a misspelt name finds what they offer
-            registry.load_file(plugin_path(plugin, path))
+        named = {Path(file).name: file for file in study.named_files()}
+        listed = {Path(plugin).name for plugin in study.plugins}
+        files = [*study.plugins, *(file for name, file in named.items() if name not in listed)]
+        for plugin in files:  # here too, so that a misspelt name finds what they offer
+            registry.load_file(plugin_path(plugin, path), named=Path(plugin).name in named)
     except ValidationError as error:
         raise StudyError("\n".join(_sentence(path, problem) for problem in error.errors())) from error
     except ValueError as error:
         raise StudyError(f"{path}: plugins: {error}") from error
     # Workers load the same files, wherever they were started.
-    return study.model_copy(update={"plugins": [str(plugin_path(plugin, path)) for plugin in study.plugins]})
+    absolute = {"plugins": [str(plugin_path(plugin, path)) for plugin in files]}
+    return study.model_copy(update=absolute).lying_in(path.parent.resolve())
 
 
 def find_study(source: str) -> Path:

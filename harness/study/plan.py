@@ -7,25 +7,37 @@ from typing import Any
 
 from harness import registry
 from harness.architectures.base import Architecture
+from harness.architectures.named import NamedNetwork
 from harness.datasets import augmentation as operations
 from harness.datasets.base import DatasetFacts, DatasetSpec
-from harness.design import ArmDesign
+from harness.design import ArmDesign, Score
 from harness.nearest import nearest
+from harness.objectives.base import Objective
 from harness.search.seeding import derive_seed, digest
 from harness.search.space import Int, Scalar, Space, domain_to_json
 from harness.sizing.base import Cell, Schedule, SizingMethod
-from harness.study.schema import ArchitectureEntry, Augmentation, Dataset, Method, Sampler, Study
+from harness.study.schema import (
+    ArchitectureEntry,
+    Augmentation,
+    Dataset,
+    Method,
+    Sampler,
+    SizeRange,
+    Study,
+)
 
 #: 1: trials' ids hold the digests of all plug-in files of the study. 2: of what their own arm uses.
-PLAN_VERSION = 2
+#: 3: the same, with more that a study may ask.
+PLAN_VERSION = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Arm:
     """Cell x method, with its search. key: "dataset/architecture/method", unique in a plan.
 
-    sampler_text: the sampler with every option. trials: of each replicate. reach: smallest and largest size
-    each layer can end with.
+    sampler_text: the sampler with every option. sampler_options: the same as values, with the defaults of the
+    Optuna that the run was begun under. trials: of each replicate. reach: smallest and largest size each
+    layer can end with.
     """
 
     key: str
@@ -39,6 +51,7 @@ class Arm:
     reach: Mapping[str, tuple[int, int]]
     trials: int
     epochs: int
+    sampler_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def planned_trials(self) -> int:
@@ -58,6 +71,7 @@ class Arm:
             space={name: domain_to_json(domain) for name, domain in self.space.items()},
             reach={layer: (low, high) for layer, (low, high) in self.reach.items()},
             replicates=self.sampler.replicates,
+            sampler_options=dict(self.sampler_options),
         )
 
 
@@ -103,11 +117,32 @@ class Plan:
 
     def cell(self, arm: Arm) -> Cell:
         """Where the arm's method is put to work."""
-        return make_cell(entry_named(self.study.architectures, arm.architecture), self.facts[arm.dataset])
+        return make_cell(
+            entry_named(self.study.architectures, arm.architecture),
+            self.facts[arm.dataset],
+            self.objective.outputs(self.facts[arm.dataset]),
+        )
 
     def method(self, arm: Arm) -> SizingMethod:
         """The arm's sizing method with its options."""
         return make_method(entry_named(self.study.methods, arm.method))
+
+    @property
+    def objective(self) -> Objective:
+        """What every trial learns."""
+        return make_objective(self.study)
+
+    @property
+    def score(self) -> Score:
+        """What trials are judged by. A failed one counts as what a constant answer scores on the data set's
+        test part, where that is known for such a score, unless the study says other."""
+        objective, said = self.objective, self.study.claim.failed_score
+        failed = {
+            name: facts.constant_scores.get(objective.score_name) if said is None else said
+            for name, facts in self.facts.items()
+        }
+        known = {name: score for name, score in failed.items() if score is not None}
+        return Score(objective.score_name, objective.higher_is_better, known)
 
     def schedule(self, arm: Arm) -> Schedule:
         """What the study asks of training in this arm."""
@@ -141,6 +176,7 @@ class Plan:
             "plugins": dict(self.plugin_digests),
             "sources": {key: dict(used) for key, used in self.sources.items() if used},
             "arms": {arm.key: dataclasses.asdict(arm.design()) for arm in self.arms.values()},
+            "score": dataclasses.asdict(self.score),
             "warnings": list(self.warnings),
             "trials": [dataclasses.asdict(trial) for trials in self.frozen.values() for trial in trials],
         }
@@ -166,17 +202,30 @@ class Plan:
 
 def dataset_spec(entry: Dataset) -> DatasetSpec:
     """The loaders' view of a study's data set."""
-    return DatasetSpec(entry.name, entry.source or entry.name, entry.path)
+    return DatasetSpec(
+        entry.name, entry.source or entry.name, entry.path, entry.settings(), entry.study_folder
+    )
 
 
 def make_architecture(entry: ArchitectureEntry) -> Architecture:
-    """The architecture an entry names. Raises ValueError."""
-    return registry.make_architecture(entry.family or entry.name, entry.options)
+    """The architecture an entry names; one without layers of its own has those of the entry's widths.
+
+    Raises ValueError.
+    """
+    architecture = registry.make_architecture(entry.family or entry.name, entry.options)
+    if isinstance(architecture, NamedNetwork) and not architecture.layers and isinstance(entry.widths, dict):
+        return dataclasses.replace(architecture, layers=tuple(entry.widths))
+    return architecture
 
 
 def make_method(entry: Method) -> SizingMethod:
     """The method an entry names. Raises ValueError."""
     return registry.make_method(entry.method or entry.name, entry.options)
+
+
+def make_objective(study: Study) -> Objective:
+    """What the study's networks learn. Raises ValueError."""
+    return registry.make_objective(study.training.task.name, study.training.task.options)
 
 
 def make_augmentation(written: Augmentation) -> operations.Augmentation | None:
@@ -193,14 +242,22 @@ def make_augmentation(written: Augmentation) -> operations.Augmentation | None:
     return operations.Augmentation(tuple(wanted)) if wanted else None
 
 
-def make_cell(entry: ArchitectureEntry, facts: DatasetFacts) -> Cell:
-    """The cell of an architecture and a data set. Raises ValueError for bounds of no or missing layers."""
+def make_cell(entry: ArchitectureEntry, facts: DatasetFacts, outputs: int) -> Cell:
+    """The cell of an architecture and a data set. Raises ValueError for bounds of no or missing layers.
+
+    Args:
+        outputs: of the network, as the objective wants them.
+    """
     architecture = make_architecture(entry)
-    layers = architecture.sized_layers
-    widths = entry.widths if isinstance(entry.widths, dict) else dict.fromkeys(layers, entry.widths)
+    layers, blocks = architecture.sized_layers, getattr(architecture, "sized_blocks", ())
+    widths: dict[str, SizeRange] = {block: SizeRange(low=1, high=1) for block in blocks}
+    if isinstance(entry.widths, dict):
+        widths |= entry.widths
+    elif entry.widths is not None:
+        widths |= {layer: entry.widths for layer in layers if layer not in blocks}
     start: dict[str, int] = {}
     if isinstance(entry.start, int):
-        start = dict.fromkeys(layers, entry.start)
+        start = {layer: entry.start for layer in layers if layer not in blocks}
     elif entry.start is not None:
         start = entry.start
     for field, given in (("widths", widths), ("start", start)):
@@ -210,9 +267,19 @@ def make_cell(entry: ArchitectureEntry, facts: DatasetFacts) -> Cell:
     for layer in layers:
         if layer not in widths:
             raise ValueError(f"widths: the layer {layer!r} has no range")
+        if wrong := wrong_sizes(architecture, layer, widths[layer].low, widths[layer].high):
+            raise ValueError(f"widths: {layer}: {wrong}")
     bounds = {layer: Int(widths[layer].low, widths[layer].high, widths[layer].log) for layer in layers}
     starts = {layer: start.get(layer, bounds[layer].high) for layer in layers}
-    return Cell(architecture, facts.example_shape, facts.outputs, bounds, starts)
+    return Cell(architecture, facts.example_shape, outputs, bounds, starts)
+
+
+def wrong_sizes(architecture: Architecture, layer: str, low: int, high: int) -> str:
+    """What is wrong with sizes of a layer, "" if nothing: a block is there or not, all others have units."""
+    if layer in getattr(architecture, "sized_blocks", ()):
+        ends = [end for end in (low, high) if end not in (0, 1)]
+        return f"a block is there (1) or left out (0), found {ends[0]}" if ends else ""
+    return f"a layer needs at least 1 unit, found {low}" if low < 1 else ""
 
 
 def entry_named(entries: Any, name: str) -> Any:

@@ -11,11 +11,13 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    PrivateAttr,
     Tag,
     WithJsonSchema,
     model_validator,
 )
 
+from harness.attributes import file_of
 from harness.nearest import nearest
 from harness.study.optimizers import OPTIMIZERS, check_options
 
@@ -93,6 +95,12 @@ class SizeRange(Part):
         return self
 
 
+class LayerRange(SizeRange):
+    """A range of one layer's sizes; from 0 if the layer is a block, which may be left out."""
+
+    low: int = Field(ge=0)
+
+
 def _plain(value: Any) -> Any:
     """YAML knows dates, sets, numbers without end, half characters: no plan can be written with them."""
     try:
@@ -127,7 +135,7 @@ SpaceEntry = Annotated[
     Discriminator(lambda v: {dict: "<range>", Range: "<range>", list: "<choice>"}.get(type(v), "<value>")),
 ]
 Widths = Annotated[
-    Annotated[SizeRange, Tag("<all>")] | Annotated[dict[str, SizeRange], Tag("<each>")],
+    Annotated[SizeRange, Tag("<all>")] | Annotated[dict[str, LayerRange], Tag("<each>")],
     Discriminator(
         lambda v: "<all>" if not isinstance(v, dict) or {"low", "high", "log"} & v.keys() else "<each>"
     ),
@@ -149,17 +157,51 @@ class Dataset(Part):
     source: str | None = Field(
         default=None, description="a known data set or a file format; the name unless said"
     )
-    path: str | None = Field(default=None, description="file or folder, relative to the data folder")
-    resize: int | None = added(3, None, ge=1, description="bring images to so many pixels a side, by batch")
+    path: str | None = Field(
+        default=None, description="file or folder, looked for beside the study file, then in the data folder"
+    )
+    kind: Literal["classes", "numbers"] | None = added(
+        3, None, description="what targets are; unless said, fractional numbers are numbers"
+    )
+    target: str | list[str] | None = added(3, None, description="of tables: the target's column, or columns")
+    features: list[str] | None = added(3, None, description="of tables: columns; all others unless said")
+    columns: dict[Literal["image", "label"], str] | None = added(
+        3, None, description="of parquet: their names"
+    )
+    channels: Literal["first", "last"] | None = added(3, None, description="of npz: which axis they are")
+    resize: Annotated[list[Size], Field(min_length=2, max_length=2)] | None = added(
+        3, None, description="of images: height and width that all are brought to"
+    )
+    test: str | None = added(3, None, description="the test part, where it is a file or attribute of its own")
+    test_fraction: float | None = added(3, None, gt=0, lt=1, description="drawn for the test part")
+    test_seed: int | None = added(3, None, ge=0, description="of that draw; 0 unless said")
+    options: Options = added(3, {}, description="of a plug-in's, or what a module's attribute is called with")
+    _study_folder: Path | None = PrivateAttr(default=None)
+
+    @property
+    def study_folder(self) -> Path | None:
+        """Where the study file lies; None if the study lies in no file. Never part of what a study is."""
+        return self._study_folder
+
+    def settings(self) -> dict[str, Any]:
+        """What is said beside name, source and path, by field, ready for JSON."""
+        left_out = {"name", "source", "path"} | (set() if self.options else {"options"})
+        return self.model_dump(mode="json", exclude_none=True, exclude=left_out)
 
 
 class ArchitectureEntry(Part):
     """A family of networks and the bounds of its sized layers."""
 
     name: Label
-    family: str | None = Field(default=None, description="a registered architecture; the name unless said")
+    family: str | None = Field(
+        default=None,
+        description="a registered architecture, torchvision:NAME, timm:NAME, module:attribute or "
+        "file.py:attribute; the name unless said",
+    )
     options: Options = {}
-    widths: Widths = Field(description="searched sizes, for all layers or per layer")
+    widths: Widths | None = added(
+        3, None, description="searched sizes, for all layers or per layer; none where no layer is sized"
+    )
     start: Start | None = Field(
         default=None,
         description="units that shrinking methods start with; the upper bound of widths unless said",
@@ -204,6 +246,13 @@ class Optimizer(Part):
         return self
 
 
+class Task(Part):
+    """What is learned: loss and score. A registered objective, or one of your own by `module:attribute`."""
+
+    name: str = "classification"
+    options: Options = {}
+
+
 class CropOptions(Part):
     """Options of `random_crop`."""
 
@@ -241,7 +290,13 @@ class Training(Part):
     optimizer: Optimizer = Optimizer()
     validation_fraction: float = Field(default=0.2, gt=0, lt=1)
     time_limit_seconds: float = Field(default=3600.0, gt=0, description="of one trial")
+    task: Annotated[Task, BeforeValidator(_named, json_schema_input_type=str | Task)] = added(
+        3, Task(), description="what is learned: classification, binary, regression or module:attribute"
+    )
     augmentation: Augmentation = added(3, Augmentation())
+    resize: int | None = added(
+        3, None, ge=1, description="bring images to so many pixels a side, batch by batch; in evaluation too"
+    )
 
 
 class Seeds(Part):
@@ -274,6 +329,12 @@ class Claim(Part):
     n: int = Field(default=5, ge=1, description="primary number of trials of a search")
     cost: Literal["trials", "train_flops", "train_seconds"] = "train_flops"
     margin: float = Field(default=0.0, ge=0, description="how much worse still counts as on par")
+    failed_score: float | None = added(
+        3,
+        None,
+        allow_inf_nan=False,
+        description="what a failed trial counts as; what a constant answer scores unless said",
+    )
 
 
 class Study(Part):
@@ -308,4 +369,26 @@ class Study(Part):
         for file in files:
             if files.count(file) > 1:
                 raise ValueError(f"plugins: two files are called {file!r}; give one of them another name")
+        named = self.named_files()
+        for file in named:
+            if len({other for other in named if Path(other).name == Path(file).name}) > 1:
+                raise ValueError(f"two files are called {Path(file).name!r}; give one of them another name")
         return self
+
+    def lying_in(self, folder: Path) -> "Study":
+        """The same study, whose data are looked for in this folder first."""
+        datasets = []
+        for dataset in self.datasets:
+            datasets.append(dataset.model_copy())
+            datasets[-1]._study_folder = folder
+        return self.model_copy(update={"datasets": datasets})
+
+    def named_files(self) -> tuple[str, ...]:
+        """Files, as written, of which a part is named as `file.py:attribute`; each once.
+
+        They are plug-in files, whether or not `plugins` names them.
+        """
+        parts = [entry.family or entry.name for entry in self.architectures]
+        parts += [dataset.source or dataset.name for dataset in self.datasets]
+        parts.append(self.training.task.name)
+        return tuple(dict.fromkeys(file for part in parts if (file := file_of(part)) is not None))

@@ -162,8 +162,8 @@ def test_nothing_is_resized_that_has_the_size(small: DatasetSpec, cache: Path, t
 @pytest.mark.parametrize(
     ("shape", "target_shape", "message"),
     [
-        ((64,), (), "resize: examples with channels, height and width are needed, those of 'd' have the sh"),
-        ((3, 8, 8), (8, 8), "resize: one target an example is needed, those of 'd' have the shape 8x8: the"),
+        ((64,), (), "examples with channels, height and width are needed, those of 'd' have the shape 64"),
+        ((3, 8, 8), (8, 8), "one target an example is needed, those of 'd' have the shape 8x8: the"),
     ],
 )
 def test_what_cannot_be_resized_is_refused(

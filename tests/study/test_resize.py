@@ -1,4 +1,4 @@
-"""`resize` of a data set: what networks are planned for, ids, refusals."""
+"""`training.resize`: what networks are planned for, ids, refusals."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ def ids_of(plan: Plan) -> list[str]:
 
 
 def with_resize(tiny: Fields, size: int | None) -> Fields:
-    return put(tiny, "datasets", [{"name": "digits", "resize": size}])
+    return put(tiny, "training.resize", size)
 
 
 def test_networks_are_planned_for_resized_images_and_their_trials_are_others(tiny: Fields) -> None:
@@ -28,9 +28,8 @@ def test_networks_are_planned_for_resized_images_and_their_trials_are_others(tin
     assert large.facts["digits"].fingerprint == "f"
 
 
-def test_the_size_that_images_have_changes_no_trial(tiny: Fields) -> None:
+def test_who_resizes_nothing_has_the_trials_of_old(tiny: Fields) -> None:
     plain = ids_of(plan_of(tiny))
-    assert ids_of(plan_of(with_resize(tiny, 8))) == plain
     assert ids_of(plan_of(with_resize(tiny, None))) == plain
 
 
@@ -49,6 +48,6 @@ def test_what_is_no_image_is_not_resized(tiny: Fields) -> None:
     with pytest.raises(StudyError) as raised:
         plan_of(with_resize(tiny, 8), flat)
     assert str(raised.value) == (
-        "study.yaml: datasets.0: resize: examples with channels, height and width are needed, those of "
+        "study.yaml: training.resize: examples with channels, height and width are needed, those of "
         "'digits' have the shape 64"
     )

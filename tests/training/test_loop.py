@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from harness.datasets.base import Part
+from harness.objectives.base import Objective
+from harness.objectives.classification import Classification
 from harness.sizing.base import Cell, Params, Phase, Situation, State
 from harness.sizing.gates.units import attach_gates
 from harness.sizing.ledger.counting import multiply_accumulates
@@ -298,14 +300,14 @@ class Scores:
         self.calls: list[str] = []
         self.tested: nn.Module | None = None
 
-    def __call__(self, network: nn.Module, part: Part) -> tuple[float, float]:
+    def __call__(self, network: nn.Module, part: Part, objective: Objective) -> tuple[float, float]:
         if part is self.split.validation:
             self.calls.append("validation")
             return 1.0, self.validation.pop(0)
         assert part is self.split.test
         self.calls.append("test")
         self.tested = network
-        return evaluate(network, part)
+        return evaluate(network, part, objective)
 
 
 @pytest.mark.parametrize(
@@ -338,7 +340,7 @@ def test_the_best_validation_score_is_selected_first_on_ties(
     assert given.calls == ["validation"] * 4 + ["test"], "the test part is scored once, at the end"
     assert given.tested is not None
     assert torch.equal(given.tested.get_parameter("output.weight"), weights[selected - 1])
-    assert left.journal.test_score == evaluate(given.tested, split.test)[1]
+    assert left.journal.test_score == evaluate(given.tested, split.test, Classification())[1]
 
 
 @pytest.mark.parametrize(("scores", "selected"), [((0.9, 0.8, 0.2, 0.3), 4), ((0.9, 0.8, 0.3, 0.3), 3)])

@@ -9,7 +9,7 @@ from rich.text import Text
 from harness.datasets.residency import forecast as residence
 from harness.search.space import domain_text
 from harness.study.forecast import forecast
-from harness.study.plan import Plan, entry_named
+from harness.study.plan import Plan
 
 
 def show_plan(plan: Plan, console: Console) -> None:
@@ -18,14 +18,13 @@ def show_plan(plan: Plan, console: Console) -> None:
     console.print(Text(f"{study.name}: {plan.planned_trials} trials in {len(plan.arms)} arms", style="bold"))
     if study.description:
         console.print(Text(study.description.strip()))
-    for name, facts in plan.facts.items():
-        is_resized = entry_named(study.datasets, name).resize is not None
+    for facts in plan.facts.values():
         console.print(
             Text(
                 f"Data {facts.name}: {facts.train_examples} training and {facts.test_examples} test examples "
                 f"of shape {'x'.join(map(str, facts.example_shape))}, "
                 f"{facts.outputs} {'classes' if facts.target == 'classes' else 'outputs'}; "
-                f"{residence(facts, is_resized, study.resources.gpus > 0)}"
+                f"{residence(facts, training.resize is not None, study.resources.gpus > 0)}"
             )
         )
     claim = study.claim
