@@ -12,7 +12,7 @@ from harness.datasets.augmentation import Augmentation, Crop, Cutout, Flip, Mixu
 from harness.datasets.base import DatasetFacts, Normalisation, Part, Split
 from harness.datasets.on_demand import OnDemand
 from harness.search.space import Int
-from harness.sizing.base import Cell, Phase
+from harness.sizing.base import Cell, Phase, Situation
 from harness.surgery.edits import NextPhase
 from tests.training.small import Scripted, a_job, trained
 
@@ -20,25 +20,26 @@ SHAPE, EXAMPLES, BATCH = (2, 6, 5), 20, 8
 CELL = Cell(MLP(hidden_layers=1), SHAPE, 3, {"hidden1": Int(1, 9)}, {"hidden1": 5})
 ALL = Augmentation((Crop(2), Flip(), Cutout(2), Mixup(0.4)))
 CPU = torch.device("cpu")
+MEAN, STD = (99.0, 120.0), (70.0, 9.0)
 
 
 def a_split() -> Split:
     def part(count: int) -> Part:
         generator = torch.Generator().manual_seed(count)
         values = torch.randint(0, 256, (count, *SHAPE), dtype=torch.uint8, generator=generator)
-        mean, std = (
-            torch.tensor([a, b], dtype=torch.float64).view(1, 2, 1, 1) for a, b in ((99, 120), (70, 9))
-        )
+        mean, std = (torch.tensor(by, dtype=torch.float64).view(1, 2, 1, 1) for by in (MEAN, STD))
         x = OnDemand(values, CPU, None, mean, std)
         return Part(x, torch.randint(0, 3, (count,), generator=generator))
 
     facts = DatasetFacts("small", SHAPE, 3, EXAMPLES + 12, 10, "f")
-    return Split(facts, Normalisation((99, 120), (70, 9)), part(EXAMPLES), part(12), part(10))
+    return Split(facts, Normalisation(MEAN, STD), part(EXAMPLES), part(12), part(10))
 
 
 def normalised_at_once(split: Split) -> Split:
-    parts = {name: getattr(split, name) for name in ("train", "validation", "test")}
-    return replace(split, **{name: Part(part.x[:], part.y) for name, part in parts.items()})
+    train, validation, test = (
+        Part(part.x[:], part.y) for part in (split.train, split.validation, split.test)
+    )
+    return replace(split, train=train, validation=validation, test=test)
 
 
 def job(plan: Sequence[Phase] = (Phase(2, 0.1),), **changes: Any) -> Any:
@@ -83,10 +84,12 @@ def test_training_sees_augmented_examples_and_nothing_else_does() -> None:
     parts = [part.x[:] for part in (a_split().validation, a_split().validation, a_split().test)]
     assert equal([x for x in evaluated_on if len(x) > 1], parts)
     probed: list[Tensor] = []
-    look = Scripted(
-        plan=(Phase(1, 0.1),), propose=lambda now: probed.extend(x for x, _ in now.probe.batches(99)) or ()
-    )
-    seen_by_networks(job(method=look))
+
+    def look(now: Situation) -> Sequence[Any]:
+        probed.extend(x for x, _ in now.probe.batches(99))
+        return ()
+
+    seen_by_networks(job(method=Scripted(plan=(Phase(1, 0.1),), propose=look)))
     assert equal(probed, [a_split().train.x[:]] * 2)
 
 
