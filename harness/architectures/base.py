@@ -62,6 +62,6 @@ class Examined(Protocol):
         Args:
             example_shape, outputs: as `build` takes them.
             sizes: of each network to look at.
-            wanted: shapes that an example's output may have; (outputs,) but where an example has many targets.
+            wanted: shapes that an example's output may have; (outputs,) unless an example has many targets.
         """
         ...

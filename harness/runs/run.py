@@ -17,6 +17,7 @@ from harness.study.file import find_study, load_study
 from harness.study.plan import PLAN_VERSION, Plan
 from harness.study.planning import make_plan
 from harness.study.schema import Study, StudyError
+from harness.study.weights import with_weights_found
 from harness.watching import Silent, Watcher
 
 
@@ -65,6 +66,7 @@ def _planned(study: Study, source: str, data_root: Path | None, version: int) ->
     # Workers load the same files, wherever they were started.
     files = [str(Path(plugin).resolve()) for plugin in study.plugins]
     study = study.model_copy(update={"plugins": files})
+    study = with_weights_found(study, source, data_root)
     return make_plan(study, source, lambda spec: prepare(spec, data_root), version)
 
 

@@ -42,7 +42,10 @@ def load_study(source: str | Path) -> Study:
     except ValueError as error:
         raise StudyError(f"{path}: plugins: {error}") from error
     # Workers load the same files, wherever they were started.
-    return study.model_copy(update={"plugins": [str(plugin_path(plugin, path)) for plugin in files]})
+    folder = path.parent.resolve()
+    architectures = [entry.lying_in(folder) for entry in study.architectures]
+    plugins = [str(plugin_path(plugin, path)) for plugin in files]
+    return study.model_copy(update={"plugins": plugins, "architectures": architectures})
 
 
 def find_study(source: str) -> Path:
