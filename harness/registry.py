@@ -33,6 +33,11 @@ METHODS = {
 ARCHITECTURES = {
     "mlp": "harness.architectures.mlp:MLP",
     "lenet5": "harness.architectures.lenet5:LeNet5",
+    "sine-mlp": "harness.architectures.sine_mlp:SineMLP",
+    "mininet": "harness.architectures.mininet:MiniNet",
+    "alexnet": "harness.architectures.alexnet:AlexNet",
+    "vgg16": "harness.architectures.vgg16:VGG16",
+    "resnet": "harness.architectures.resnet:ResNet",
 }
 OBJECTIVES = {
     "classification": "harness.objectives.classification:Classification",
@@ -128,7 +133,7 @@ def make_objective(name: str, options: Mapping[str, Any]) -> "Objective":
     made: Objective
     if attributes.is_attribute(name):
         part = attributes.find(name)
-        if not (isinstance(part, type) and dataclasses.is_dataclass(part) and issubclass(part, Objective)):
+        if not (isinstance(part, type) and dataclasses.is_dataclass(part) and Objective in part.__mro__):
             raise ValueError(f"{name} must be a dataclass that subclasses Objective, found {part!r:.80}")
         made = with_options(part, name, options)
     else:

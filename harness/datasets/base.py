@@ -4,9 +4,10 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 
@@ -82,14 +83,32 @@ class DatasetFacts:
         return facts
 
 
+class Examples(Protocol):
+    """A tensor of examples, or what stands for one that fits nowhere: indexed alike, it gives tensors."""
+
+    @property
+    def shape(self) -> "torch.Size":
+        """[examples, *example_shape]."""
+        ...
+
+    @property
+    def device(self) -> "torch.device":
+        """Where the tensors are that indexing gives."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, chosen: "slice | Tensor", /) -> "Tensor": ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
-    """x: float32 [examples, *example_shape], normalised.
+    """x: float32 [examples, *example_shape], normalised; `x[:]` for a tensor of them all.
 
     y: [examples, *target_shape], class indices as int64, or numbers as float32, in the source's own units.
     """
 
-    x: "Tensor"
+    x: Examples
     y: "Tensor"
 
     def __len__(self) -> int:
@@ -109,10 +128,14 @@ class Normalisation:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Split:
-    """The three parts of a data set on one device. The validation part comes out of the training set."""
+    """The three parts of a data set on one device. The validation part comes out of the training set.
+
+    residence: what is kept where, for readers.
+    """
 
     facts: DatasetFacts
     normalisation: Normalisation
     train: Part
     validation: Part
     test: Part
+    residence: str = ""

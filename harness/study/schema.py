@@ -95,6 +95,12 @@ class SizeRange(Part):
         return self
 
 
+class LayerRange(SizeRange):
+    """A range of one layer's sizes; from 0 if the layer is a block, which may be left out."""
+
+    low: int = Field(ge=0)
+
+
 def _plain(value: Any) -> Any:
     """YAML knows dates, sets, numbers without end, half characters: no plan can be written with them."""
     try:
@@ -129,7 +135,7 @@ SpaceEntry = Annotated[
     Discriminator(lambda v: {dict: "<range>", Range: "<range>", list: "<choice>"}.get(type(v), "<value>")),
 ]
 Widths = Annotated[
-    Annotated[SizeRange, Tag("<all>")] | Annotated[dict[str, SizeRange], Tag("<each>")],
+    Annotated[SizeRange, Tag("<all>")] | Annotated[dict[str, LayerRange], Tag("<each>")],
     Discriminator(
         lambda v: "<all>" if not isinstance(v, dict) or {"low", "high", "log"} & v.keys() else "<each>"
     ),
@@ -193,7 +199,9 @@ class ArchitectureEntry(Part):
         "file.py:attribute; the name unless said",
     )
     options: Options = {}
-    widths: Widths = Field(description="searched sizes, for all layers or per layer")
+    widths: Widths | None = added(
+        3, None, description="searched sizes, for all layers or per layer; none where no layer is sized"
+    )
     start: Start | None = Field(
         default=None,
         description="units that shrinking methods start with; the upper bound of widths unless said",
@@ -245,6 +253,35 @@ class Task(Part):
     options: Options = {}
 
 
+class CropOptions(Part):
+    """Options of `random_crop`."""
+
+    padding: int = Field(
+        ge=1, description="pixels on each side, blank, before a piece of the old size is cut"
+    )
+
+
+class CutoutOptions(Part):
+    """Options of `cutout`."""
+
+    size: int = Field(ge=1, description="pixels a side of the blank square")
+
+
+class MixupOptions(Part):
+    """Options of `mixup`."""
+
+    alpha: float = Field(gt=0, description="shares are drawn from Beta(alpha, alpha)")
+
+
+class Augmentation(Part):
+    """What is done to training examples, in this order; each at random, an example at a time."""
+
+    random_crop: CropOptions | None = None
+    flip: bool = Field(default=False, description="left to right, half of the examples")
+    cutout: CutoutOptions | None = None
+    mixup: MixupOptions | None = None
+
+
 class Training(Part):
     """How every trial is trained."""
 
@@ -256,6 +293,7 @@ class Training(Part):
     task: Annotated[Task, BeforeValidator(_named, json_schema_input_type=str | Task)] = added(
         3, Task(), description="what is learned: classification, binary, regression or module:attribute"
     )
+    augmentation: Augmentation = added(3, Augmentation())
 
 
 class Seeds(Part):
