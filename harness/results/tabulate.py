@@ -149,6 +149,7 @@ def _row(plan: WrittenPlan, record: Record) -> dict[str, Any]:
         "evaluation_seconds": costs.evaluation_seconds,
         "device": costs.device,
         "device_share": costs.device_share,
+        "peak_memory_bytes": costs.peak_memory_bytes,
         "joules": None,
         "n_val": record.val_examples,
         "n_test": record.test_examples,

@@ -14,7 +14,7 @@ from harness.surgery.edits import (
     Widen,
 )
 from harness.surgery.errors import SurgeryError
-from harness.surgery.operations.masks import hold_masks
+from harness.surgery.operations.masks import hold, hold_masks, masked_parameters
 from harness.surgery.structure import Group, Structure, trace
 
 __all__ = [
@@ -32,6 +32,8 @@ __all__ = [
     "SurgeryError",
     "Widen",
     "apply",
+    "hold",
     "hold_masks",
+    "masked_parameters",
     "trace",
 ]
