@@ -117,19 +117,20 @@ class TrialRunner:
             TrialFaultError: for whatever the method or the network raises.
         """
         study, arm = self.plan.study, self.plan.arms[trial.arm]
-        cell, method = self.plan.cell(arm), self.plan.method(arm)
+        method = self.plan.method(arm)
         torch.manual_seed(trial.seeds["init"])
         with strangers:
+            cell = self.plan.cell(arm, trial.params)
             network, state = method.build(cell, trial.params)
             network.to(split.train.x.device)
-            phases = checked_phases(method.phases(trial.params, self.plan.schedule(arm)))
+            phases = checked_phases(method.phases(trial.params, self.plan.schedule(arm, trial.params)))
         job = Job(
             method=method,
             params=trial.params,
             cell=cell,
             phases=phases,
             split=split,
-            batch_size=study.training.batch_size,
+            batch_size=self.plan.batch_size(arm, trial.params),
             optimizer=study.training.optimizer.name,
             optimizer_options=study.training.optimizer.options,
             seeds=trial.seeds,

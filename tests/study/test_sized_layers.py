@@ -51,12 +51,14 @@ class ChecksSpaceAlone(Fixed):
 
 @pytest.fixture
 def offered(monkeypatch: pytest.MonkeyPatch) -> None:
-    for kind, parts in {
-        "architectures": {"blocks": Blocks, "one-size": OneSize},
-        "methods": {"loses-blocks": LosesBlocks, "checks-space": ChecksSpaceAlone},
-    }.items():
-        for name, part in parts.items():
-            monkeypatch.setitem(registry._from_files[kind], name, (part, Path(__file__)))
+    parts: list[tuple[str, str, type]] = [
+        ("architectures", "blocks", Blocks),
+        ("architectures", "one-size", OneSize),
+        ("methods", "loses-blocks", LosesBlocks),
+        ("methods", "checks-space", ChecksSpaceAlone),
+    ]
+    for kind, name, part in parts:
+        monkeypatch.setitem(registry._from_files[kind], name, (part, Path(__file__)))
 
 
 def of(tiny: Fields, family: str, methods: list[Any], **entry: Any) -> Fields:
