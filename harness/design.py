@@ -52,6 +52,18 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class Score:
+    """What trials are judged by. One whose name ends in "accuracy" is a share from 0 to 1.
+
+    failed: data set -> what a failed trial counts as; none where that was not settled before running.
+    """
+
+    name: str = "accuracy"
+    higher_is_better: bool = True
+    failed: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class StudyDesign:
     """What a study asked for, as far as a report shows or checks it. Plain data, JSON-ready."""
 
@@ -64,6 +76,7 @@ class StudyDesign:
     warnings: tuple[str, ...] = ()  # what the plan already warned of
     lost_attempts: int = 0
     set_aside: int = 0  # damaged records that were put aside
+    score: Score = field(default_factory=Score)
 
 
 def space_text(space: Mapping[str, Any]) -> str:

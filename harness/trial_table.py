@@ -7,7 +7,9 @@ table that has the required ones, whoever made it.
 from dataclasses import dataclass
 from typing import Literal
 
-SCHEMA_VERSION = 1
+#: 2: `val_score` and `test_score`, with what they are beside them, in place of `val_accuracy`,
+#: `test_accuracy`.
+SCHEMA_VERSION = 2
 
 #: Statuses that are outcomes of a trial: they stay in the table and are counted. `lost` is not one: the
 #: trial's worker died, the trial runs again.
@@ -42,8 +44,11 @@ COLUMNS = (
     Column("dataset", "text", True, "name of the data set"),
     Column("architecture", "text", True, "label of the network family; with the data set it makes the cell"),
     Column("method", "text", True, "label of the sizing method; with the cell it makes the arm"),
-    Column("val_accuracy", "number", True, "validation score at the selected epoch, 0 to 1; empty if none"),
-    Column("test_accuracy", "number", True, "test score at the selected epoch, 0 to 1; empty if none"),
+    Column("val_score", "number", True, "validation score at the selected epoch; empty if none"),
+    Column("test_score", "number", True, "test score at the selected epoch; empty if none"),
+    Column("score", "text", False, "name of the score; one that ends in accuracy is a share from 0 to 1"),
+    Column("score_direction", "text", False, "higher or lower: which is better"),
+    Column("failed_score", "number", False, "what a failed trial counts as"),
     Column("study", "text", False, "name of the study"),
     Column("trial_id", "text", False, "hash of what defines the trial; unique in the table"),
     Column("index", "integer", False, "position of the trial in its arm's order of drawing, from 0"),
@@ -80,5 +85,9 @@ COLUMNS = (
     Column("message", "text", False, "what went wrong, for a trial that is not ok"),
     Column("table_version", "integer", False, "version of these columns; a table without one is anyone's"),
 )
+#: The two columns that hold scores, validation first.
+SCORE_COLUMNS = ("val_score", "test_score")
+#: What they are called in tables of version 1, which hold accuracies alone.
+ACCURACY_COLUMNS = ("val_accuracy", "test_accuracy")
 #: Further columns are allowed: `param_NAME` (a searched value) is known to the report.
 PARAMETER_PREFIX = "param_"

@@ -26,7 +26,7 @@ class Architecture(Protocol):
         ...
 
     @property
-    def blocks(self) -> tuple[str, ...]:
+    def sized_blocks(self) -> tuple[str, ...]:
         """Those of `sized_layers` that are blocks: `build` is asked for them with 1, or with 0 to leave them
         out. Where a study gives them no range of their own they are there."""
         return ()
@@ -55,8 +55,18 @@ class Examined(Protocol):
     """What an architecture may bring besides, if only a look at a built network shows whether it fits."""
 
     def examine(
-        self, example_shape: tuple[int, ...], outputs: int, sizes: Sequence[Mapping[str, int]]
+        self,
+        example_shape: tuple[int, ...],
+        outputs: int,
+        sizes: Sequence[Mapping[str, int]],
+        wanted: Sequence[tuple[int, ...]],
     ) -> None:
         """Raise ValueError, in one sentence, if a network of one of these sizes cannot be built or does not
-        map [batch, *example_shape] to [batch, outputs]. A study is refused by it before anything runs."""
+        map [batch, *example_shape] to [batch, *shape]. A study is refused by it before anything runs.
+
+        Args:
+            example_shape, outputs: as `build` takes them.
+            sizes: of each network to look at.
+            wanted: shapes that an example's output may have; (outputs,) unless an example has many targets.
+        """
         ...

@@ -111,7 +111,7 @@ def retrain(
     val_score = journal.epochs[-1].val_score
     assert val_score is not None, "the loop ends trials whose scores are not finite"
     assert journal.start_size is not None, "the loop measures before it trains"
-    _, test_score = evaluate(network, split.test)
+    _, test_score = evaluate(network, split.test, job.objective)
     return Retrained(
         network=network,
         split=split,
@@ -168,12 +168,19 @@ def _comparable(
         "validation score": val_score,
         "test score": test_score,
         "start": asdict(start_size) if start_size else None,
-        **{f"epoch {epoch.epoch}": asdict(epoch) for epoch in epochs},
+        **{f"epoch {epoch.epoch}": _of_network(epoch) for epoch in epochs},
         "events": [_without_certificate(asdict(event)) for event in events],
     }
     # Through JSON, as the record went: tuples become lists there.
     comparable: dict[str, Any] = json.loads(json.dumps(said))
     return comparable
+
+
+def _of_network(epoch: Epoch) -> dict[str, Any]:
+    """An interval without what it cost, which old records do not say."""
+    fields = epoch.outcome()
+    del fields["train_flops"]
+    return fields
 
 
 def _circumstances(came_from: dict[str, Any], device: str) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The record of a trial: what it was, how it went, what it cost."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -48,6 +48,8 @@ class Outcome:
     message, traceback: empty if there is nothing to say. epochs_planned: as the method's phases say.
     start_size: of the network before its first step; None if it did not come to be measured.
     stop_reason: why the method ended the trial before its last epoch; empty if it did not.
+    best_test_scores: epoch -> test score of each epoch that was the best so far; measured only where the
+    study replays the arm under pruners, and read by nothing but that.
     """
 
     status: Status
@@ -61,6 +63,7 @@ class Outcome:
     val_score: float | None = None
     test_score: float | None = None
     stop_reason: str = ""
+    best_test_scores: Mapping[int, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,7 @@ class Record:
     started_at: str = ""
     finished_at: str = ""
     stop_reason: str = ""
+    best_test_scores: Mapping[int, float] = field(default_factory=dict)
     version: int = RECORD_VERSION
 
     @property
@@ -113,4 +117,5 @@ class Record:
         for name in ("attempt", "provenance", "started_at", "finished_at", "traceback"):
             del fields[name]
         fields["costs"] = {"train_flops": self.costs.train_flops}
+        fields["epochs"] = [epoch.outcome() for epoch in self.epochs]
         return fields

@@ -130,13 +130,15 @@ def make_sampler(name: str, options: Mapping[str, Any], seed: int) -> BaseSample
 class Search:
     """One search: asks its sampler for points and tells it their scores."""
 
-    def __init__(self, space: Mapping[str, Domain], sampler: BaseSampler) -> None:
+    def __init__(
+        self, space: Mapping[str, Domain], sampler: BaseSampler, *, higher_is_better: bool = True
+    ) -> None:
         self._distributions = {name: _distribution(domain) for name, domain in space.items()}
         self._study = optuna.create_study(
             storage=optuna.storages.InMemoryStorage(),
             sampler=sampler,
             pruner=optuna.pruners.NopPruner(),
-            direction="maximize",
+            direction="maximize" if higher_is_better else "minimize",
         )
         self._untold: list[optuna.Trial] = []
 

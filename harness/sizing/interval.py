@@ -1,6 +1,7 @@
 """What is measured at the end of an interval of training: methods may look at it."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from harness.sizing.ledger.size import Size
 
@@ -9,7 +10,8 @@ from harness.sizing.ledger.size import Size
 class Epoch:
     """One measured interval. Losses are means over examples, without the method's penalty; None: not finite.
 
-    epoch: from 1. val_score: accuracy on the validation part. size: at the end of the interval, after edits.
+    epoch: from 1. val_score: by the study's objective, on the validation part. size: at the end of the
+    interval, after edits. train_flops, train_seconds: of the trial up to here; None in old records.
     """
 
     epoch: int
@@ -18,3 +20,11 @@ class Epoch:
     val_loss: float | None
     val_score: float | None
     size: Size
+    train_flops: int | None = None
+    train_seconds: float | None = None
+
+    def outcome(self) -> dict[str, Any]:
+        """What the interval gave, without the seconds, which differ between runs of the same plan."""
+        fields = asdict(self)
+        del fields["train_seconds"]
+        return fields

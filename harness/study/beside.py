@@ -46,6 +46,6 @@ def with_options(entry: ArchitectureEntry, options: Mapping[str, Scalar]) -> Arc
     return entry.model_copy(update={"options": {**entry.options, **options}}) if options else entry
 
 
-def told(study: Study, name: str, value: float) -> str:
+def told(study: Study, name: str, value: object) -> str:
     """A setting of the study for a reader, who is to know where all arms search it."""
-    return "searched" if name in study.search else f"{value:g}"
+    return "searched" if name in study.search else str(value)

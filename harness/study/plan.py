@@ -8,17 +8,28 @@ from typing import Any
 from harness import registry
 from harness.architectures.base import Architecture
 from harness.architectures.named import NamedNetwork
+from harness.datasets import augmentation as operations
 from harness.datasets.base import DatasetFacts, DatasetSpec
-from harness.design import ArmDesign
+from harness.design import ArmDesign, Score
 from harness.nearest import nearest
+from harness.objectives.base import Objective
 from harness.search.seeding import derive_seed, digest
 from harness.search.space import Int, Scalar, Space, domain_to_json
 from harness.sizing.base import Cell, Params, Schedule, SizingMethod
 from harness.study.beside import batch_size, learning_rate, options_drawn, with_options
-from harness.study.schema import ArchitectureEntry, Dataset, Method, Sampler, SizeRange, Study
+from harness.study.schema import (
+    ArchitectureEntry,
+    Augmentation,
+    Dataset,
+    Method,
+    Sampler,
+    SizeRange,
+    Study,
+)
 
 #: 1: trials' ids hold the digests of all plug-in files of the study. 2: of what their own arm uses.
-PLAN_VERSION = 2
+#: 3: the same, with more that a study may ask.
+PLAN_VERSION = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +122,8 @@ class Plan:
         Raises:
             ValueError: if there is no architecture of drawn options; of looked at ones there is.
         """
-        return make_cell(self.architecture(arm, params), self.facts[arm.dataset])
+        facts = self.facts[arm.dataset]
+        return make_cell(self.architecture(arm, params), facts, self.objective.outputs(facts))
 
     def architecture(self, arm: Arm, params: Params) -> ArchitectureEntry:
         """The entry of the architecture of a trial: with the options that it drew."""
@@ -121,6 +133,23 @@ class Plan:
     def method(self, arm: Arm) -> SizingMethod:
         """The arm's sizing method with its options."""
         return make_method(self._method_entry(arm))
+
+    @property
+    def objective(self) -> Objective:
+        """What every trial learns."""
+        return make_objective(self.study)
+
+    @property
+    def score(self) -> Score:
+        """What trials are judged by. A failed one counts as what a constant answer scores on the data set's
+        test part, where that is known for such a score, unless the study says other."""
+        objective, said = self.objective, self.study.claim.failed_score
+        failed = {
+            name: facts.constant_scores.get(objective.score_name) if said is None else said
+            for name, facts in self.facts.items()
+        }
+        known = {name: score for name, score in failed.items() if score is not None}
+        return Score(objective.score_name, objective.higher_is_better, known)
 
     def schedule(self, arm: Arm, params: Params) -> Schedule:
         """What is asked of the training of a trial: by the study, or where it says so by what was drawn."""
@@ -158,6 +187,7 @@ class Plan:
             "plugins": dict(self.plugin_digests),
             "sources": {key: dict(used) for key, used in self.sources.items() if used},
             "arms": {arm.key: dataclasses.asdict(arm.design()) for arm in self.arms.values()},
+            "score": dataclasses.asdict(self.score),
             "warnings": list(self.warnings),
             "trials": [dataclasses.asdict(trial) for trials in self.frozen.values() for trial in trials],
         }
@@ -187,7 +217,9 @@ class Plan:
 
 def dataset_spec(entry: Dataset) -> DatasetSpec:
     """The loaders' view of a study's data set."""
-    return DatasetSpec(entry.name, entry.source or entry.name, entry.path)
+    return DatasetSpec(
+        entry.name, entry.source or entry.name, entry.path, entry.settings(), entry.study_folder
+    )
 
 
 def make_architecture(entry: ArchitectureEntry) -> Architecture:
@@ -206,13 +238,35 @@ def make_method(entry: Method) -> SizingMethod:
     return registry.make_method(entry.method or entry.name, entry.options)
 
 
-def make_cell(entry: ArchitectureEntry, facts: DatasetFacts) -> Cell:
+def make_objective(study: Study) -> Objective:
+    """What the study's networks learn. Raises ValueError."""
+    return registry.make_objective(study.training.task.name, study.training.task.options)
+
+
+def make_augmentation(written: Augmentation) -> operations.Augmentation | None:
+    """What a study asks to be done to training examples; None if it asks for nothing."""
+    wanted: list[operations.Operation] = []
+    if written.random_crop is not None:
+        wanted.append(operations.Crop(written.random_crop.padding))
+    if written.flip:
+        wanted.append(operations.Flip())
+    if written.cutout is not None:
+        wanted.append(operations.Cutout(written.cutout.size))
+    if written.mixup is not None:
+        wanted.append(operations.Mixup(written.mixup.alpha))
+    return operations.Augmentation(tuple(wanted)) if wanted else None
+
+
+def make_cell(entry: ArchitectureEntry, facts: DatasetFacts, outputs: int) -> Cell:
     """The cell of an architecture and a data set. Raises ValueError if a layer has no range, or a wrong one.
 
     Ranges of layers that the architecture lacks are let be: it may be one of several (`check_ranges`).
+
+    Args:
+        outputs: of the network, as the objective wants them.
     """
     architecture = make_architecture(entry)
-    layers, blocks = architecture.sized_layers, getattr(architecture, "blocks", ())
+    layers, blocks = architecture.sized_layers, getattr(architecture, "sized_blocks", ())
     widths: dict[str, SizeRange] = {block: SizeRange(low=1, high=1) for block in blocks}
     if isinstance(entry.widths, dict):
         widths |= entry.widths
@@ -230,7 +284,7 @@ def make_cell(entry: ArchitectureEntry, facts: DatasetFacts) -> Cell:
             raise ValueError(f"widths: {layer}: {wrong}")
     bounds = {layer: Int(widths[layer].low, widths[layer].high, widths[layer].log) for layer in layers}
     starts = {layer: start.get(layer, bounds[layer].high) for layer in layers}
-    return Cell(architecture, facts.example_shape, facts.outputs, bounds, starts)
+    return Cell(architecture, facts.example_shape, outputs, bounds, starts)
 
 
 def check_ranges(entry: ArchitectureEntry, layers: Collection[str]) -> None:
@@ -243,7 +297,7 @@ def check_ranges(entry: ArchitectureEntry, layers: Collection[str]) -> None:
 
 def wrong_sizes(architecture: Architecture, layer: str, low: int, high: int) -> str:
     """What is wrong with sizes of a layer, "" if nothing: a block is there or not, all others have units."""
-    if layer in getattr(architecture, "blocks", ()):
+    if layer in getattr(architecture, "sized_blocks", ()):
         ends = [end for end in (low, high) if end not in (0, 1)]
         return f"a block is there (1) or left out (0), found {ends[0]}" if ends else ""
     return f"a layer needs at least 1 unit, found {low}" if low < 1 else ""

@@ -10,8 +10,10 @@ from typing import Any, TypeVar
 
 from harness import registry
 from harness.architectures.base import Examined
+from harness.attributes import code_of
 from harness.datasets import validation_count
 from harness.datasets.base import DatasetFacts, DatasetSpec
+from harness.datasets.resizing import resized_facts
 from harness.design import ArmDesign
 from harness.design_warnings import design_warnings
 from harness.nearest import nearest
@@ -25,9 +27,8 @@ from harness.search.samplers import (
     make_sampler,
     sampling_of,
 )
-from harness.search.space import Scalar, Space
+from harness.search.space import Scalar
 from harness.sizing.base import Cell, SizingMethod, checked_phases
-from harness.sources import is_installed, sources_of
 from harness.study.plan import (
     PLAN_VERSION,
     Arm,
@@ -37,13 +38,16 @@ from harness.study.plan import (
     dataset_spec,
     entry_named,
     make_architecture,
+    make_augmentation,
     make_cell,
     make_method,
+    make_objective,
     wrong_sizes,
 )
 from harness.study.ranges import domain_like
-from harness.study.schema import ArchitectureEntry, Method, Sampler, Study, StudyError
-from harness.study.searching import Choices, check_searched, choices, joined, space_beside
+from harness.study.schema import ArchitectureEntry, Dataset, Method, Sampler, Study, StudyError
+from harness.study.searching import Choices, check_searched, choices, joined
+from harness.study.weights import check_weights, digest_of, with_weights_found
 
 T = TypeVar("T")
 
@@ -84,6 +88,7 @@ def make_plan(
             )
     for arm in plan.arms.values():
         _check_phases(plan, source, arm, frozen)
+        _check_weights(plan, source, arm, frozen)
     found = design_warnings([arm.design() for arm in plan.arms.values()], study.claim.n)
     return dataclasses.replace(plan, frozen=frozen, warnings=tuple(warning.sentence for warning in found))
 
@@ -97,53 +102,69 @@ def plan_arms(
 ) -> Plan:
     """Plan a study without drawing its trials; arguments and errors as in `make_plan`."""
     _check_names(study, source)
-    facts = {}
+    if any(entry.weights_file is None for entry in study.architectures if entry.weights is not None):
+        study = with_weights_found(study, source, None)
+    facts, augmentation = {}, make_augmentation(study.training.augmentation)
     for index, wanted in enumerate(study.datasets):
         with _naming(source, f"datasets.{index}"):
             facts[wanted.name] = prepare(dataset_spec(wanted))
+        with _naming(source, "training.resize"):
+            facts[wanted.name] = resized_facts(facts[wanted.name], study.training.resize)
         with _naming(source, "training.validation_fraction"):
             examples = facts[wanted.name].train_examples
             validation_count(wanted.name, examples, study.training.validation_fraction, study.seeds.split)
+        if augmentation is not None:
+            with _naming(source, "training.augmentation"):
+                augmentation.check(facts[wanted.name])
+    with _naming(source, "training.task"):
+        objective = make_objective(study)
+        outputs = {}
+        for name, found in facts.items():
+            _ask(objective.check, found)
+            outputs[name] = _ask(objective.outputs, found)
     arms: dict[str, Arm] = {}
     for dataset in study.datasets:
         for entry in study.architectures:
-            beside = {method.name: space_beside(study, source, method, entry) for method in study.methods}
-            found = {
-                method.name: choices(source, method, entry, beside[method.name]) for method in study.methods
-            }
+            choosable = {method.name: choices(study, source, method, entry) for method in study.methods}
             with _naming(source, f"architectures.{entry.name}"):
-                _check_architectures(entry, found.values(), facts[dataset.name])
+                _check_architectures(entry, choosable.values(), facts[dataset.name], outputs[dataset.name])
             for method in study.methods:
-                arm = _make_arm(
-                    study, source, facts[dataset.name], entry, method, beside[method.name], found[method.name]
-                )
+                choice = choosable[method.name]
+                cell = make_cell(choice.widest, facts[dataset.name], outputs[dataset.name])
+                arm = _make_arm(study, source, dataset, entry, method, cell, choice)
                 with _naming(source, _sampler_place(method)):
                     arms[arm.key] = _with_sampler(arm, (begun or {}).get(arm.key))
     _check_overrides(study, source, arms)
     digests = {Path(path).name: hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in study.plugins}
-    sources = {} if version == 1 else {key: _sources(study, arm) for key, arm in arms.items()}
+    sources = {} if version == 1 else {key: _sources(study, arm, version) for key, arm in arms.items()}
     return Plan(study, facts, arms, digests, sources=sources, version=version)
 
 
-def _check_architectures(entry: ArchitectureEntry, found: Iterable[Choices], facts: DatasetFacts) -> None:
+def _check_architectures(
+    entry: ArchitectureEntry, found: Iterable[Choices], facts: DatasetFacts, outputs: int
+) -> None:
     """Hold every architecture that a trial may have against the data, and the entry against their layers."""
     entries: list[ArchitectureEntry] = []
     for each in found:
         entries += [candidate for candidate in each.entries if candidate not in entries]
     check_ranges(entry, list(dict.fromkeys(n for e in entries for n in make_architecture(e).sized_layers)))
     for candidate in entries:
-        cell = make_cell(candidate, facts)
+        cell = make_cell(candidate, facts, outputs)
         cell.architecture.check(cell.example_shape)
-        _examine(cell)
+        _examine(cell, facts)
 
 
-def _examine(cell: Cell) -> None:
+def _examine(cell: Cell, facts: DatasetFacts) -> None:
     """Have networks looked at that nobody has read: of the least and of the largest sizes."""
-    if isinstance(cell.architecture, Examined):
-        ends = [
-            {layer: getattr(bound, end) for layer, bound in cell.bounds.items()} for end in ("low", "high")
-        ]
-        cell.architecture.examine(cell.example_shape, cell.outputs, ends)
+    if not isinstance(cell.architecture, Examined):
+        return
+    least = {layer: bound.low for layer, bound in cell.bounds.items()}
+    most = {layer: bound.high for layer, bound in cell.bounds.items()}
+    if facts.target == "classes":  # of an example, or of each of its places
+        wanted = [(cell.outputs, *facts.target_shape)]
+    else:
+        wanted = list(dict.fromkeys([(cell.outputs,), facts.target_shape or (cell.outputs,)]))
+    cell.architecture.examine(cell.example_shape, cell.outputs, (least, most), wanted)
 
 
 def _check_phases(
@@ -160,22 +181,44 @@ def _check_phases(
             checked_phases(_ask(method.phases, params, plan.schedule(arm, params)))
 
 
-def _sources(study: Study, arm: Arm) -> dict[str, str]:
-    """What of strangers' code the trials of an arm use."""
+def _check_weights(
+    plan: Plan, source: str, arm: Arm, frozen: Mapping[tuple[str, int], Sequence[Trial]]
+) -> None:
+    """Weights of a file are of one size: every trial must start with it. Two sizes show that one does not."""
+    entry = entry_named(plan.study.architectures, arm.architecture)
+    if entry.weights is None:
+        return
+    points = [trial.params for (key, _), trials in frozen.items() if key == arm.key for trial in trials]
+    method = plan.method(arm)
+    with _naming(source, f"architectures.{entry.name}.weights, with {arm.method}"):
+        tried = points or draw_frozen(arm.space, "RandomSampler", {}, 0, _STARTUP_TRIALS)
+        starts = [
+            (plan.architecture(arm, params), dict(_ask(method.start_sizes, plan.cell(arm, params), params)))
+            for params in tried
+        ]
+        for start in starts[:1] + [start for start in starts if start != starts[0]][:1]:
+            check_weights(plan.study, start[0], plan.cell(arm, tried[starts.index(start)]), [start[1]])
+
+
+def _sources(study: Study, arm: Arm, version: int) -> dict[str, str]:
+    """What of strangers' code the trials of an arm use; until version 3 without that of its data set."""
+    dataset = entry_named(study.datasets, arm.dataset)
     method = entry_named(study.methods, arm.method)
     architecture = entry_named(study.architectures, arm.architecture)
     used: dict[str, str] = {}
     for kind, name in (
         ("methods", method.method or method.name),
         ("architectures", architecture.family or architecture.name),
+        ("objectives", study.training.task.name),
+        ("datasets", dataset.source or dataset.name),
     ):
-        origin = registry.origin(kind, name)
-        if origin is None:
+        if kind == "datasets" and version < 3:
             continue
-        if origin.package is not None and origin.version is not None:
-            used[origin.package] = origin.version
-        if origin.file is not None and not is_installed(origin.file):
-            used |= sources_of(origin.file, origin.module.rpartition(".")[0])
+        origin = registry.origin(kind, name)
+        if origin is not None:
+            used |= code_of(origin)
+    if architecture.weights_file is not None:
+        used[architecture.weights] = digest_of(architecture.weights_file)
     return used
 
 
@@ -185,6 +228,8 @@ def _check_names(study: Study, source: str) -> None:
     for plugin in study.plugins:
         with _naming(source, "plugins"):
             registry.load_file(Path(plugin), named=Path(plugin).name in named)
+    with _naming(source, "training.task"):
+        make_objective(study)
     for entry in study.architectures:
         with _naming(source, f"architectures.{entry.name}"):
             make_architecture(entry)
@@ -205,19 +250,19 @@ def _check_names(study: Study, source: str) -> None:
 def _make_arm(
     study: Study,
     source: str,
-    facts: DatasetFacts,
+    dataset: Dataset,
     entry: ArchitectureEntry,
     method: Method,
-    beside: Space,
-    found: Choices,
+    cell: Cell,
+    choice: Choices,
 ) -> Arm:
-    made, cell = make_method(method), make_cell(found.widest, facts)
+    made = make_method(method)
     with _naming(source, f"methods.{method.name}"):
         space = dict(_ask(made.space, cell))
     for name in method.space.keys() & space.keys():
         with _naming(source, f"methods.{method.name}.space.{name}"):
             space[name] = domain_like(space[name], method.space[name])
-    space = joined(source, method, space, beside)
+    space = joined(source, method, space, choice.beside)
     with _naming(source, f"methods.{method.name}"):
         _check_takes_cell(made)
         _ask(made.check, cell, space)
@@ -225,11 +270,13 @@ def _make_arm(
         for layer, (low, high) in reach.items():
             if wrong := wrong_sizes(cell.architecture, layer, low, high):
                 raise ValueError(f"space.{layer}: {wrong}")
-        reach = {layer: (0 if layer in found.at_times else low, high) for layer, (low, high) in reach.items()}
+        reach = {
+            layer: (0 if layer in choice.at_times else low, high) for layer, (low, high) in reach.items()
+        }
     sampler = method.sampler or study.sampler
     return Arm(
-        key=f"{facts.name}/{entry.name}/{method.name}",
-        dataset=facts.name,
+        key=f"{dataset.name}/{entry.name}/{method.name}",
+        dataset=dataset.name,
         architecture=entry.name,
         method=method.name,
         sampler=sampler,

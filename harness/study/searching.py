@@ -26,12 +26,14 @@ _LOOKED_AT, _MOST_COMBINATIONS = 64, 1000
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """The architectures that trials of an arm may have. widest: the entry of one that has all sized layers.
+    """What trials of an arm draw beside their method's own space, and which architectures that gives.
 
+    beside: parameter name -> range. widest: the entry of an architecture that has all sized layers.
     entries: all that were looked at: of the ends of long ranges, of every value else. at_times: sized layers
     that some have and others lack.
     """
 
+    beside: Space
     widest: ArchitectureEntry
     entries: tuple[ArchitectureEntry, ...]
     at_times: frozenset[str]
@@ -54,7 +56,7 @@ def check_searched(study: Study, source: str) -> None:
                 )
 
 
-def space_beside(study: Study, source: str, method: Method, entry: ArchitectureEntry) -> dict[str, Domain]:
+def _space_beside(study: Study, source: str, method: Method, entry: ArchitectureEntry) -> dict[str, Domain]:
     """What trials of an arm draw beside their method's own space.
 
     Raises:
@@ -90,12 +92,14 @@ def joined(source: str, method: Method, own: Space, beside: Space) -> dict[str, 
     return {**own, **beside}
 
 
-def choices(source: str, method: Method, entry: ArchitectureEntry, beside: Space) -> Choices:
-    """The architectures of an arm.
+def choices(study: Study, source: str, method: Method, entry: ArchitectureEntry) -> Choices:
+    """What may be drawn in an arm beside its method's own space.
 
     Raises:
-        StudyError: in one sentence, if one of them cannot be made, or none has all sized layers.
+        StudyError: in one sentence, if a range does not fit what it is for, an architecture cannot be made,
+            or none has all sized layers.
     """
+    beside = _space_beside(study, source, method, entry)
     names = [name for name in beside if name.startswith(OF_ARCHITECTURE)]
     values = [_values(beside[name]) for name in names]
     if (count := math.prod(map(len, values))) > _MOST_COMBINATIONS:
@@ -119,7 +123,7 @@ def choices(source: str, method: Method, entry: ArchitectureEntry, beside: Space
             f"layers ({', '.join(sorted(every))}), so that sizes cannot be drawn for all"
         )
     widest = entries[layers.index(every)]
-    return Choices(widest, tuple(entries), every - frozenset.intersection(*layers))
+    return Choices(beside, widest, tuple(entries), every - frozenset.intersection(*layers))
 
 
 def _place(method: Method, *names: str) -> str:

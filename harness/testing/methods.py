@@ -163,7 +163,7 @@ class _Check:
             Moment(0, 1, 18, epoch_ended=True, phase_ended=False),
             Moment(0, _EPOCHS, 18 * _EPOCHS, epoch_ended=True, phase_ended=True),
         ):
-            probe, generator = Probe(split.train, 64), torch.Generator().manual_seed(0)
+            probe, generator = Probe(split.train, 64, self.plan.objective), torch.Generator().manual_seed(0)
             now = Situation(moment, network, state, self.trials[0].params, self.cell, probe, generator)
             state, _ = self.method.edits(now)
         after = network.state_dict()

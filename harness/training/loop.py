@@ -10,10 +10,13 @@ from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from harness import surgery
-from harness.datasets.base import Split
+from harness.datasets.augmentation import Augmentation, Batch
+from harness.datasets.base import Part, Split
+from harness.datasets.on_demand import batches
+from harness.objectives.base import Objective
+from harness.objectives.mixture import batch_loss
 from harness.records.record import Event
 from harness.sizing.base import Cell, Moment, Params, Phase, Situation, SizingMethod, State
 from harness.sizing.gates.units import gate_parameters
@@ -46,12 +49,14 @@ class Job:
     cell: Cell
     phases: Sequence[Phase]
     split: Split
+    objective: Objective
     batch_size: int
     optimizer: str
     optimizer_options: Mapping[str, Any]
     seeds: Mapping[str, int]
     limit_seconds: float
     certify: bool = False
+    augmentation: Augmentation | None = None
 
 
 def train(
@@ -106,7 +111,7 @@ class _Training:
             self.numbers = {name: torch.tensor(value, device=device) for name, value in numbers.items()}
         self.order = torch.Generator().manual_seed(job.seeds["order"])
         self.choices = torch.Generator().manual_seed(job.seeds["method"])
-        self.probe = Probe(job.split.train, job.batch_size)
+        self.probe = Probe(job.split.train, job.batch_size, job.objective)
         self.step = self.epoch = 0
         self.deadline = time.perf_counter() + job.limit_seconds
         with strangers:  # torch refuses networks that it cannot train
@@ -127,7 +132,9 @@ class _Training:
                 ended = self._run_phase(index, phase)
         if self.journal.selected is not None:
             with self.journal.timed("evaluation"):
-                _, self.journal.test_score = evaluate(self.journal.selected.network, self.job.split.test)
+                _, self.journal.test_score = evaluate(
+                    self.journal.selected.network, self.job.split.test, self.job.objective
+                )
 
     def _run_phase(self, index: int, phase: Phase) -> type | None:
         for group in self.optimizer.param_groups:
@@ -154,12 +161,11 @@ class _Training:
         seen, steps, ended = 0, 0, None
         wanted = phase.steps_per_epoch or math.ceil(len(part) / size)
         while steps < wanted and ended is None:
-            order = torch.randperm(len(part), generator=self.order).to(part.x.device)
-            for start in range(0, len(part), size):
-                chosen = order[start : start + size]
-                total += self._step(part.x[chosen], part.y[chosen], phase) * len(chosen)
-                self.journal.train_flops += FLOPS_PER_MAC * self.macs * len(chosen)
-                seen, steps = seen + len(chosen), steps + 1
+            for batch in self._batches(part, size):
+                count = len(batch.y)
+                total += self._step(batch, phase) * count
+                self.journal.train_flops += FLOPS_PER_MAC * self.macs * count
+                seen, steps = seen + count, steps + 1
                 if time.perf_counter() > self.deadline:
                     raise TrialEndedError(
                         "timed_out", f"over its {self.job.limit_seconds:g} s in epoch {self.epoch}"
@@ -174,11 +180,23 @@ class _Training:
             self._diverge(phase, f"the training loss was {mean}")
         return mean, ended
 
-    def _step(self, x: Tensor, y: Tensor, phase: Phase) -> Tensor:
+    def _batches(self, part: Part, size: int) -> Iterator[Batch]:
+        """One pass over the training part, in an order of its own, augmented if the study asks for it."""
+        order = torch.randperm(len(part), generator=self.order)
+        augmentation = self.job.augmentation
+        if augmentation is None:
+            for x, y in batches(part, order, size):
+                yield Batch(x, y)
+            return
+        draws = augmentation.draw(len(part), part.x.shape[1:], self.order, part.x.device)
+        for start, (x, y) in zip(range(0, len(part), size), batches(part, order, size), strict=True):
+            yield augmentation.apply(x, y, draws, start)
+
+    def _step(self, batch: Batch, phase: Phase) -> Tensor:
         """One optimizer step; returns the mean loss of the batch, without the penalty."""
         with strangers:
             self.optimizer.zero_grad(set_to_none=True)
-            loss = functional.cross_entropy(self.network(x), y)
+            loss = batch_loss(self.job.objective, self.network(batch.x), batch)
             penalty = self.job.method.penalty(self.tensors, self.numbers)
             (loss if penalty is None else loss + penalty).backward()
             self.optimizer.step()
@@ -241,14 +259,14 @@ class _Training:
     def _close_epoch(self, phase: Phase, train_loss: float) -> None:
         """Validate, enter the epoch into the journal, keep the network if it is the best so far."""
         with self.journal.timed("evaluation"):
-            val_loss, val_score = evaluate(self.network, self.job.split.validation)
+            val_loss, val_score = evaluate(self.network, self.job.split.validation, self.job.objective)
         if not math.isfinite(val_loss):
             self._diverge(phase, f"the validation loss was {val_loss}")
         size = measure(self.network, self.sized_layers, self.macs)
         entry = Epoch(self.epoch, phase.name, train_loss, val_loss, val_score, size)
         self.journal.epochs.append(entry)
         kept = self.journal.selected
-        if phase.selectable and (kept is None or val_score > kept.val_score):
+        if phase.selectable and (kept is None or self.job.objective.is_better(val_score, kept.val_score)):
             with strangers:  # copying runs code of theirs
                 copied = self._copy_of_network(kept)
             self.journal.selected = Selected(self.epoch, val_score, copied)

@@ -1,30 +1,52 @@
-"""Loss and accuracy of a network on a part of the data."""
+"""Loss and score of a network on a part of the data."""
+
+from collections.abc import Sequence
 
 import torch
-from torch import nn
-from torch.nn import functional
+from torch import Tensor, nn
 
 from harness.datasets.base import Part
+from harness.objectives.base import Objective
 from harness.training.fault import strangers
 
 _BATCH = 4096
 
 
-def evaluate(network: nn.Module, part: Part) -> tuple[float, float]:
-    """Mean cross-entropy and accuracy (0 to 1) in evaluation mode; the network's mode is given back.
+def evaluate(network: nn.Module, part: Part, objective: Objective) -> tuple[float, float]:
+    """Mean loss and score in evaluation mode, in float32; the network's mode is given back.
 
     Raises:
         TrialFaultError: for whatever the network raises, and if its output cannot be scored.
     """
+    return read(totals(network, part, objective).tolist(), len(part), objective)
+
+
+def totals(network: nn.Module, part: Part, objective: Objective) -> Tensor:
+    """[1 + k], float64, on the part's device: the sum of the losses, then of the score's statistics.
+
+    Nothing is read back to the host. Raises as `evaluate` does.
+    """
     was_training = network.training
     loss = torch.zeros((), dtype=torch.float64, device=part.y.device)
-    correct = torch.zeros((), dtype=torch.int64, device=part.y.device)
+    statistics: Tensor | None = None
     with strangers, torch.inference_mode():
         network.eval()
         for start in range(0, len(part), _BATCH):
             y = part.y[start : start + _BATCH]
             outputs = network(part.x[start : start + _BATCH])
-            loss += functional.cross_entropy(outputs, y, reduction="sum")
-            correct += (outputs.argmax(1) == y).sum()
+            loss += objective.loss(outputs, y, "sum")
+            more = objective.statistics(outputs, y)
+            statistics = more if statistics is None else statistics + more
         network.train(was_training)
-    return float(loss) / len(part), int(correct) / len(part)
+        assert statistics is not None, "a part has examples"
+        return torch.cat([loss.reshape(1), statistics.reshape(-1)])
+
+
+def read(totals: Sequence[float], examples: int, objective: Objective) -> tuple[float, float]:
+    """Mean loss and score from what `totals` gave, on the host.
+
+    Raises:
+        TrialFaultError: if the score cannot be told from it.
+    """
+    with strangers:
+        return totals[0] / examples, objective.score_from(totals[1:], examples)

@@ -41,8 +41,8 @@ def searched(plan: Plan) -> set[str]:
     """Ids of all trials of the adaptive arm, once every trial has given what it gives."""
     dealer = Dealer(plan, {}, {})
     while bundle := dealer.deal(1):
-        for task in bundle.tasks:
-            dealer.take(record_of(task.trial))
+        for attempt in bundle.attempts:
+            dealer.take(record_of(attempt.trial))
     return {trial.id for trial in dealer.trials.values() if trial.arm == ADAPTIVE}
 
 

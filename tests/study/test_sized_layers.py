@@ -26,7 +26,7 @@ class Blocks(Architecture):
         return ("stem", "block")
 
     @property
-    def blocks(self) -> tuple[str, ...]:
+    def sized_blocks(self) -> tuple[str, ...]:
         return ("block",)
 
 
@@ -51,14 +51,13 @@ class ChecksSpaceAlone(Fixed):
 
 @pytest.fixture
 def offered(monkeypatch: pytest.MonkeyPatch) -> None:
-    parts: list[tuple[str, str, type]] = [
-        ("architectures", "blocks", Blocks),
-        ("architectures", "one-size", OneSize),
-        ("methods", "loses-blocks", LosesBlocks),
-        ("methods", "checks-space", ChecksSpaceAlone),
-    ]
-    for kind, name, part in parts:
-        monkeypatch.setitem(registry._from_files[kind], name, (part, Path(__file__)))
+    offers: dict[str, dict[str, type]] = {
+        "architectures": {"blocks": Blocks, "one-size": OneSize},
+        "methods": {"loses-blocks": LosesBlocks, "checks-space": ChecksSpaceAlone},
+    }
+    for kind, parts in offers.items():
+        for name, part in parts.items():
+            monkeypatch.setitem(registry._from_files[kind], name, (part, Path(__file__)))
 
 
 def of(tiny: Fields, family: str, methods: list[Any], **entry: Any) -> Fields:

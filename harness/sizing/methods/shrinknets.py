@@ -151,7 +151,8 @@ class ShrinkNets(SizingMethod):
             # If a layer would lose its last units, the strongest of the dead are kept.
             order = gate[list(dead)].argsort(stable=True)[: len(dead) - spared].tolist()
             if order:
-                proposed.append(Remove(layer_at[place], tuple(sorted(dead[i] for i in order))))
+                # Exact: of a residual sum only a unit goes that no other layer of the sum keeps alive.
+                proposed.append(Remove(layer_at[place], tuple(sorted(dead[i] for i in order)), exact=True))
         return now.state, proposed
 
     def _rule(self) -> "GateRule":
