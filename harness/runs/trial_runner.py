@@ -131,10 +131,11 @@ class TrialRunner:
             DataError: if weights that the network starts with are not there any more.
         """
         study, arm = self.plan.study, self.plan.arms[trial.arm]
-        cell, method = self.plan.cell(arm), self.plan.method(arm)
+        method = self.plan.method(arm)
         weights = self._weights(arm)
         torch.manual_seed(trial.seeds["init"])
         with strangers:
+            cell = self.plan.cell(arm, trial.params)
             network, state = method.build(cell, trial.params)
             if weights is not None:
                 _, free = shapes_of(
@@ -145,7 +146,7 @@ class TrialRunner:
                 )
                 load_weights(network, weights, free)
             network.to(split.train.x.device)
-            phases = checked_phases(method.phases(trial.params, self.plan.schedule(arm)))
+            phases = checked_phases(method.phases(trial.params, self.plan.schedule(arm, trial.params)))
         job = Job(
             method=method,
             params=trial.params,
@@ -153,7 +154,7 @@ class TrialRunner:
             phases=phases,
             split=split,
             objective=self.plan.objective,
-            batch_size=study.training.batch_size,
+            batch_size=self.plan.batch_size(arm, trial.params),
             step=StepSettings(
                 study.training.optimizer.name,
                 study.training.optimizer.options,

@@ -258,6 +258,7 @@ class Method(Part):
     space: dict[str, SpaceEntry] = {}
     sampler: Sampler | None = Field(default=None, description="instead of the study's")
     trials: int | None = Field(default=None, ge=1, description="instead of the study's")
+    search: dict[str, SpaceEntry] = added(3, {}, description="beside its own space; goes before the study's")
 
 
 class Optimizer(Part):
@@ -416,6 +417,9 @@ class Study(Part):
     training: Training
     seeds: Seeds = Seeds()
     resources: Resources = Resources()
+    search: dict[str, SpaceEntry] = added(
+        3, {}, description="of all arms: learning_rate, batch_size, architecture.OPTION"
+    )
     paired: bool = Field(default=False, description="arms of a cell share draws and seeds, trial by trial")
     claim: Claim
     plugins: list[str] = Field(default=[], description="Python files that define METHODS or ARCHITECTURES")
