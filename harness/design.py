@@ -11,6 +11,7 @@ class ArmDesign:
 
     space: parameter name -> {"type", "low", "high", "log"} or {"choice": [...]}.
     reach: sized layer -> [smallest, largest] number of units that the arm can end with.
+    origin: the arm whose trials those of this one begin from, as "dataset/architecture/method".
     """
 
     dataset: str
@@ -23,6 +24,7 @@ class ArmDesign:
     space: dict[str, dict[str, Any]]
     reach: dict[str, tuple[int, int]]
     replicates: int = 1
+    origin: str | None = None
 
     @property
     def planned_trials(self) -> int:

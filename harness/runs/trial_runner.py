@@ -1,9 +1,11 @@
 """Runs one trial of a plan: data, network, training, and the record of how it went."""
 
+import dataclasses
 import gc
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import torch
 from torch import nn
@@ -18,6 +20,7 @@ from harness.records.provenance import cpu_name
 from harness.records.record import Costs, Outcome, Record, Status
 from harness.sizing.base import State, checked_phases
 from harness.sizing.interval import Epoch
+from harness.sizing.origin import OriginOutcome
 from harness.study.plan import Arm, Plan, Trial
 from harness.training import fault
 from harness.training.fault import TrialFaultError, heeding_interrupts, is_out_of_memory, strangers
@@ -56,8 +59,17 @@ class TrialRunner:
         attempt: int,
         wait_seconds: float = 0.0,
         on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+        origin: OriginOutcome | None = None,
     ) -> Record:
         """Run a trial to its outcome: what its method or its network does wrong is in the record.
+
+        Args:
+            trial: to be run.
+            attempt: the how-manieth attempt this is, from 1.
+            wait_seconds: that it waited for its worker.
+            on_epoch: is told of every measured interval.
+            origin: how the trial's origin ended, if it has one. If that failed, the trial ends as it did,
+                unless its method can begin from it.
 
         Raises:
             DataError: if the data cannot be loaded: no trial of the arm can run then, so it is no outcome.
@@ -73,8 +85,10 @@ class TrialRunner:
         epochs_planned = arm.epochs
         try:
             with heeding_interrupts():
+                if origin is not None and origin.has_failed:
+                    self._begin_from_failed(arm, origin)
                 with journal.timed("warm_up"):
-                    job, network, state = self.start(trial, self.split(arm))
+                    job, network, state = self.start(trial, self.split(arm), origin)
                     epochs_planned = sum(int(phase.epochs) for phase in job.phases)
                 train(job, network, state, journal, on_epoch)
         except TrialEndedError as end:
@@ -110,19 +124,26 @@ class TrialRunner:
         if self._device().type == "cuda":
             torch.cuda.empty_cache()
 
-    def start(self, trial: Trial, split: Split) -> tuple[Job, nn.Module, State]:
+    def start(
+        self, trial: Trial, split: Split, origin: OriginOutcome | None = None
+    ) -> tuple[Job, nn.Module, State]:
         """What `train` wants of a trial: the job, the network before its first step, the method's state.
+
+        Args:
+            origin: as in `run`.
 
         Raises:
             TrialFaultError: for whatever the method or the network raises.
         """
         study, arm = self.plan.study, self.plan.arms[trial.arm]
-        cell, method = self.plan.cell(arm), self.plan.method(arm)
+        method = self.plan.method(arm)
+        cell = dataclasses.replace(self.plan.cell(arm), origin=origin)
+        schedule = dataclasses.replace(self.plan.schedule(arm), origin=origin)
         torch.manual_seed(trial.seeds["init"])
         with strangers:
             network, state = method.build(cell, trial.params)
             network.to(split.train.x.device)
-            phases = checked_phases(method.phases(trial.params, self.plan.schedule(arm)))
+            phases = checked_phases(method.phases(trial.params, schedule))
         job = Job(
             method=method,
             params=trial.params,
@@ -161,6 +182,23 @@ class TrialRunner:
                 "or run the study on the new content into another directory with --out"
             )
         return split
+
+    def _begin_from_failed(self, arm: Arm, origin: OriginOutcome) -> None:
+        """End the trial as its origin ended, unless its method can begin from that.
+
+        Raises:
+            TrialEndedError: with the origin's status.
+        """
+        with strangers:
+            can_begin = self.plan.method(arm).can_begin_from(origin)
+        if not can_begin:
+            status = next(status for status in get_args(Status) if status == origin.status)
+            why = f": {origin.message}" if origin.message else ""
+            raise TrialEndedError(
+                status,
+                f"not run, because its origin, trial {origin.trial_id} of {origin.arm}, ended as "
+                f"{origin.status!r}{why}",
+            )
 
     def _charge(self, error: BaseException) -> tuple[Status, str, str]:
         """What a trial is charged with: status, message, traceback.

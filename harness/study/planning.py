@@ -25,6 +25,7 @@ from harness.search.samplers import (
 from harness.search.space import Choice, Domain, Float, Int, Scalar
 from harness.sizing.base import Cell, checked_phases
 from harness.sources import is_installed, sources_of
+from harness.study.origins import as_control, check_origins, draw_controls, in_order, origin_of
 from harness.study.plan import (
     PLAN_VERSION,
     Arm,
@@ -65,6 +66,8 @@ def make_plan(
     plan = plan_arms(study, source, prepare, version)
     frozen = {}
     for arm in plan.arms.values():
+        if arm.origin is not None:
+            continue
         if arm.sampling == "adaptive":
             _try_out(study, source, arm)
             continue
@@ -74,6 +77,7 @@ def make_plan(
             frozen[arm.key, replicate] = tuple(
                 plan.make_trial(arm, replicate, index, point) for index, point in enumerate(points)
             )
+    frozen = draw_controls(plan, frozen)
     for arm in plan.arms.values():
         _check_phases(plan, source, arm, frozen)
     found = design_warnings([arm.design() for arm in plan.arms.values()], study.claim.n)
@@ -114,7 +118,24 @@ def plan_arms(
     _check_overrides(study, source, arms)
     digests = {Path(path).name: hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in study.plugins}
     sources = {} if version == 1 else {key: _sources(study, arm) for key, arm in arms.items()}
-    return Plan(study, facts, arms, digests, sources=sources, version=version)
+    plan = Plan(study, facts, arms, digests, sources=sources, version=version)
+    return dataclasses.replace(plan, arms=_with_origins(plan, source))
+
+
+def _with_origins(plan: Plan, source: str) -> dict[str, Arm]:
+    """The arms, those that begin from another's trials with what they share with it."""
+    entries = {key: entry_named(plan.study.methods, arm.method) for key, arm in plan.arms.items()}
+    origins = {key: origin_of(entries[key], arm.dataset, arm.architecture) for key, arm in plan.arms.items()}
+    arms = dict(plan.arms)
+    for key in in_order(origins):
+        origin, made = origins[key], plan.method(arms[key])
+        if origin is not None:
+            with _naming(source, f"methods.{arms[key].method}"):
+                arm = as_control(arms[key], arms[origin], entries[key])
+                _ask(made.check, arm.space)
+                reach = _ask(made.reach, plan.cell(arm), arm.space)
+                arms[key] = dataclasses.replace(arm, reach=reach)
+    return arms
 
 
 def _examine(cell: Cell) -> None:
@@ -180,6 +201,7 @@ def _check_names(study: Study, source: str) -> None:
             f"{source}: claim.baseline: {study.claim.baseline!r} is no method of this study"
             f"{nearest(study.claim.baseline, labels)}"
         )
+    check_origins(study, source)
 
 
 def _make_arm(

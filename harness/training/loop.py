@@ -108,7 +108,7 @@ class _Training:
         self.order = torch.Generator().manual_seed(job.seeds["order"])
         self.choices = torch.Generator().manual_seed(job.seeds["method"])
         self.probe = Probe(job.split.train, job.batch_size, job.objective)
-        self.step = self.epoch = 0
+        self.step = self.epoch = self.phase_index = 0
         self.deadline = time.perf_counter() + job.limit_seconds
         with strangers:  # torch refuses networks that it cannot train
             self.optimizer = self._make_optimizer()
@@ -133,6 +133,7 @@ class _Training:
                 )
 
     def _run_phase(self, index: int, phase: Phase) -> type | None:
+        self.phase_index = index
         for group in self.optimizer.param_groups:
             group["lr"] = phase.learning_rate
             group["weight_decay"] = phase.weight_decay * group["decays"]
@@ -248,7 +249,16 @@ class _Training:
         if not math.isfinite(val_loss):
             self._diverge(phase, f"the validation loss was {val_loss}")
         size = measure(self.network, self.sized_layers, self.macs)
-        entry = Epoch(self.epoch, phase.name, train_loss, val_loss, val_score, size)
+        entry = Epoch(
+            self.epoch,
+            phase.name,
+            train_loss,
+            val_loss,
+            val_score,
+            size,
+            step=self.step,
+            phase_index=self.phase_index,
+        )
         self.journal.epochs.append(entry)
         kept = self.journal.selected
         if phase.selectable and (kept is None or self.job.objective.is_better(val_score, kept.val_score)):
@@ -269,7 +279,8 @@ class _Training:
 
     def _diverge(self, phase: Phase, what: str) -> NoReturn:
         size = measure(self.network, self.sized_layers, self.macs)
-        self.journal.epochs.append(Epoch(self.epoch, phase.name, None, None, None, size))
+        place = {"step": self.step, "phase_index": self.phase_index}
+        self.journal.epochs.append(Epoch(self.epoch, phase.name, None, None, None, size, **place))
         raise TrialEndedError("diverged", f"{what} in epoch {self.epoch}")
 
     def _make_optimizer(self) -> torch.optim.Optimizer:

@@ -12,7 +12,7 @@ from harness.runs.attempts import MAX_LOSSES, Attempt
 from harness.runs.dealing import BUNDLE_SECONDS, Bundle, Dealer
 from harness.study.plan import Plan, Trial
 from tests.making import a_record, plan_of
-from tests.runs.dealt import ADAPTIVE, FIELDS, PLAN, record_of
+from tests.runs.dealt import ADAPTIVE, CONTROLLED, FIELDS, PLAN, record_of
 
 
 def run_in_order(plan: Plan) -> dict[str, Trial]:
@@ -40,8 +40,8 @@ _EVENTS = st.lists(st.integers(0, 2**20), min_size=1, max_size=300)
 class _World:
     """Workers that take bundles, finish trials, die, give bundles back, and drivers that are restarted."""
 
-    def __init__(self, workers: int) -> None:
-        self.workers = workers
+    def __init__(self, workers: int, plan: Plan) -> None:
+        self.workers, self.plan = workers, plan
         self.written: dict[str, Record] = {}
         self.writes: Counter[str] = Counter()
         self.starts: dict[str, int] = {}
@@ -50,7 +50,7 @@ class _World:
 
     def restart(self) -> None:
         """The driver was killed: what its workers had not recorded is gone."""
-        self.dealer = Dealer(PLAN, self.written, self.starts)
+        self.dealer = Dealer(self.plan, self.written, self.starts)
         self.out: list[list[Attempt]] = []
         self.losses_since_start.clear()
 
@@ -96,6 +96,8 @@ class _World:
         for attempt in bundle.attempts:
             assert attempt.trial.id not in self.written, "a finished trial is dealt again"
             assert attempt.trial.id not in running, "a running trial is dealt again"
+            origin = attempt.trial.origin
+            assert origin is None or origin in self.written, "a control is dealt before its origin is done"
             assert attempt.number == self.starts.get(attempt.trial.id, 0) + 1
 
     def start(self, attempt: Attempt) -> None:
@@ -129,19 +131,20 @@ class _World:
         raise AssertionError("the run does not end")
 
 
+@pytest.mark.parametrize(("plan", "in_order"), [(PLAN, IN_ORDER), (CONTROLLED, run_in_order(CONTROLLED))])
 @given(_EVENTS, st.integers(1, 5))
-@settings(max_examples=60)
-def test_every_trial_is_recorded_exactly_once(events: list[int], workers: int) -> None:
-    world = _World(workers)
+@settings(max_examples=40)
+def test_every_trial_is_recorded_exactly_once(
+    plan: Plan, in_order: dict[str, Trial], events: list[int], workers: int
+) -> None:
+    world = _World(workers, plan)
     for number in events:
         world.happen(number)
     world.finish()
-    assert world.writes == Counter(dict.fromkeys(IN_ORDER, 1))
-    assert world.written.keys() == IN_ORDER.keys(), "another search than in order"
-    assert {i: trial.params for i, trial in world.dealer.trials.items()} == {
-        i: trial.params for i, trial in IN_ORDER.items()
-    }
-    assert all(world.dealer.dealt(key) == 0 for key in PLAN.arms)
+    assert world.writes == Counter(dict.fromkeys(in_order, 1))
+    assert world.written.keys() == in_order.keys(), "another search than in order"
+    assert world.dealer.trials == in_order
+    assert all(world.dealer.dealt(key) == 0 for key in plan.arms)
     assert world.dealer.deal(workers) is None
 
 
