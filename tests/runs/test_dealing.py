@@ -247,8 +247,62 @@ def test_data_that_cannot_be_read_stop_their_arms_and_no_others() -> None:
     assert dealer.unreadable == {"digits": "gone"}
 
 
+def test_controls_of_what_cannot_be_read_are_not_waited_for() -> None:
+    """Those whose origin is done go on; the others never can, and the run ends."""
+    plan = plan_of(
+        FIELDS
+        | {
+            "datasets": ["digits", {"name": "other", "source": "digits"}],
+            "methods": [
+                "fixed",
+                {"name": "c", "method": "l2", "of": {"method": "fixed", "dataset": "digits"}},
+            ],
+        }
+    )
+    dealer = Dealer(plan, {}, {})
+    first, second = dealer.deal(1), dealer.deal(1)
+    assert first is not None
+    assert second is not None
+    assert {first.arm, second.arm} == {"digits/mlp/fixed", "other/mlp/fixed"}
+    for bundle in (first, second):
+        dealer.take(record_of(bundle.attempts[0].trial))
+    dealt = []
+    while (bundle := dealer.deal(1)) is not None:
+        for attempt in bundle.attempts:
+            if attempt.trial.arm == "digits/mlp/fixed":
+                dealer.stop_arms_of(attempt, "gone")
+                dealer.return_unstarted(attempt)
+            else:
+                dealt.append(attempt.trial.arm)
+                dealer.take(record_of(attempt.trial))
+    assert dealer.finished
+    assert Counter(dealt)["other/mlp/fixed"] == 5
+    assert Counter(dealt)["other/mlp/c"] == 1
+
+
+def test_controls_are_dealt_in_plan_order_whatever_finishes_first() -> None:
+    plan = plan_of(FIELDS | {"methods": ["fixed", {"name": "c", "method": "l2", "of": "fixed"}]})
+    dealer, out = Dealer(plan, {}, {}), list[Trial]()
+    while (bundle := dealer.deal(1)) is not None:
+        out += [attempt.trial for attempt in bundle.attempts]
+    assert {trial.arm for trial in out} == {"digits/mlp/fixed"}
+    for trial in reversed(out):
+        dealer.take(record_of(trial))
+    controls = []
+    while (bundle := dealer.deal(1)) is not None:
+        controls += [attempt.trial.index for attempt in bundle.attempts]
+    assert controls == list(range(6))
+
+
 def test_records_of_no_trial_are_named() -> None:
     assert Dealer(PLAN, {"zz": a_record("zz")}, {}).strangers() == ["zz"]
+
+
+def test_controls_of_a_search_that_waits_for_a_lost_record_are_no_strangers() -> None:
+    records = {i: record_of(trial) for i, trial in run_in_order(CONTROLLED).items()}
+    lost = next(i for i, record in records.items() if record.arm == ADAPTIVE)
+    del records[lost]
+    assert Dealer(CONTROLLED, records, {}).strangers() == []
 
 
 def test_arms_are_dealt_in_turn() -> None:
