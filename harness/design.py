@@ -12,6 +12,8 @@ class ArmDesign:
     space: parameter name -> {"type", "low", "high", "log"} or {"choice": [...]}.
     reach: sized layer -> [smallest, largest] number of units that the arm can end with.
     origin: the arm whose trials those of this one begin from, as "dataset/architecture/method".
+    sampler_options: every option of the sampler, as it stood when the run was begun; plans of version 1 and 2
+    hold none.
     """
 
     dataset: str
@@ -25,6 +27,7 @@ class ArmDesign:
     reach: dict[str, tuple[int, int]]
     replicates: int = 1
     origin: str | None = None
+    sampler_options: dict[str, Any] = field(default_factory=dict)
 
     @property
     def planned_trials(self) -> int:
@@ -47,6 +50,18 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class Score:
+    """What trials are judged by. One whose name ends in "accuracy" is a share from 0 to 1.
+
+    failed: data set -> what a failed trial counts as; none where that was not settled before running.
+    """
+
+    name: str = "accuracy"
+    higher_is_better: bool = True
+    failed: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class StudyDesign:
     """What a study asked for, as far as a report shows or checks it. Plain data, JSON-ready."""
 
@@ -59,6 +74,7 @@ class StudyDesign:
     warnings: tuple[str, ...] = ()  # what the plan already warned of
     lost_attempts: int = 0
     set_aside: int = 0  # damaged records that were put aside
+    score: Score = field(default_factory=Score)
 
 
 def space_text(space: Mapping[str, Any]) -> str:

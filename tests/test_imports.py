@@ -126,9 +126,9 @@ def _cli(line: str) -> bool:
 _FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
     "harness": (
         ("nearest", "trial_table", "sources", "surgery"),
-        ("attributes",),
+        ("attributes", "options"),
         ("architectures", "datasets", "design"),
-        ("design_warnings",),
+        ("design_warnings", "objectives"),
         ("search",),
         ("sizing", "space"),
         ("registry",),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.architectures.base import Architecture
+from harness.architectures.images import check_images
 from harness.architectures.initialisation import Initialisation, initialise
 
 if TYPE_CHECKING:
@@ -25,11 +26,7 @@ class LeNet5(Architecture):
         return ("conv1", "conv2", "fc1")
 
     def check(self, example_shape: tuple[int, ...]) -> None:
-        if len(example_shape) != 3 or min(example_shape[1:]) < 16:
-            shape = "x".join(map(str, example_shape))
-            raise ValueError(
-                f"lenet5 needs images (channels x height x width) of at least 16x16, found {shape}"
-            )
+        check_images("lenet5", example_shape, 16)
 
     def build(self, example_shape: tuple[int, ...], outputs: int, sizes: Mapping[str, int]) -> "nn.Module":
         from torch import nn

@@ -38,12 +38,16 @@ class NamedNetwork(Architecture):
         return tuple(self.layers)
 
     def examine(
-        self, example_shape: tuple[int, ...], outputs: int, sizes: Sequence[Mapping[str, int]]
+        self,
+        example_shape: tuple[int, ...],
+        outputs: int,
+        sizes: Sequence[Mapping[str, int]],
+        wanted: Sequence[tuple[int, ...]],
     ) -> None:
-        """Raise ValueError, in one sentence, if a network of one of these sizes cannot be built, or does not
-        map [batch, *example_shape] to [batch, outputs]; torch is loaded in a process of its own."""
+        """As `Examined` says; torch is loaded in a process of its own."""
         about = dataclasses.asdict(self) | {"example_shape": example_shape, "outputs": outputs}
-        ask("harness.architectures.named:examined", about | {"sizes": [dict(each) for each in sizes]})
+        about |= {"sizes": [dict(each) for each in sizes], "wanted": [list(shape) for shape in wanted]}
+        ask("harness.architectures.named:examined", about)
 
     def build_full(self, example_shape: tuple[int, ...], outputs: int) -> "nn.Module":
         """The network as its constructor makes it if it is told no widths.
@@ -93,7 +97,7 @@ def examined(about: Mapping[str, Any]) -> None:
     """`NamedNetwork.examine`, in the process in which it is answered. Raises ValueError.
 
     Args:
-        about: the fields of the network, `example_shape`, `outputs` and `sizes`.
+        about: the fields of the network, and what `examine` was asked about.
     """
     constructor(about["network"])  # before torch is loaded, as far as that goes
     from harness.architectures.examining import fits
@@ -101,8 +105,9 @@ def examined(about: Mapping[str, Any]) -> None:
     layers = about["layers"]
     layers = layers if isinstance(layers, dict) else tuple(layers)
     network = NamedNetwork(about["network"], about["arguments"], layers)
+    wanted = [tuple(shape) for shape in about["wanted"]]
     for sizes in about["sizes"]:
-        fits(network, tuple(about["example_shape"]), about["outputs"], sizes)
+        fits(network, tuple(about["example_shape"]), about["outputs"], sizes, wanted)
 
 
 def fields_of(network: str, options: Mapping[str, Any]) -> dict[str, Any]:

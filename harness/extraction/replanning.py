@@ -14,6 +14,7 @@ from harness.runs.origins import MissingOriginError, origin_outcome
 from harness.sizing.origin import OriginOutcome
 from harness.study.plan import Plan, Trial
 from harness.study.planning import plan_arms
+from harness.study.weights import with_weights_found
 
 
 def replan(
@@ -39,6 +40,7 @@ def replan(
         )
     paths = matching_plugins(written.plugins, plugins, whose="the study of this run", where="--plugin")
     study = written.study.model_copy(update={"plugins": [str(path) for path in paths]})
+    study = with_weights_found(study, str(directory.plan_file), data_root)
     dataset = written.arms[record.arm].dataset
 
     def facts(spec: DatasetSpec) -> DatasetFacts:

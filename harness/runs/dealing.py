@@ -187,6 +187,11 @@ class Dealer:
         return {key: arm.planned_trials for key, arm in self.plan.arms.items()}
 
     @property
+    def higher_is_better(self) -> bool:
+        """The direction of validation scores."""
+        return self.plan.score.higher_is_better
+
+    @property
     def done(self) -> int:
         """Trials of the plan that have their record."""
         return len(self.records.keys() & self.trials.keys())
@@ -296,8 +301,5 @@ class Dealer:
 def make_search(plan: Plan, arm: Arm, replicate: int) -> Search:
     """An adaptive arm's search, seeded and at its start."""
     seed = plan.search_seed(arm, replicate)
-    return Search(
-        arm.space,
-        make_sampler(arm.sampler.name, arm.sampler.options, seed),
-        higher_is_better=plan.objective.higher_is_better,
-    )
+    sampler = make_sampler(arm.sampler.name, arm.sampler_options, seed)
+    return Search(arm.space, sampler, higher_is_better=plan.score.higher_is_better)

@@ -96,6 +96,7 @@ def as_control(arm: Arm, origin: Arm, written: Method) -> Arm:
         arm,
         origin=origin.key,
         sampler=origin.sampler,
+        sampler_options=origin.sampler_options,
         sampler_text=f"points of {origin.key}: {origin.sampler_text}",
         sampling=origin.sampling,
         space={name: origin.space.get(name, domain) for name, domain in arm.space.items()},

@@ -1,5 +1,6 @@
 """Networks that a study only names: found, given what they ask for, and looked at before anything runs."""
 
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -171,12 +172,21 @@ def test_a_name_that_nothing_has(family: str, message: str) -> None:
 def test_torchvision_is_known_by_its_own_names() -> None:
     architecture = make_architecture("torchvision:squeezenet1_1", {"dropout": 0.25})
     assert isinstance(architecture, NamedNetwork)
-    architecture.examine((3, 64, 64), 7, [{}])
+    architecture.examine((3, 64, 64), 7, [{}], [(7,)])
     with torch.device("meta"):
         network = architecture.build_full((3, 64, 64), 7)
     assert [module.p for module in network.modules() if isinstance(module, nn.Dropout)] == [0.25]
     with pytest.raises(ValueError, match=r"does not take examples of shape \[batch, 1, 8, 8\]: RuntimeError"):
-        architecture.examine((1, 8, 8), 7, [{}])
+        architecture.examine((1, 8, 8), 7, [{}], [(7,)])
+
+
+def test_a_network_may_give_a_score_for_each_place_if_places_have_classes(file: Path) -> None:
+    def places(spec: DatasetSpec) -> DatasetFacts:
+        return dataclasses.replace(_facts(spec), target_shape=(8, 8))
+
+    plan_of(_fields({"family": "net.py:images", "widths": {}}) | {"plugins": [str(file)]}, places)
+    with pytest.raises(StudyError, match=r"to \[batch, 10\], \[batch, 10, 8, 8\] is needed"):
+        plan_of(_fields({"family": "net.py:fixed", "widths": {}}) | {"plugins": [str(file)]}, places)
 
 
 def test_an_option_given_twice_is_refused() -> None:
@@ -201,7 +211,7 @@ def test_planning_looks_at_networks_in_a_process_of_its_own(file: Path) -> None:
     # A module that is not there is found out about without torch, which would take seconds to load.
     code = (
         "import sys; from harness.registry import make_architecture\n"
-        "try: make_architecture('json:Net', {}).examine((3, 8, 8), 10, [{}])\n"
+        "try: make_architecture('json:Net', {}).examine((3, 8, 8), 10, [{}], [(10,)])\n"
         "except ValueError as error: print(error)\n"
         "print('torch' in sys.modules)"
     )

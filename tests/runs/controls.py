@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
+from harness.search.space import Domain
 from harness.sizing.base import Cell, Params, Phase, Schedule, Situation, SizingMethod, State
 from harness.sizing.origin import OriginOutcome
 from harness.surgery.edits import Edit, Remove
@@ -15,10 +16,10 @@ from harness.surgery.edits import Edit, Remove
 class Scratch(SizingMethod):
     """The sizes that the origin found, trained from new weights for as many epochs."""
 
-    def space(self, cell: Cell) -> dict:
+    def space(self, cell: Cell) -> dict[str, Domain]:
         return {}
 
-    def reach(self, cell: Cell, space: Mapping) -> dict[str, tuple[int, int]]:
+    def reach(self, cell: Cell, space: Mapping[str, Domain]) -> dict[str, tuple[int, int]]:
         return {layer: (1, most) for layer, most in cell.start.items()}
 
     def start_sizes(self, cell: Cell, params: Params) -> dict[str, int]:
@@ -53,7 +54,7 @@ class RandomRemoval(Scratch):
             counts.update(edit.removed)
         removals = []
         for layer, count in counts.items():
-            units = len(now.network.get_submodule(layer).weight)
+            units = len(now.network.get_parameter(f"{layer}.weight"))
             chosen = torch.randperm(units, generator=now.generator)[:count].tolist()
             removals.append(Remove(layer, tuple(sorted(chosen))))
         return {"done": done + len(due)}, removals

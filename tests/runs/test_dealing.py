@@ -264,8 +264,8 @@ def test_controls_of_what_cannot_be_read_are_not_waited_for() -> None:
     assert first is not None
     assert second is not None
     assert {first.arm, second.arm} == {"digits/mlp/fixed", "other/mlp/fixed"}
-    for bundle in (first, second):
-        dealer.take(record_of(bundle.attempts[0].trial))
+    for begun in (first, second):
+        dealer.take(record_of(begun.attempts[0].trial))
     dealt = []
     while (bundle := dealer.deal(1)) is not None:
         for attempt in bundle.attempts:

@@ -135,7 +135,6 @@ def test_a_circle_of_origins_is_named(tiny: Fields) -> None:
         {"name": "c", "method": "l2", "of": "b"},
     ]
     with pytest.raises(StudyError, match=r"methods\.b\.of: .*: b \(digits\), c \(digits\), b \(digits\)"):
-    ):
         plan_of(tiny)
 
 
