@@ -84,7 +84,8 @@ def phases_run(proposed: Sequence[Phase], epochs: Sequence[Epoch], steps_in_pass
 
 
 def _edit(event: Event) -> OriginEdit:
-    said = event.account
+    # Whether a run asks for certificates must not show.
+    said = {what: found for what, found in event.account.items() if what != "output_change"}
     return OriginEdit(
         event.epoch,
         event.step,
@@ -92,6 +93,9 @@ def _edit(event: Event) -> OriginEdit:
         added=said.get("added", {}),
         masked=said.get("masked", {}),
         reset=said.get("reset", {}),
+        assigned=said.get("assigned", {}),
+        unmasked=said.get("unmasked", {}),
         blocks=tuple(said.get("blocks", ())),
+        inserted=tuple(said.get("inserted", ())),
         account=said,
     )

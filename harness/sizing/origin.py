@@ -15,7 +15,8 @@ class OriginEdit:
 
     epoch, step: counted over the trial from 1; 0 before the first. removed, added: layer -> units, coupled
     layers included. masked: parameter -> entries newly held at zero. reset: layer -> units given new weights.
-    blocks: paths of blocks removed. account: all that the record says of it, these included.
+    assigned, unmasked: parameter -> entries. blocks: paths of blocks removed; inserted: of modules put in.
+    account: all that the record says of it, these included.
     """
 
     epoch: int
@@ -24,7 +25,10 @@ class OriginEdit:
     added: Mapping[str, int] = field(default_factory=dict)
     masked: Mapping[str, int] = field(default_factory=dict)
     reset: Mapping[str, int] = field(default_factory=dict)
+    assigned: Mapping[str, int] = field(default_factory=dict)
+    unmasked: Mapping[str, int] = field(default_factory=dict)
     blocks: tuple[str, ...] = ()
+    inserted: tuple[str, ...] = ()
     account: Mapping[str, Any] = field(default_factory=dict)
 
 
