@@ -249,6 +249,38 @@ class Sampler(Part):
     replicates: int = Field(default=1, ge=1, description="whole searches, each with its own seed")
 
 
+class Origin(Part):
+    """Another arm, whose trials those of a method begin from; its architecture is always the same."""
+
+    method: str
+    dataset: str | None = Field(default=None, description="the arm's own unless said")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _same_architecture(cls, value: Any) -> Any:
+        if isinstance(value, dict) and "architecture" in value:
+            raise ValueError(
+                "an origin has the architecture of the arm that begins from it; found architecture "
+                f"{value['architecture']!r:.80}, allowed: method, dataset"
+            )
+        return value
+
+
+def _method_label(value: str) -> str:
+    if "/" in value:
+        raise ValueError(
+            f"an origin is a method of this study, on another data set with {{method: ..., dataset: ...}}, "
+            f"and never of another architecture; found {value!r:.80}"
+        )
+    return value
+
+
+Of = Annotated[
+    Annotated[str, AfterValidator(_method_label), Tag("<method>")] | Annotated[Origin, Tag("<elsewhere>")],
+    Discriminator(lambda v: "<elsewhere>" if isinstance(v, dict | Origin) else "<method>"),
+]
+
+
 class Method(Part):
     """A sizing method: its options and its search space, where they differ from its own."""
 
@@ -259,6 +291,9 @@ class Method(Part):
     sampler: Sampler | None = Field(default=None, description="instead of the study's")
     trials: int | None = Field(default=None, ge=1, description="instead of the study's")
     search: dict[str, SpaceEntry] = added(3, {}, description="beside its own space; goes before the study's")
+    of: Of | None = added(
+        3, None, description="the method whose trials those of this one begin from, trial by trial"
+    )
 
 
 class Optimizer(Part):

@@ -156,7 +156,7 @@ class _Training:
                 self.journal.test_score = self._test_score(self.journal.selected.network)
 
     def _run_phase(self, index: int, phase: Phase) -> type | None:
-        self.phase = phase
+        self.phase, self.phase_index = phase, index
         one_pass = math.ceil(len(self.job.split.train) / self.job.batch_size)
         self.steps_wanted = one_pass if phase.steps_per_epoch is None else phase.steps_per_epoch
         self.rate = PhaseRate(self.job.schedule, phase.epochs, self.steps_wanted)
@@ -276,6 +276,8 @@ class _Training:
             size,
             self.journal.train_flops,
             self.journal.seconds["train"],
+            self.steps_done,
+            self.phase_index,
         )
         self.journal.epochs.append(entry)
         kept = self.journal.selected
@@ -307,5 +309,6 @@ class _Training:
 
     def _diverge(self, what: str) -> NoReturn:
         size = measure(self.network, self.sized_layers, self.macs)
-        self.journal.epochs.append(Epoch(self.epoch, self.phase.name, None, None, None, size))
+        place = {"step": self.steps_done, "phase_index": self.phase_index}
+        self.journal.epochs.append(Epoch(self.epoch, self.phase.name, None, None, None, size, **place))
         raise TrialEndedError("diverged", f"{what} in epoch {self.epoch}")
