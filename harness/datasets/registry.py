@@ -11,11 +11,11 @@ from harness.datasets.base import DataError, DatasetSpec
 from harness.datasets.sources.base import Source
 from harness.datasets.sources.cifar import CIFAR10, CIFAR100
 from harness.datasets.sources.digits import Digits
-from harness.datasets.sources.examples import Examples
 from harness.datasets.sources.images import Images
 from harness.datasets.sources.mnist import MnistLayout
 from harness.datasets.sources.npz import Npz
 from harness.datasets.sources.parquet import Parquet
+from harness.datasets.sources.python_object import PythonObject
 from harness.datasets.sources.strangers import Stranger
 from harness.datasets.sources.table import Table
 from harness.nearest import nearest
@@ -105,7 +105,7 @@ def find_source(spec: DatasetSpec) -> Source:
             source: Source = _made(FORMATS[spec.source], spec.source, dict(spec.settings))
             return source
         if attributes.is_attribute(spec.source):
-            examples = with_options(Examples, spec.source, {"attribute": spec.source, **spec.settings})
+            examples = with_options(PythonObject, spec.source, {"attribute": spec.source, **spec.settings})
             return Stranger(examples, attributes.origin(spec.source))
         return _plugged_in(spec)
     except DataError:

@@ -35,7 +35,7 @@ def replan(
             "has not; it came from another run"
         )
     paths = matching_plugins(written.plugins, plugins, whose="the study of this run", where="--plugin")
-    study = written.study.model_copy(update={"plugins": [str(path) for path in paths]})
+    study = written.study.model_copy(update={"plugins": [str(path) for path in paths]}).lying_in(Path.cwd())
     dataset = written.arms[record.arm].dataset
 
     def facts(spec: DatasetSpec) -> DatasetFacts:
