@@ -10,15 +10,18 @@ from torch import nn
 from torch.nn import functional
 
 from harness import registry
+from harness.architectures.weights import load_weights, shapes_of
 from harness.datasets import forget_splits, load_split
 from harness.datasets.base import DataError, Split
+from harness.datasets.resizing import resized
 from harness.records.making import make_record, now
 from harness.records.plain_text import message_of, plain, traceback_of
 from harness.records.provenance import cpu_name
 from harness.records.record import Costs, Outcome, Record, Status
 from harness.sizing.base import State, checked_phases
 from harness.sizing.interval import Epoch
-from harness.study.plan import Arm, Plan, Trial
+from harness.study.plan import Arm, Plan, Trial, entry_named, make_augmentation
+from harness.study.weights import digest_of
 from harness.training import fault
 from harness.training.fault import TrialFaultError, heeding_interrupts, is_out_of_memory, strangers
 from harness.training.journal import Journal, TrialEndedError
@@ -69,12 +72,14 @@ class TrialRunner:
         journal = Journal()
         started_at = now()
         status: Status = "ok"
-        message = trace = ""
+        message = trace = residence = ""
         epochs_planned = arm.epochs
         try:
             with heeding_interrupts():
                 with journal.timed("warm_up"):
-                    job, network, state = self.start(trial, self.split(arm))
+                    split = self.split(arm)
+                    residence = split.residence
+                    job, network, state = self.start(trial, split)
                     epochs_planned = sum(int(phase.epochs) for phase in job.phases)
                 train(job, network, state, journal, on_epoch)
         except TrialEndedError as end:
@@ -101,7 +106,8 @@ class TrialRunner:
             test_score=journal.test_score if selected else None,
             stop_reason=journal.stop_reason,
         )
-        return make_record(self.plan, trial, attempt, outcome, self._costs(journal, wait_seconds), started_at)
+        costs = self._costs(journal, wait_seconds)
+        return make_record(self.plan, trial, attempt, outcome, costs, started_at, residence)
 
     def free_memory(self) -> None:
         """Give back what earlier trials left: garbage, data sets kept for later, memory that torch keeps."""
@@ -115,12 +121,22 @@ class TrialRunner:
 
         Raises:
             TrialFaultError: for whatever the method or the network raises.
+            DataError: if weights that the network starts with are not there any more.
         """
         study, arm = self.plan.study, self.plan.arms[trial.arm]
         cell, method = self.plan.cell(arm), self.plan.method(arm)
+        weights = self._weights(arm)
         torch.manual_seed(trial.seeds["init"])
         with strangers:
             network, state = method.build(cell, trial.params)
+            if weights is not None:
+                _, free = shapes_of(
+                    cell.architecture,
+                    cell.example_shape,
+                    cell.outputs,
+                    method.start_sizes(cell, trial.params),
+                )
+                load_weights(network, weights, free)
             network.to(split.train.x.device)
             phases = checked_phases(method.phases(trial.params, self.plan.schedule(arm)))
         job = Job(
@@ -136,6 +152,7 @@ class TrialRunner:
             seeds=trial.seeds,
             limit_seconds=study.training.time_limit_seconds,
             certify=self.certify,
+            augmentation=make_augmentation(study.training.augmentation),
         )
         return job, network, state
 
@@ -152,6 +169,7 @@ class TrialRunner:
                 validation_fraction=self.plan.study.training.validation_fraction,
                 split_seed=self.plan.study.seeds.split,
                 device=self._device(),
+                device_share=self.plan.study.resources.gpus or 1.0,
             )
         except OSError as error:
             raise DataError(f"data set {arm.dataset!r}: it cannot be read ({error})") from error
@@ -160,7 +178,27 @@ class TrialRunner:
                 f"data set {arm.dataset!r}: its content changed while the study ran; put back what it was, "
                 "or run the study on the new content into another directory with --out"
             )
-        return split
+        return resized(split, self.plan.study.training.resize)
+
+    def _weights(self, arm: Arm) -> Path | None:
+        """The file of weights that the arm's networks start with.
+
+        Raises:
+            DataError: if it cannot be read, or is no longer what the trials were planned for.
+        """
+        entry = entry_named(self.plan.study.architectures, arm.architecture)
+        file: Path | None = entry.weights_file
+        if file is not None:
+            try:
+                same = digest_of(file) == self.plan.sources[arm.key][entry.weights]
+            except OSError as error:
+                raise DataError(f"weights {file}: they cannot be read ({error})") from error
+            if not same:
+                raise DataError(
+                    f"weights {file}: the content changed while the study ran; put back what it was, or run "
+                    "the study on the new content into another directory with --out"
+                )
+        return file
 
     def _charge(self, error: BaseException) -> tuple[Status, str, str]:
         """What a trial is charged with: status, message, traceback.
