@@ -23,7 +23,10 @@ from harness.datasets.sources.downloads import fetch
 
 @dataclass(frozen=True, slots=True)
 class MnistLayout:
-    """class_name: torchvision's class, which also names the folder."""
+    """Grey images of 28×28 in ten classes, 60,000 for training and 10,000 for testing.
+
+    class_name: torchvision's class, which also names the folder.
+    """
 
     class_name: str
 
