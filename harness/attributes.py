@@ -10,13 +10,13 @@ import importlib.util
 import sys
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec, PathFinder
-from importlib.metadata import packages_distributions, version
+from importlib.metadata import EntryPoint, packages_distributions, version
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from harness.nearest import close_match
-from harness.sources import sources_of
+from harness.sources import is_installed, sources_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +109,31 @@ def origin(name: str) -> Origin:
     file = Path(spec.origin) if spec.origin and spec.has_location else None
     package = next(iter(packages_distributions().get(place.partition(".")[0], [])), None)
     return Origin(file, place, package, version(package) if package else None)
+
+
+def origin_of_entry(point: EntryPoint) -> Origin:
+    """Where what an installed package offers comes from. Of its module only the parents load.
+
+    Raises:
+        ValueError: if the package does not hold it.
+    """
+    try:
+        spec = importlib.util.find_spec(point.module)
+    except ImportError as error:
+        raise ValueError(f"{point.name} is {point.value} of a package, which has none: {error}") from error
+    file = Path(spec.origin) if spec and spec.origin and spec.has_location else None
+    dist = point.dist
+    return Origin(file, point.module, dist.name if dist else "?", dist.version if dist else "?")
+
+
+def code_of(origin: Origin) -> dict[str, str]:
+    """What of strangers' code a part uses: package -> version, module or file name -> SHA-256."""
+    used: dict[str, str] = {}
+    if origin.package is not None and origin.version is not None:
+        used[origin.package] = origin.version
+    if origin.file is not None and not is_installed(origin.file):
+        used |= sources_of(origin.file, origin.module.rpartition(".")[0])
+    return used
 
 
 def _spec(module: str) -> ModuleSpec | None:

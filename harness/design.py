@@ -11,6 +11,8 @@ class ArmDesign:
 
     space: parameter name -> {"type", "low", "high", "log"} or {"choice": [...]}.
     reach: sized layer -> [smallest, largest] number of units that the arm can end with.
+    sampler_options: every option of the sampler, as it stood when the run was begun; plans of version 1 and 2
+    hold none.
     """
 
     dataset: str
@@ -23,6 +25,7 @@ class ArmDesign:
     space: dict[str, dict[str, Any]]
     reach: dict[str, tuple[int, int]]
     replicates: int = 1
+    sampler_options: dict[str, Any] = field(default_factory=dict)
 
     @property
     def planned_trials(self) -> int:
@@ -45,6 +48,18 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class Score:
+    """What trials are judged by. One whose name ends in "accuracy" is a share from 0 to 1.
+
+    failed: data set -> what a failed trial counts as; none where that was not settled before running.
+    """
+
+    name: str = "accuracy"
+    higher_is_better: bool = True
+    failed: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class StudyDesign:
     """What a study asked for, as far as a report shows or checks it. Plain data, JSON-ready."""
 
@@ -57,6 +72,7 @@ class StudyDesign:
     warnings: tuple[str, ...] = ()  # what the plan already warned of
     lost_attempts: int = 0
     set_aside: int = 0  # damaged records that were put aside
+    score: Score = field(default_factory=Score)
 
 
 def space_text(space: Mapping[str, Any]) -> str:

@@ -1,26 +1,25 @@
 """Names to things: what ships, what installed packages offer, and what a study's own files define.
 
-Sizing methods, architectures, objectives and data-set loaders can be plugged in. A part is a frozen
-dataclass; its fields are the options that a study file may set.
+Sizing methods, architectures, objectives and data sets can be plugged in. A part is a frozen dataclass; its
+fields are the options that a study file may set. Data sets are found in `harness.datasets.registry`.
 """
 
 import dataclasses
 import importlib
-import importlib.util
 from collections.abc import Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from pydantic import TypeAdapter, ValidationError
-
 from harness import attributes
 from harness.architectures import constructors
 from harness.architectures.named import NamedNetwork, fields_of
 from harness.attributes import Origin
+from harness.datasets import registry as datasets
 from harness.nearest import nearest
 from harness.objectives.base import Objective
+from harness.options import with_options
 
 if TYPE_CHECKING:
     from harness.architectures.base import Architecture
@@ -52,6 +51,7 @@ _from_files: dict[str, dict[str, tuple[type, Path]]] = {
     "methods": {},
     "architectures": {},
     "objectives": {},
+    "datasets": datasets.FROM_FILES,
 }
 
 
@@ -75,6 +75,8 @@ def origin(kind: str, name: str) -> Origin | None:
     Raises:
         ValueError: if a package offers what it does not hold.
     """
+    if kind == "datasets":
+        return datasets.origin(name)
     if kind == "architectures" and attributes.is_attribute(name):
         return constructors.origin(name)
     if kind == "objectives" and attributes.is_attribute(name):
@@ -83,13 +85,7 @@ def origin(kind: str, name: str) -> Origin | None:
         return Origin(_from_files[kind][name][1])
     for point in _entry_points(kind):
         if point.name == name:
-            try:
-                spec = importlib.util.find_spec(point.module)
-            except ImportError as error:
-                raise ValueError(f"{name} is {point.value} of a package, which has none: {error}") from error
-            file = Path(spec.origin) if spec and spec.origin and spec.has_location else None
-            dist = point.dist
-            return Origin(file, point.module, dist.name if dist else "?", dist.version if dist else "?")
+            return attributes.origin_of_entry(point)
     return None
 
 
@@ -123,7 +119,7 @@ def make_architecture(name: str, options: Mapping[str, Any]) -> "Architecture":
     """
     made: Architecture
     if attributes.is_attribute(name):
-        made = _made(NamedNetwork, name, fields_of(name, options))
+        made = with_options(NamedNetwork, name, fields_of(name, options))
     else:
         made = _make("architectures", name, options)
     return made
@@ -137,16 +133,18 @@ def make_objective(name: str, options: Mapping[str, Any]) -> "Objective":
     made: Objective
     if attributes.is_attribute(name):
         part = attributes.find(name)
-        if not (isinstance(part, type) and dataclasses.is_dataclass(part) and issubclass(part, Objective)):
+        if not (isinstance(part, type) and dataclasses.is_dataclass(part) and Objective in part.__mro__):
             raise ValueError(f"{name} must be a dataclass that subclasses Objective, found {part!r:.80}")
-        made = _made(part, name, options)
+        made = with_options(part, name, options)
     else:
         made = _make("objectives", name, options)
     return made
 
 
 def load_file(path: Path, *, named: bool = False) -> None:
-    """Register what a Python file offers in its `METHODS`, `ARCHITECTURES` and `OBJECTIVES` (name -> class).
+    """Register what a Python file offers in its dictionaries (name -> class).
+
+    They are called `METHODS`, `ARCHITECTURES`, `OBJECTIVES` and `DATASETS`.
 
     Loaded before, it is run again only if it, or what it imports, has changed since. In any case its parts
     take the place of other files' parts of the same names.
@@ -166,7 +164,9 @@ def load_file(path: Path, *, named: bool = False) -> None:
 def _offered(module: ModuleType, path: Path, named: bool) -> dict[str, Mapping[str, type]]:
     offered = {kind: getattr(module, kind.upper(), {}) for kind in _from_files}
     if not named and not any(offered.values()):
-        raise ValueError(f"plug-in file {path} defines neither METHODS nor ARCHITECTURES nor OBJECTIVES")
+        raise ValueError(
+            f"plug-in file {path} defines neither METHODS nor ARCHITECTURES nor OBJECTIVES nor DATASETS"
+        )
     for kind, parts in offered.items():
         if not isinstance(parts, dict):
             raise ValueError(
@@ -178,28 +178,13 @@ def _offered(module: ModuleType, path: Path, named: bool) -> dict[str, Mapping[s
                 raise ValueError(
                     f"plug-in file {path}: {kind.upper()}[{name!r}] must be a dataclass, found {part!r:.80}"
                 )
+            if kind == "datasets" and (name in datasets.KNOWN_SETS or name in datasets.FORMATS):
+                raise ValueError(f"plug-in file {path}: DATASETS[{name!r}] ships; another name is needed")
     return offered
 
 
 def _make(kind: str, name: str, options: Mapping[str, Any]) -> Any:
-    return _made(load(kind, name), name, options)
-
-
-def _made(part: type, name: str, options: Mapping[str, Any]) -> Any:
-    assert dataclasses.is_dataclass(part), f"{name} is not a dataclass, so it can have no options"
-    fields = {field.name for field in dataclasses.fields(part)}
-    for option in options:
-        if option not in fields:
-            raise ValueError(f"{name} has no option {option!r}{nearest(option, fields)}")
-    try:
-        return TypeAdapter(part).validate_python(dict(options))
-    except ValidationError as error:
-        first = error.errors()[0]
-        if first["type"] == "value_error":  # the part's own check, which says what it found
-            raise ValueError(f"{name}: {first['msg'].removeprefix('Value error, ')}") from error
-        where = ".".join(str(step) for step in first["loc"])
-        message = f"{first['msg'][0].lower()}{first['msg'][1:]}"
-        raise ValueError(f"{name}: option {where}: {message}, found {first['input']!r:.80}") from error
+    return with_options(load(kind, name), name, options)
 
 
 def _entry_points(kind: str) -> Any:

@@ -62,9 +62,10 @@ def report(
     from reports.table.questions import check_names, check_values
     from reports.write import short_table, write_report
 
-    settings = settings or Settings()
-    check_values(settings)
-    asked = _gather([Path(path) for path in paths], settings, None if out is None else Path(out))
+    asked = _gather(
+        [Path(path) for path in paths], settings or Settings(), None if out is None else Path(out)
+    )
+    check_values(asked.settings)
     check_names(asked.settings, asked.table, asked.design, asked.source)
     if len(asked.table) > _MANY_TRIALS:
         (watcher or Silent()).say(f"Judging {len(asked.table):,} trials ...")
@@ -87,6 +88,7 @@ def _gather(paths: Sequence[Path], settings: "Settings", out: Path | None) -> _A
     from reports.table.checks import score_columns
     from reports.table.joining import join_tables
     from reports.table.reading import read_table
+    from reports.table.scores import settle_scores
 
     for path in paths:
         if not path.exists():
@@ -97,12 +99,14 @@ def _gather(paths: Sequence[Path], settings: "Settings", out: Path | None) -> _A
     source = " + ".join(map(str, paths))
     if not directories:
         frames = [(str(path), read_table(path, score_columns(settings))) for path in files]
+        frames, settings = settle_scores(frames, settings)
         table, notes = join_tables(frames, settings)
         return _Asked(table, None, None, notes, source, folder, settings)
     settled = [name for name in ("baseline", "n", "cost", "margin") if getattr(settings, name) is not None]
     runs = read_runs(directories, settled)
     notes = (*runs.notes, *_departures(settings, runs))
     if not files:
+        _, settings = settle_scores([("the run", runs.table)], settings, runs.design.score)
         return _Asked(runs.table, runs.histories, runs.design, notes, source, folder, settings)
     return _with_tables(runs, files, notes, source, folder, settings)
 
@@ -115,10 +119,12 @@ def _with_tables(
     from reports.table.checks import score_columns
     from reports.table.joining import join_tables
     from reports.table.reading import read_table
+    from reports.table.scores import settle_scores
 
     frames = [(str(path), read_table(path, score_columns(settings))) for path in files]
     if len(runs.table):
         frames.insert(0, ("the runs", runs.table))
+    frames, settings = settle_scores(frames, settings, runs.design.score)
     table, joined = join_tables(frames, settings)
     claim = runs.design.claim
     settings = replace(

@@ -24,6 +24,11 @@ class Work(Protocol):
         ...
 
     @property
+    def higher_is_better(self) -> bool:
+        """The direction of validation scores."""
+        ...
+
+    @property
     def running(self) -> Mapping[str, int]:
         """Arm -> trials that a worker is at."""
         ...

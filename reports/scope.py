@@ -62,6 +62,11 @@ def fill(settings: Settings, design: StudyDesign | None, arms: Sequence[Arm]) ->
         )
     if settings.failed_score is not None:
         failed = f"a failed trial counts as {settings.failed_score:g}"
+    elif any("failed_score" in arm.facts and arm.facts["failed_score"].notna().any() for arm in arms):
+        failed = (
+            "a failed trial counts as the table says: unless the study says other, as a network that gives "
+            "every example the same answer"
+        )
     elif settings.lower_is_better:
         failed = "a failed trial counts as the worst finished score of its cell"
     else:

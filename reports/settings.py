@@ -25,12 +25,15 @@ class Settings:
             the test score from the size of the test set, where `n_test` is known, else 0.
         targets: fixed scores for the cost to target. Default: the baseline's median best validation score
             of n trials, marked as descriptive.
-        failed_score: what a failed trial counts as. Default: 0 for an accuracy (or any score where higher is
-            better and none is negative), else the worst finished score of the cell.
+        failed_score: what a failed trial counts as. Default: as the table's column `failed_score` says; where
+            it says nothing, 0 for an accuracy (or any score where higher is better and none is negative),
+            else the worst finished score of the cell.
         score: name of the score, for the page.
         validation_column: column that selects.
         test_column: column that is reported.
         lower_is_better: the score is a loss or an error.
+        is_share: the score lies between 0 and 1 and is shown in per cent; None: if the columns are those of
+            accuracies.
         confidence: level of all intervals.
         seed: seed of the permutations and bootstrap.
         permutations: random permutations of a test.
@@ -48,6 +51,7 @@ class Settings:
     validation_column: str = "val_accuracy"
     test_column: str = "test_accuracy"
     lower_is_better: bool = False
+    is_share: bool | None = None
     confidence: float = 0.95
     seed: int = 20240
     permutations: int = 9_999

@@ -23,6 +23,7 @@ from reports.page.exports import write_tables
 from reports.page.render import PageFigure, render
 from reports.settings import Settings
 from reports.table.checks import TrialTable, check_table
+from reports.table.scores import settle_scores
 
 #: What a figure of units over epochs needs of every row.
 HISTORY_COLUMNS = ("trial_id", "dataset", "architecture", "method", "epoch", "train_loss", "units_total")
@@ -60,7 +61,7 @@ def write_report(
     Raises:
         TableError: the table cannot be judged, or the folder cannot be written: one sentence.
     """
-    settings = settings or Settings()
+    table, settings = _settled(table, design, settings, source)
     checked = _checked(table, design, settings, source)
     checked = replace(checked, notes=(*notes, *checked.notes))
     absent = [name for name in HISTORY_COLUMNS if histories is not None and name not in histories]
@@ -84,10 +85,18 @@ def short_table(
     Raises:
         TableError: the table cannot be judged.
     """
-    settings = settings or Settings()
+    table, settings = _settled(table, design, settings, "the table")
     checked = _checked(table, design, settings, "the table")
     arms = read_arms(checked.trials, settings)
     return summarise(arms, arms_in_order(arms, design, baseline_of(design, settings, None)), settings)
+
+
+def _settled(
+    table: pd.DataFrame, design: StudyDesign | None, settings: Settings | None, source: str
+) -> tuple[pd.DataFrame, Settings]:
+    score = design.score if design else None
+    [(_, table)], settings = settle_scores([(source, table)], settings or Settings(), score)
+    return table, settings
 
 
 def _checked(table: pd.DataFrame, design: StudyDesign | None, settings: Settings, source: str) -> TrialTable:

@@ -126,9 +126,9 @@ def _cli(line: str) -> bool:
 _FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
     "harness": (
         ("nearest", "trial_table", "sources", "surgery"),
-        ("attributes",),
+        ("attributes", "options"),
         ("architectures", "datasets", "design"),
-        ("design_warnings",),
+        ("design_warnings", "objectives"),
         ("search",),
         ("sizing", "space"),
         ("registry",),
@@ -260,7 +260,7 @@ def test_a_worker_is_set_up_without_torch_and_optuna() -> None:
     """Tune throws away workers that are slow to set up; and every import is time before their first trial."""
     setting_up = (
         "from harness.runs.executors.ray.worker import Worker; "
-        "config = {'bundle': '{\"tasks\": [], \"deadline\": null}'}; "
+        "config = {'bundle': '{\"attempts\": [], \"deadline\": null}'}; "
         "Worker.__new__(Worker).setup(config, plan=None, data_root=None, directory=None, certify=False)"
     )
     loaded = _loaded_after(setting_up)

@@ -13,7 +13,7 @@ from harness.registry import UnknownNameError, load_file, make_architecture, mak
 
 @pytest.fixture(autouse=True)
 def _registered_for_the_test_alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(registry, "_from_files", {"methods": {}, "architectures": {}})
+    monkeypatch.setattr(registry, "_from_files", {kind: {} for kind in registry._from_files})
     before = set(sys.modules)
     yield
     for name in set(sys.modules) - before:
@@ -106,8 +106,8 @@ def test_a_file_is_run_once(plugin: Callable[[str], Path], tmp_path: Path) -> No
         ("1 / 0", "does not run: ZeroDivisionError: division by zero"),
         ("def f(:", "does not run: SyntaxError"),
         ("import no_such_package_at_all", "does not run: ModuleNotFoundError"),
-        ("x = 1", "defines neither METHODS nor ARCHITECTURES"),
-        ("METHODS = {}", "defines neither METHODS nor ARCHITECTURES"),
+        ("x = 1", "defines neither METHODS nor ARCHITECTURES nor OBJECTIVES nor DATASETS"),
+        ("METHODS = {}", "defines neither METHODS nor ARCHITECTURES nor OBJECTIVES nor DATASETS"),
         ("METHODS = ['fixed']", "METHODS must name dataclasses (name: class), found ['fixed']"),
         ("METHODS = {'mine': 3}", "METHODS['mine'] must be a dataclass, found 3"),
         ("class Plain: ...\nARCHITECTURES = {'p': Plain}", "ARCHITECTURES['p'] must be a dataclass"),

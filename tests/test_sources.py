@@ -67,7 +67,7 @@ def test_what_a_file_imports_from_beside_it_and_from_the_path(
 @pytest.fixture
 def study(tiny: Fields, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fields:
     """`fixed` that ships, and two methods of two files, of which one imports from beside it."""
-    monkeypatch.setattr(registry, "_from_files", {"methods": {}, "architectures": {}})
+    monkeypatch.setattr(registry, "_from_files", {kind: {} for kind in registry._from_files})
     monkeypatch.setattr(attributes, "_loaded", {})
     monkeypatch.setattr(sys, "path", [*sys.path])
     write(tmp_path / "helper.py", "factor = 1\n")

@@ -17,14 +17,19 @@ class Architecture(Protocol):
 
     @property
     def sized_layers(self) -> tuple[str, ...]:
-        """Names of the layers whose size may be chosen, from input to output.
+        """Names of the layers whose size may be chosen, from input to output; none for a family of one size.
 
         A name is the path, in the built network, of the module that produces the units
         (`network.get_submodule(name)`), so it also names the layer in edits and in the size ledger. A
-        block that may be absent is a sized layer of size 0 or 1 (in the ledger; the bounds of a study and
-        `harness check` know layers with units alone).
+        block that may be absent is a sized layer of size 0 or 1.
         """
         ...
+
+    @property
+    def sized_blocks(self) -> tuple[str, ...]:
+        """Those of `sized_layers` that are blocks: `build` is asked for them with 1, or with 0 to leave them
+        out. Where a study gives them no range of their own they are there."""
+        return ()
 
     def check(self, example_shape: tuple[int, ...]) -> None:
         """Raise ValueError, in one sentence, if examples of this shape do not suit the family; subclass
@@ -62,6 +67,6 @@ class Examined(Protocol):
         Args:
             example_shape, outputs: as `build` takes them.
             sizes: of each network to look at.
-            wanted: shapes that an example's output may have; (outputs,) unless an example has many targets.
+            wanted: shapes that the output of an example may have: (outputs,), unless it has many targets.
         """
         ...

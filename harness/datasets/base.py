@@ -4,9 +4,10 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 
@@ -35,13 +36,16 @@ class DatasetSpec:
     """A data set as a study names it.
 
     name: how the study and its report call it. source: a known data set ("mnist"), or the format of files
-    given by the user ("npz", "parquet"). path: file (npz) or folder (parquet), relative to the data folder
-    unless absolute; None for known data sets.
+    given by the user ("npz", "parquet"). path: file or folder, looked for beside the study file, then in the
+    data folder, unless absolute; None for known data sets. settings: what else the study says of it, by the
+    name of the field. beside: the study file's folder; None for a study that lies in no file.
     """
 
     name: str
     source: str
     path: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    beside: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +83,32 @@ class DatasetFacts:
         return facts
 
 
+class Examples(Protocol):
+    """A tensor of examples, or what stands for one that fits nowhere: indexed alike, it gives tensors."""
+
+    @property
+    def shape(self) -> "torch.Size":
+        """[examples, *example_shape]."""
+        ...
+
+    @property
+    def device(self) -> "torch.device":
+        """Where the tensors are that indexing gives."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, chosen: "slice | Tensor", /) -> "Tensor": ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
-    """x: float32 [examples, *example_shape], normalised.
+    """x: float32 [examples, *example_shape], normalised; `x[:]` for a tensor of them all.
 
     y: [examples, *target_shape], class indices as int64, or numbers as float32, in the source's own units.
     """
 
-    x: "Tensor"
+    x: Examples
     y: "Tensor"
 
     def __len__(self) -> int:
@@ -106,10 +128,14 @@ class Normalisation:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Split:
-    """The three parts of a data set on one device. The validation part comes out of the training set."""
+    """The three parts of a data set on one device. The validation part comes out of the training set.
+
+    residence: what is kept where, for readers.
+    """
 
     facts: DatasetFacts
     normalisation: Normalisation
     train: Part
     validation: Part
     test: Part
+    residence: str = ""

@@ -73,7 +73,8 @@ def _key(source: Source, spec: DatasetSpec, root: Path, cache: Path) -> str:
     except OSError as error:
         raise DataError(f"data set {spec.name!r} cannot be read: {error}") from error
     named = [part if isinstance(part, str) else [part.name, hashes[part]] for part in parts]
-    return hashlib.sha256(json.dumps([_FORMAT, spec.source, named]).encode()).hexdigest()[:32]
+    said = [spec.settings] if spec.settings else []
+    return hashlib.sha256(json.dumps([_FORMAT, spec.source, named, *said]).encode()).hexdigest()[:32]
 
 
 def _decode(source: Source, spec: DatasetSpec, root: Path, folder: Path) -> Mapping[str, Any]:

@@ -11,22 +11,27 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.datasets.base import DataError, DatasetSpec, Normalisation, Part, Split
+from harness.datasets.base import DataError, DatasetFacts, DatasetSpec, Normalisation, Part, Split
 from harness.datasets.cache.store import Entry, cache_folder, get_or_build
 from harness.datasets.normalisation import channel_statistics, write_normalised
 from harness.datasets.preparation import decoded, facts_of
+from harness.datasets.residency import Residence, choose, limit, normalised_bytes
 
 if TYPE_CHECKING:
     import torch
+
+    from harness.datasets.base import Examples
 
 #: Part of every key: raise it when the same data shall be split or normalised otherwise.
 _FORMAT = 1
 _PARTS = ("train", "validation", "test")
 _ARRAYS = tuple(f"{axis}_{part}" for part in _PARTS for axis in "xy")
+#: Of a split whose examples stay where the source was decoded.
+_ROWS = ("rows_train", "rows_validation", *(f"y_{part}" for part in _PARTS))
 
 #: Splits that a process keeps: a worker takes bundles of several cells in turn.
 _KEPT = 4
-_kept: OrderedDict[tuple[DatasetSpec, Path, str], Split] = OrderedDict()
+_kept: OrderedDict[tuple[DatasetSpec, Path, str, int | None], Split] = OrderedDict()
 _lock = threading.Lock()
 
 
@@ -38,6 +43,8 @@ def load_split(
     split_seed: int,
     device: "torch.device | str",
     cache_root: Path | None = None,
+    device_share: float = 1.0,
+    limit_bytes: int | None = None,
 ) -> Split:
     """The parts of a data set, normalised by the mean and standard deviation of the training part.
 
@@ -47,8 +54,9 @@ def load_split(
     examples.
 
     On the CPU the tensors are the pages of the cache's files, shared by all processes of a machine; what one
-    writes into them it alone sees. On another device they are copied there once. The last few splits are kept
-    in the process, so that its trials share them; callers must not change the tensors.
+    writes into them it alone sees. On another device they are copied there once. What is too large for that
+    is normalised batch by batch, with the same result (see `residency`). The last few splits are kept in the
+    process, so that its trials share them; callers must not change the tensors.
 
     Args:
         spec: the data set.
@@ -57,6 +65,8 @@ def load_split(
         split_seed: 0 or more.
         device: where the tensors live.
         cache_root: the cache; None for $HARNESS_CACHE, else ~/.cache/sizing-harness.
+        device_share: of the device, that this process may use.
+        limit_bytes: what the examples may take, normalised; None for a share of the memory there is.
 
     Raises:
         DataError: if the data set cannot be used, or one of the parts would be empty, in one sentence.
@@ -70,21 +80,30 @@ def load_split(
         count = validation_count(spec.name, facts.train_examples, validation_fraction, split_seed)
         parameters = [_FORMAT, facts.fingerprint, count, split_seed]
         key = hashlib.sha256(json.dumps(parameters).encode()).hexdigest()[:32]
-        kept = (spec, cache_folder(cache_root) / key, str(place))
+        kept = (spec, cache_folder(cache_root) / key, str(place), limit_bytes)
         if kept not in _kept:
+            # Not asked again while it is kept: what is free is less then.
+            residence = _residence(facts, source, place, device_share, limit_bytes)
+            if residence.place == "normalised":
+                write, arrays = _write_split, _ARRAYS
+            else:
+                write, arrays, key = _write_rows, _ROWS, f"{key}-rows"
             entry = get_or_build(
                 cache_folder(cache_root),
                 "splits",
                 key,
-                lambda folder: _write_split(source, count, split_seed, folder),
-                _ARRAYS,
-            )
-            parts = (
-                Part(*(torch.from_numpy(entry.array(f"{axis}_{part}")).to(place) for axis in "xy"))
-                for part in _PARTS
+                lambda folder: write(source, count, split_seed, folder),
+                arrays,
             )
             normalisation = Normalisation(tuple(entry.about["mean"]), tuple(entry.about["std"]))
-            _kept[kept] = Split(facts, normalisation, *parts)
+            examples: list[Examples]
+            if residence.place == "normalised":
+                examples = [torch.from_numpy(entry.array(f"x_{part}")).to(place) for part in _PARTS]
+            else:
+                examples = _stored(source, entry, normalisation, residence, place)
+            targets = (torch.from_numpy(entry.array(f"y_{part}")).to(place) for part in _PARTS)
+            train, validation, test = map(Part, examples, targets)
+            _kept[kept] = Split(facts, normalisation, train, validation, test, residence.sentence())
         _kept.move_to_end(kept)
         while len(_kept) > _KEPT:
             _kept.popitem(last=False)
@@ -144,3 +163,49 @@ def _write_split(source: Entry, validation_examples: int, split_seed: int, folde
         write_normalised(folder / f"x_{part}.npy", inputs, indices, mean, std)
         np.save(folder / f"y_{part}.npy", labels[indices], allow_pickle=False)
     return {"mean": mean.tolist(), "std": std.tolist()}
+
+
+def _write_rows(source: Entry, validation_examples: int, split_seed: int, folder: Path) -> Mapping[str, Any]:
+    x, y, y_test = (source.array(name) for name in ("x_train", "y_train", "y_test"))
+    train, validation = split_indices(len(y), validation_examples, split_seed)
+    mean, std = channel_statistics(x, train)
+    for part, rows in (("train", train), ("validation", validation)):
+        np.save(folder / f"rows_{part}.npy", rows, allow_pickle=False)
+        np.save(folder / f"y_{part}.npy", y[rows], allow_pickle=False)
+    np.save(folder / "y_test.npy", y_test, allow_pickle=False)
+    return {"mean": mean.tolist(), "std": std.tolist()}
+
+
+def _residence(
+    facts: DatasetFacts, source: Entry, place: "torch.device", device_share: float, limit_bytes: int | None
+) -> Residence:
+    allowed = limit(place, device_share) if limit_bytes is None else limit_bytes
+    size = normalised_bytes(facts.example_shape, facts.train_examples + facts.test_examples)
+    stored = sum(source.array(name).nbytes for name in ("x_train", "x_test"))
+    return choose(place, size, stored, allowed)
+
+
+def _stored(
+    source: Entry, entry: Entry, normalisation: Normalisation, residence: Residence, place: "torch.device"
+) -> "list[Examples]":
+    """The examples of the three parts, out of what the source holds; training and validation share theirs."""
+    import torch
+
+    from harness.datasets.on_demand import OnDemand
+
+    def tensor(array: NDArray[Any]) -> torch.Tensor:
+        found = torch.from_numpy(array)
+        return found.to(place) if residence.place == "stored" else found
+
+    trained, tested = tensor(source.array("x_train")), tensor(source.array("x_test"))
+    along_channels = (1, -1, *(1,) * (trained.dim() - 2))
+    mean, std = (
+        torch.tensor(values, dtype=torch.float64, device=place).view(along_channels)
+        for values in (normalisation.mean, normalisation.std)
+    )
+    rows = [tensor(entry.array(f"rows_{part}")) for part in ("train", "validation")]
+    return [
+        OnDemand(trained, place, rows[0], mean, std),
+        OnDemand(trained, place, rows[1], mean, std),
+        OnDemand(tested, place, None, mean, std),
+    ]

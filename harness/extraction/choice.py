@@ -45,7 +45,7 @@ def choose(directory: RunDirectory, wanted: str) -> Record:
 
 
 def _best(directory: RunDirectory, plan: WrittenPlan, records: Iterable[Record], name: str) -> Record:
-    """The highest validation score; of equal ones the first in the order of the plan."""
+    """The best validation score; of equal ones the first in the order of the plan."""
     arms = {key: arm.method for key, arm in plan.arms.items()}
     if name and name not in {*arms, *arms.values()}:
         raise ExtractionError(
@@ -53,8 +53,9 @@ def _best(directory: RunDirectory, plan: WrittenPlan, records: Iterable[Record],
             f"{nearest(name, {*arms, *arms.values()})}"
         )
     order = {key: place for place, key in enumerate(arms) if name in ("", key, arms[key])}
+    sign = -1 if plan.score.higher_is_better else 1
     scored = [
-        (-record.val_score, order[record.arm], record.replicate, record.index, record.trial_id, record)
+        (sign * record.val_score, order[record.arm], record.replicate, record.index, record.trial_id, record)
         for record in records
         if record.arm in order and record.selected_epoch is not None and record.val_score is not None
     ]

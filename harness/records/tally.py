@@ -17,11 +17,12 @@ class Tally:
     done: Counter[str] = field(default_factory=Counter)
     failed: Counter[str] = field(default_factory=Counter)
     best: dict[str, float] = field(default_factory=dict)
+    higher_is_better: bool = True
 
     @classmethod
-    def of(cls, records: Iterable[Record]) -> "Tally":
+    def of(cls, records: Iterable[Record], higher_is_better: bool = True) -> "Tally":
         """The tally of some records."""
-        tally = cls()
+        tally = cls(higher_is_better=higher_is_better)
         for record in records:
             tally.count(record)
         return tally
@@ -31,4 +32,5 @@ class Tally:
         self.done[record.arm] += 1
         self.failed[record.arm] += record.has_failed
         if record.val_score is not None:
-            self.best[record.arm] = max(record.val_score, self.best.get(record.arm, record.val_score))
+            better = max if self.higher_is_better else min
+            self.best[record.arm] = better(record.val_score, self.best.get(record.arm, record.val_score))

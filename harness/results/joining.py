@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness.design import ArmDesign, StudyDesign
+from harness.design import ArmDesign, Score, StudyDesign
 from harness.records.differences import changes
 from harness.records.directory import DirectoryError, RunDirectory
 from harness.results.tabulate import read_run
@@ -276,7 +276,16 @@ def _joined_design(parts: Sequence[_Part]) -> StudyDesign:
         warnings=tuple(dict.fromkeys(line for design in designs for line in design.warnings)),
         lost_attempts=sum(design.lost_attempts for design in designs),
         set_aside=sum(design.set_aside for design in designs),
+        score=_joined_score(designs),
     )
+
+
+def _joined_score(designs: Sequence[StudyDesign]) -> Score:
+    scores = [design.score for design in designs]
+    if len({(score.name, score.higher_is_better) for score in scores}) > 1:
+        names = ", ".join(dict.fromkeys(score.name for score in scores))
+        raise DirectoryError(f"the runs are judged by different scores ({names}); report them apart")
+    return dataclasses.replace(scores[0], failed={k: v for score in scores for k, v in score.failed.items()})
 
 
 def _is_of(trial: Trial, part: _Part, key: ArmKey) -> bool:

@@ -103,6 +103,7 @@ def study_design(plan: WrittenPlan, lost_attempts: int, set_aside: int) -> Study
         warnings=plan.warnings,
         lost_attempts=lost_attempts,
         set_aside=set_aside,
+        score=plan.score,
     )
 
 
@@ -117,8 +118,11 @@ def _row(plan: WrittenPlan, record: Record) -> dict[str, Any]:
         "dataset": arm.dataset,
         "architecture": arm.architecture,
         "method": arm.method,
-        "val_accuracy": record.val_score,
-        "test_accuracy": record.test_score,
+        "val_score": record.val_score,
+        "test_score": record.test_score,
+        "score": plan.score.name,
+        "score_direction": "higher" if plan.score.higher_is_better else "lower",
+        "failed_score": plan.score.failed.get(arm.dataset),
         "study": plan.study.name,
         "trial_id": record.trial_id,
         "index": record.index,

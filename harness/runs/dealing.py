@@ -15,7 +15,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from harness.records.record import Record
-from harness.runs.tasks import MAX_LOSSES, Task
+from harness.runs.attempts import MAX_LOSSES, Attempt
 from harness.search.samplers import Search, make_sampler
 from harness.study.plan import Arm, Plan, Trial
 
@@ -28,12 +28,12 @@ BUNDLE_SECONDS = 4.0
 class Bundle:
     """Trials of one arm that one worker runs one after the other."""
 
-    tasks: tuple[Task, ...]
+    attempts: tuple[Attempt, ...]
 
     @property
     def arm(self) -> str:
         """The arm of its trials."""
-        return self.tasks[0].trial.arm
+        return self.attempts[0].trial.arm
 
 
 @dataclass(slots=True)
@@ -110,12 +110,12 @@ class Dealer:
                 count = min(len(waiting), self._bundle_size(key, workers))
                 trials = [waiting.popleft() for _ in range(count)]
                 self._dealt[key] += count
-                return Bundle(tuple(map(self._task, trials)))
+                return Bundle(tuple(map(self._attempt, trials)))
         if self._to_be_alone and not is_any_out:
             trial = self._to_be_alone.popleft()
             self._dealt[trial.arm] += 1
             self._alone_is_out = True
-            return Bundle((self._task(trial),))
+            return Bundle((self._attempt(trial),))
         return None
 
     @property
@@ -136,46 +136,51 @@ class Dealer:
             if pending.arm.key == record.arm and pending.replicate == record.replicate:
                 self._advance(pending)
 
-    def lose(self, task: Task) -> bool:
+    def lose(self, attempt: Attempt) -> bool:
         """Take back a started trial whose worker died; False if it died so often that it is given up."""
-        trial = task.trial
-        self._starts[trial.id] = task.attempt
+        trial = attempt.trial
+        self._starts[trial.id] = attempt.number
         self._losses[trial.id] = self._losses.get(trial.id, 0) + 1
         if self._losses[trial.id] >= MAX_LOSSES:
             return False  # still out: the record that the driver writes of it is taken as any other
         self._put_back(trial)
         return True
 
-    def return_unstarted(self, task: Task) -> None:
+    def return_unstarted(self, attempt: Attempt) -> None:
         """Take back a trial that was dealt and never started."""
-        self._put_back(task.trial)
+        self._put_back(attempt.trial)
 
-    def return_unharmed(self, task: Task) -> None:
+    def return_unharmed(self, attempt: Attempt) -> None:
         """Take back a started trial that could not be run, by no fault of its own: to be started again."""
-        self._starts[task.trial.id] = task.attempt
-        self._put_back(task.trial)
+        self._starts[attempt.trial.id] = attempt.number
+        self._put_back(attempt.trial)
 
-    def return_short_of_memory(self, task: Task) -> None:
+    def return_short_of_memory(self, attempt: Attempt) -> None:
         """Take back a trial that ran out of memory, to be run once more with the device to itself."""
-        self._starts[task.trial.id] = task.attempt
-        self._ran_out.add(task.trial.id)
-        self._put_back(task.trial)
+        self._starts[attempt.trial.id] = attempt.number
+        self._ran_out.add(attempt.trial.id)
+        self._put_back(attempt.trial)
 
-    def stop_arms_of(self, task: Task, why: str) -> None:
+    def stop_arms_of(self, attempt: Attempt, why: str) -> None:
         """Deal no more trials of the data set that a trial could not read. The trial itself is still out."""
-        dataset = self.plan.arms[task.trial.arm].dataset
+        dataset = self.plan.arms[attempt.trial.arm].dataset
         self.unreadable.setdefault(dataset, why)
         self._turn = deque(key for key in self._turn if self.plan.arms[key].dataset != dataset)
         self._to_be_alone = deque(trial for trial in self._to_be_alone if trial.arm in self._turn)
 
-    def is_stopped(self, task: Task) -> bool:
+    def is_stopped(self, attempt: Attempt) -> bool:
         """Whether the trial's data cannot be read."""
-        return self.plan.arms[task.trial.arm].dataset in self.unreadable
+        return self.plan.arms[attempt.trial.arm].dataset in self.unreadable
 
     @property
     def planned(self) -> dict[str, int]:
         """Arm -> trials of the plan, all replicates."""
         return {key: arm.planned_trials for key, arm in self.plan.arms.items()}
+
+    @property
+    def higher_is_better(self) -> bool:
+        """The direction of validation scores."""
+        return self.plan.score.higher_is_better
 
     @property
     def done(self) -> int:
@@ -211,8 +216,8 @@ class Dealer:
             left += missing * (sum(times) / len(times) if times else overall)
         return left
 
-    def _task(self, trial: Trial) -> Task:
-        return Task(trial, self._starts.get(trial.id, 0) + 1, trial.id in self._ran_out)
+    def _attempt(self, trial: Trial) -> Attempt:
+        return Attempt(trial, self._starts.get(trial.id, 0) + 1, trial.id in self._ran_out)
 
     def _put_back(self, trial: Trial) -> None:
         self._dealt[trial.arm] -= 1
@@ -263,4 +268,5 @@ class Dealer:
 def make_search(plan: Plan, arm: Arm, replicate: int) -> Search:
     """An adaptive arm's search, seeded and at its start."""
     seed = plan.search_seed(arm, replicate)
-    return Search(arm.space, make_sampler(arm.sampler.name, arm.sampler.options, seed), higher_is_better=plan.objective.higher_is_better)
+    sampler = make_sampler(arm.sampler.name, arm.sampler_options, seed)
+    return Search(arm.space, sampler, higher_is_better=plan.score.higher_is_better)

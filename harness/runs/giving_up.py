@@ -4,13 +4,13 @@ from harness.records.directory import RunDirectory
 from harness.records.making import make_record, now
 from harness.records.provenance import cpu_name
 from harness.records.record import Costs, Outcome, Record
-from harness.runs.tasks import MAX_LOSSES, Task
+from harness.runs.attempts import MAX_LOSSES, Attempt
 from harness.study.plan import Plan
 
 
-def give_up(plan: Plan, directory: RunDirectory, task: Task) -> Record:
+def give_up(plan: Plan, directory: RunDirectory, attempt: Attempt) -> Record:
     """Store and return the record of a trial that killed its worker every time."""
-    trial, resources = task.trial, plan.study.resources
+    trial, resources = attempt.trial, plan.study.resources
     on_gpu = resources.gpus > 0
     outcome = Outcome(
         "crashed",
@@ -27,7 +27,7 @@ def give_up(plan: Plan, directory: RunDirectory, task: Task) -> Record:
         device="GPU" if on_gpu else cpu_name(),
         device_share=resources.gpus if on_gpu else resources.cpus,
     )
-    record = make_record(plan, trial, task.attempt, outcome, costs, started_at=now())
+    record = make_record(plan, trial, attempt.number, outcome, costs, started_at=now())
     directory.store.write(record)
     return directory.store.read(trial.id) or record
 

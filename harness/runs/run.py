@@ -18,6 +18,7 @@ from harness.study.plan import PLAN_VERSION, Plan
 from harness.study.planning import make_plan
 from harness.study.schema import Study, StudyError
 from harness.study.weights import with_weights_found
+from harness.study.written import WrittenPlan
 from harness.watching import Silent, Watcher
 
 
@@ -59,15 +60,18 @@ def plan_study(source: str | Study, data_root: Path | None) -> Plan:
         StudyError, DataError: one sentence each.
     """
     study = source if isinstance(source, Study) else load_study(source)
-    return _planned(study, _name_of(source), data_root, PLAN_VERSION)
+    return _planned(study, _name_of(source), data_root, None)
 
 
-def _planned(study: Study, source: str, data_root: Path | None, version: int) -> Plan:
+def _planned(study: Study, source: str, data_root: Path | None, begun: WrittenPlan | None) -> Plan:
     # Workers load the same files, wherever they were started.
     files = [str(Path(plugin).resolve()) for plugin in study.plugins]
     study = study.model_copy(update={"plugins": files})
+    if study.datasets[0].study_folder is None:  # made in Python: as if its file lay where that runs
+        study = study.lying_in(Path.cwd())
     study = with_weights_found(study, source, data_root)
-    return make_plan(study, source, lambda spec: prepare(spec, data_root), version)
+    version, arms = (PLAN_VERSION, None) if begun is None else (begun.plan_version, begun.arms)
+    return make_plan(study, source, lambda spec: prepare(spec, data_root), version, arms)
 
 
 def plan(study: Study | Path | str, data: Path | str | None = None) -> Plan:
@@ -144,8 +148,8 @@ def run_study(request: RunRequest, watcher: Watcher) -> RunResult:
     # Absolute, because workers run in folders of their own.
     directory = RunDirectory((request.out or Path("runs") / study.name).resolve())
     is_new = not directory.plan_file.exists()
-    version = PLAN_VERSION if is_new else directory.read_plan().plan_version
-    plan = _planned(study, _name_of(request.source), request.data_root, version)
+    begun = None if is_new else directory.read_plan()
+    plan = _planned(study, _name_of(request.source), request.data_root, begun)
     chosen = _chosen_arms(plan, request.only)
     if request.certify and plan.study.claim.cost == "train_seconds":
         raise StudyError(

@@ -88,6 +88,33 @@ def describe_sampler(name: str, options: Mapping[str, Any]) -> str:
     return f"{name}({arguments}), Optuna {optuna.__version__}"
 
 
+def all_options(name: str, options: Mapping[str, Any], pinned: Mapping[str, Any]) -> dict[str, Any]:
+    """Every option of a sampler that a plan can hold, written out.
+
+    Args:
+        options: what the study says.
+        pinned: what the plan of a run says that was begun; it goes before the defaults of the installed
+            Optuna, which are not those of every other.
+
+    Raises:
+        ValueError: if this Optuna no longer has an option that the run was begun with.
+    """
+    known = _options_of(name)
+    defaults = {
+        option: parameter.default
+        for option, parameter in known.items()
+        if parameter.default is not inspect.Parameter.empty and not callable(parameter.default)
+    }
+    for option, value in pinned.items():
+        if option not in known and value is not None:  # None left it to the sampler, and leaves it still
+            raise ValueError(
+                f"the run was begun with {name}'s {option} = {value!r}, and Optuna {optuna.__version__} has "
+                "no such option; install the version that began it, or choose another directory with --out"
+            )
+    kept = {option: value for option, value in pinned.items() if option in known}
+    return {**defaults, **kept, **options}
+
+
 def make_sampler(name: str, options: Mapping[str, Any], seed: int) -> BaseSampler:
     """The sampler itself, seeded where it takes a seed (32 bits, as numpy's RandomState wants)."""
     kind = getattr(optuna.samplers, name)

@@ -154,14 +154,16 @@ class SizingMethod(Protocol):
         ...
 
     def reach(self, cell: Cell, space: Mapping[str, Domain]) -> dict[str, tuple[int, int]]:
-        """Smallest and largest number of units each sized layer can end with, given the space in use.
+        """Smallest and largest number of units each sized layer can end with, given the space in use; 0 and 1
+        for a block that may go.
 
         The plan compares this between arms: arms that cannot reach the same sizes are not like for like.
         """
         ...
 
-    def check(self, space: Mapping[str, Domain]) -> None:
-        """Raise ValueError, in one sentence, if the space in use holds values the method cannot train with.
+    def check(self, cell: Cell, space: Mapping[str, Domain]) -> None:
+        """Raise ValueError, in one sentence, if the method cannot work in this cell (it shrinks layers, and
+        the architecture has no sized ones), or the space in use holds values that it cannot train with.
         A study is refused by it before anything runs."""
         return  # not "...", which type checkers take for a method that each subclass has to bring
 

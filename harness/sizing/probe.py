@@ -14,8 +14,8 @@ from harness.objectives.base import Objective, Reduction
 class Probe:
     """Batches and losses of the training part. Validation and test parts are out of reach by construction.
 
-    Whatever is computed while a method is asked for edits, with the probe or without, is charged to the trial:
-    its seconds, and its matrix products and convolutions, forward and backward, as floating-point operations.
+    Whatever is computed while a method is asked for edits, with the probe or without, is charged to the
+    trial: its seconds, and its matrix products and convolutions, forward and backward, as FLOPs.
     """
 
     part: Part

@@ -42,10 +42,8 @@ def load_study(source: str | Path) -> Study:
     except ValueError as error:
         raise StudyError(f"{path}: plugins: {error}") from error
     # Workers load the same files, wherever they were started.
-    folder = path.parent.resolve()
-    architectures = [entry.lying_in(folder) for entry in study.architectures]
-    plugins = [str(plugin_path(plugin, path)) for plugin in files]
-    return study.model_copy(update={"plugins": plugins, "architectures": architectures})
+    absolute = {"plugins": [str(plugin_path(plugin, path)) for plugin in files]}
+    return study.model_copy(update=absolute).lying_in(path.parent.resolve())
 
 
 def find_study(source: str) -> Path:

@@ -8,14 +8,23 @@ from typing import Any
 from harness import registry
 from harness.architectures.base import Architecture
 from harness.architectures.named import NamedNetwork
+from harness.datasets import augmentation as operations
 from harness.datasets.base import DatasetFacts, DatasetSpec
-from harness.design import ArmDesign
+from harness.design import ArmDesign, Score
 from harness.nearest import nearest
 from harness.objectives.base import Objective
 from harness.search.seeding import derive_seed, digest
 from harness.search.space import Int, Scalar, Space, domain_to_json
 from harness.sizing.base import Cell, Schedule, SizingMethod
-from harness.study.schema import ArchitectureEntry, Dataset, Method, Sampler, Study
+from harness.study.schema import (
+    ArchitectureEntry,
+    Augmentation,
+    Dataset,
+    Method,
+    Sampler,
+    SizeRange,
+    Study,
+)
 
 #: 1: trials' ids hold the digests of all plug-in files of the study. 2: of what their own arm uses.
 #: 3: the same, with more that a study may ask.
@@ -26,8 +35,9 @@ PLAN_VERSION = 3
 class Arm:
     """Cell x method, with its search. key: "dataset/architecture/method", unique in a plan.
 
-    sampler_text: the sampler with every option. trials: of each replicate. reach: smallest and largest size
-    each layer can end with.
+    sampler_text: the sampler with every option. sampler_options: the same as values, with the defaults of the
+    Optuna that the run was begun under. trials: of each replicate. reach: smallest and largest size each
+    layer can end with.
     """
 
     key: str
@@ -41,6 +51,7 @@ class Arm:
     reach: Mapping[str, tuple[int, int]]
     trials: int
     epochs: int
+    sampler_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def planned_trials(self) -> int:
@@ -60,6 +71,7 @@ class Arm:
             space={name: domain_to_json(domain) for name, domain in self.space.items()},
             reach={layer: (low, high) for layer, (low, high) in self.reach.items()},
             replicates=self.sampler.replicates,
+            sampler_options=dict(self.sampler_options),
         )
 
 
@@ -120,6 +132,18 @@ class Plan:
         """What every trial learns."""
         return make_objective(self.study)
 
+    @property
+    def score(self) -> Score:
+        """What trials are judged by. A failed one counts as what a constant answer scores on the data set's
+        test part, where that is known for such a score, unless the study says other."""
+        objective, said = self.objective, self.study.claim.failed_score
+        failed = {
+            name: facts.constant_scores.get(objective.score_name) if said is None else said
+            for name, facts in self.facts.items()
+        }
+        known = {name: score for name, score in failed.items() if score is not None}
+        return Score(objective.score_name, objective.higher_is_better, known)
+
     def schedule(self, arm: Arm) -> Schedule:
         """What the study asks of training in this arm."""
         return Schedule(arm.epochs, self.study.training.optimizer.learning_rate)
@@ -152,6 +176,7 @@ class Plan:
             "plugins": dict(self.plugin_digests),
             "sources": {key: dict(used) for key, used in self.sources.items() if used},
             "arms": {arm.key: dataclasses.asdict(arm.design()) for arm in self.arms.values()},
+            "score": dataclasses.asdict(self.score),
             "warnings": list(self.warnings),
             "trials": [dataclasses.asdict(trial) for trials in self.frozen.values() for trial in trials],
         }
@@ -177,7 +202,9 @@ class Plan:
 
 def dataset_spec(entry: Dataset) -> DatasetSpec:
     """The loaders' view of a study's data set."""
-    return DatasetSpec(entry.name, entry.source or entry.name, entry.path)
+    return DatasetSpec(
+        entry.name, entry.source or entry.name, entry.path, entry.settings(), entry.study_folder
+    )
 
 
 def make_architecture(entry: ArchitectureEntry) -> Architecture:
@@ -201,6 +228,20 @@ def make_objective(study: Study) -> Objective:
     return registry.make_objective(study.training.task.name, study.training.task.options)
 
 
+def make_augmentation(written: Augmentation) -> operations.Augmentation | None:
+    """What a study asks to be done to training examples; None if it asks for nothing."""
+    wanted: list[operations.Operation] = []
+    if written.random_crop is not None:
+        wanted.append(operations.Crop(written.random_crop.padding))
+    if written.flip:
+        wanted.append(operations.Flip())
+    if written.cutout is not None:
+        wanted.append(operations.Cutout(written.cutout.size))
+    if written.mixup is not None:
+        wanted.append(operations.Mixup(written.mixup.alpha))
+    return operations.Augmentation(tuple(wanted)) if wanted else None
+
+
 def make_cell(entry: ArchitectureEntry, facts: DatasetFacts, outputs: int) -> Cell:
     """The cell of an architecture and a data set. Raises ValueError for bounds of no or missing layers.
 
@@ -208,11 +249,15 @@ def make_cell(entry: ArchitectureEntry, facts: DatasetFacts, outputs: int) -> Ce
         outputs: of the network, as the objective wants them.
     """
     architecture = make_architecture(entry)
-    layers = architecture.sized_layers
-    widths = entry.widths if isinstance(entry.widths, dict) else dict.fromkeys(layers, entry.widths)
+    layers, blocks = architecture.sized_layers, getattr(architecture, "sized_blocks", ())
+    widths: dict[str, SizeRange] = {block: SizeRange(low=1, high=1) for block in blocks}
+    if isinstance(entry.widths, dict):
+        widths |= entry.widths
+    elif entry.widths is not None:
+        widths |= {layer: entry.widths for layer in layers if layer not in blocks}
     start: dict[str, int] = {}
     if isinstance(entry.start, int):
-        start = dict.fromkeys(layers, entry.start)
+        start = {layer: entry.start for layer in layers if layer not in blocks}
     elif entry.start is not None:
         start = entry.start
     for field, given in (("widths", widths), ("start", start)):
@@ -222,9 +267,19 @@ def make_cell(entry: ArchitectureEntry, facts: DatasetFacts, outputs: int) -> Ce
     for layer in layers:
         if layer not in widths:
             raise ValueError(f"widths: the layer {layer!r} has no range")
+        if wrong := wrong_sizes(architecture, layer, widths[layer].low, widths[layer].high):
+            raise ValueError(f"widths: {layer}: {wrong}")
     bounds = {layer: Int(widths[layer].low, widths[layer].high, widths[layer].log) for layer in layers}
     starts = {layer: start.get(layer, bounds[layer].high) for layer in layers}
     return Cell(architecture, facts.example_shape, outputs, bounds, starts)
+
+
+def wrong_sizes(architecture: Architecture, layer: str, low: int, high: int) -> str:
+    """What is wrong with sizes of a layer, "" if nothing: a block is there or not, all others have units."""
+    if layer in getattr(architecture, "sized_blocks", ()):
+        ends = [end for end in (low, high) if end not in (0, 1)]
+        return f"a block is there (1) or left out (0), found {ends[0]}" if ends else ""
+    return f"a layer needs at least 1 unit, found {low}" if low < 1 else ""
 
 
 def entry_named(entries: Any, name: str) -> Any:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,12 +10,15 @@ from typing import Any, TypeVar
 
 from harness import registry
 from harness.architectures.base import Examined
+from harness.attributes import code_of
 from harness.datasets import validation_count
 from harness.datasets.base import DatasetFacts, DatasetSpec
+from harness.design import ArmDesign
 from harness.design_warnings import design_warnings
 from harness.nearest import nearest
 from harness.search.samplers import (
     Search,
+    all_options,
     check_sampler,
     describe_sampler,
     draw_frozen,
@@ -23,8 +27,7 @@ from harness.search.samplers import (
     sampling_of,
 )
 from harness.search.space import Choice, Domain, Float, Int, Scalar
-from harness.sizing.base import Cell, checked_phases
-from harness.sources import is_installed, sources_of
+from harness.sizing.base import Cell, SizingMethod, checked_phases
 from harness.study.plan import (
     PLAN_VERSION,
     Arm,
@@ -33,9 +36,11 @@ from harness.study.plan import (
     dataset_spec,
     entry_named,
     make_architecture,
+    make_augmentation,
     make_cell,
     make_method,
     make_objective,
+    wrong_sizes,
 )
 from harness.study.schema import ArchitectureEntry, Dataset, Method, Range, Sampler, Study, StudyError
 from harness.study.weights import check_weights, digest_of, with_weights_found
@@ -51,6 +56,7 @@ def make_plan(
     source: str,
     prepare: Callable[[DatasetSpec], DatasetFacts],
     version: int = PLAN_VERSION,
+    begun: Mapping[str, ArmDesign] | None = None,
 ) -> Plan:
     """Plan a study.
 
@@ -58,12 +64,13 @@ def make_plan(
         source: the study file's name, for messages.
         prepare: gives the facts of a data set, decoding it if that was not yet done.
         version: of the rule for trials' ids (`Plan.version`).
+        begun: arms of the plan that a run goes on with: what it says of samplers stays as it was.
 
     Raises:
         StudyError: one sentence that names file, field, what was found and what is allowed.
         DataError: from `prepare`.
     """
-    plan = plan_arms(study, source, prepare, version)
+    plan = plan_arms(study, source, prepare, version, begun)
     frozen = {}
     for arm in plan.arms.values():
         if arm.sampling == "adaptive":
@@ -87,18 +94,22 @@ def plan_arms(
     source: str,
     prepare: Callable[[DatasetSpec], DatasetFacts],
     version: int = PLAN_VERSION,
+    begun: Mapping[str, ArmDesign] | None = None,
 ) -> Plan:
     """Plan a study without drawing its trials; arguments and errors as in `make_plan`."""
     _check_names(study, source)
     if any(entry.weights_file is None for entry in study.architectures if entry.weights is not None):
         study = with_weights_found(study, source, None)
-    facts = {}
+    facts, augmentation = {}, make_augmentation(study.training.augmentation)
     for index, wanted in enumerate(study.datasets):
         with _naming(source, f"datasets.{index}"):
             facts[wanted.name] = prepare(dataset_spec(wanted))
         with _naming(source, "training.validation_fraction"):
             examples = facts[wanted.name].train_examples
             validation_count(wanted.name, examples, study.training.validation_fraction, study.seeds.split)
+        if augmentation is not None:
+            with _naming(source, "training.augmentation"):
+                augmentation.check(facts[wanted.name])
     with _naming(source, "training.task"):
         objective = make_objective(study)
         outputs = {}
@@ -114,10 +125,11 @@ def plan_arms(
                 _examine(cell, facts[dataset.name])
             for method in study.methods:
                 arm = _make_arm(study, source, dataset, entry, method, cell)
-                arms[arm.key] = arm
+                with _naming(source, _sampler_place(method)):
+                    arms[arm.key] = _with_sampler(arm, (begun or {}).get(arm.key))
     _check_overrides(study, source, arms)
     digests = {Path(path).name: hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in study.plugins}
-    sources = {} if version == 1 else {key: _sources(study, arm) for key, arm in arms.items()}
+    sources = {} if version == 1 else {key: _sources(study, arm, version) for key, arm in arms.items()}
     return Plan(study, facts, arms, digests, sources=sources, version=version)
 
 
@@ -161,8 +173,9 @@ def _check_weights(
         check_weights(plan.study, entry, cell, sizes)
 
 
-def _sources(study: Study, arm: Arm) -> dict[str, str]:
-    """What of strangers' code the trials of an arm use."""
+def _sources(study: Study, arm: Arm, version: int) -> dict[str, str]:
+    """What of strangers' code the trials of an arm use; until version 3 without that of its data set."""
+    dataset = entry_named(study.datasets, arm.dataset)
     method = entry_named(study.methods, arm.method)
     architecture = entry_named(study.architectures, arm.architecture)
     used: dict[str, str] = {}
@@ -170,14 +183,13 @@ def _sources(study: Study, arm: Arm) -> dict[str, str]:
         ("methods", method.method or method.name),
         ("architectures", architecture.family or architecture.name),
         ("objectives", study.training.task.name),
+        ("datasets", dataset.source or dataset.name),
     ):
-        origin = registry.origin(kind, name)
-        if origin is None:
+        if kind == "datasets" and version < 3:
             continue
-        if origin.package is not None and origin.version is not None:
-            used[origin.package] = origin.version
-        if origin.file is not None and not is_installed(origin.file):
-            used |= sources_of(origin.file, origin.module.rpartition(".")[0])
+        origin = registry.origin(kind, name)
+        if origin is not None:
+            used |= code_of(origin)
     if architecture.weights_file is not None:
         used[architecture.weights] = digest_of(architecture.weights_file)
     return used
@@ -197,7 +209,7 @@ def _check_names(study: Study, source: str) -> None:
     for method in study.methods:
         with _naming(source, f"methods.{method.name}"):
             make_method(method)
-        with _naming(source, "sampler" if method.sampler is None else f"methods.{method.name}.sampler"):
+        with _naming(source, _sampler_place(method)):
             _check_search(method.sampler or study.sampler, study.paired)
     labels = [method.name for method in study.methods]
     if study.claim.baseline not in labels:
@@ -217,11 +229,12 @@ def _make_arm(
         with _naming(source, f"methods.{method.name}.space.{name}"):
             space[name] = _override(space[name], method.space[name])
     with _naming(source, f"methods.{method.name}"):
-        _ask(made.check, space)
+        _check_takes_cell(made)
+        _ask(made.check, cell, space)
         reach = _ask(made.reach, cell, space)
-        for layer, (low, _) in reach.items():
-            if low < 1:
-                raise ValueError(f"space.{layer}: a layer needs at least 1 unit, found {low}")
+        for layer, (low, high) in reach.items():
+            if wrong := wrong_sizes(cell.architecture, layer, low, high):
+                raise ValueError(f"space.{layer}: {wrong}")
     sampler = method.sampler or study.sampler
     return Arm(
         key=f"{dataset.name}/{entry.name}/{method.name}",
@@ -229,7 +242,7 @@ def _make_arm(
         architecture=entry.name,
         method=method.name,
         sampler=sampler,
-        sampler_text=describe_sampler(sampler.name, sampler.options),
+        sampler_text="",
         sampling=sampling_of(sampler.name),
         space=space,
         reach=reach,
@@ -238,13 +251,35 @@ def _make_arm(
     )
 
 
+def _with_sampler(arm: Arm, begun: ArmDesign | None) -> Arm:
+    """The arm with every option of its sampler: of the installed Optuna, or as in the plan of a run begun."""
+    name, written = arm.sampler.name, arm.sampler.options
+    if begun is None or not begun.sampler_options or not begun.sampler.startswith(f"{name}("):
+        options, text = all_options(name, written, {}), describe_sampler(name, written)
+    else:
+        options, text = all_options(name, written, begun.sampler_options), begun.sampler
+    return dataclasses.replace(arm, sampler_options=options, sampler_text=text)
+
+
+def _sampler_place(method: Method) -> str:
+    return "sampler" if method.sampler is None else f"methods.{method.name}.sampler"
+
+
+def _check_takes_cell(method: SizingMethod) -> None:
+    """Refuse a method that was written for the contract before cells were checked."""
+    try:
+        inspect.signature(method.check).bind("cell", "space")
+    except TypeError as error:
+        own = inspect.signature(method.check)
+        raise ValueError(f"its check takes {own}; a method's check takes (cell, space)") from error
+
+
 def _try_out(study: Study, source: str, arm: Arm) -> None:
     """Ask an adaptive arm's sampler past its random start: what is wrong with options shows only then."""
-    own = entry_named(study.methods, arm.method).sampler is not None
-    with _naming(source, f"methods.{arm.method}.sampler" if own else "sampler"):
+    with _naming(source, _sampler_place(entry_named(study.methods, arm.method))):
         try:
-            search = Search(arm.space, make_sampler(arm.sampler.name, arm.sampler.options, seed=0))
-            startup = arm.sampler.options.get("n_startup_trials", _STARTUP_TRIALS)
+            search = Search(arm.space, make_sampler(arm.sampler.name, arm.sampler_options, seed=0))
+            startup = arm.sampler_options.get("n_startup_trials", _STARTUP_TRIALS)
             points = search.ask(1 + startup if isinstance(startup, int) else 1)
             search.tell([0.1 * (1 + i % 7) for i in range(len(points))])
             search.ask(1)
@@ -298,7 +333,7 @@ def _check_search(sampler: Sampler, paired: bool) -> None:
 def _draw(arm: Arm, seed: int, paired: bool) -> list[dict[str, Scalar]]:
     if paired:
         return draw_paired(arm.space, seed, arm.trials)
-    return draw_frozen(arm.space, arm.sampler.name, arm.sampler.options, seed, arm.trials)
+    return draw_frozen(arm.space, arm.sampler.name, arm.sampler_options, seed, arm.trials)
 
 
 def _ask(question: Callable[..., T], *about: Any) -> T:

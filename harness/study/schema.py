@@ -95,6 +95,12 @@ class SizeRange(Part):
         return self
 
 
+class LayerRange(SizeRange):
+    """A range of one layer's sizes; from 0 if the layer is a block, which may be left out."""
+
+    low: int = Field(ge=0)
+
+
 def _plain(value: Any) -> Any:
     """YAML knows dates, sets, numbers without end, half characters: no plan can be written with them."""
     try:
@@ -129,7 +135,7 @@ SpaceEntry = Annotated[
     Discriminator(lambda v: {dict: "<range>", Range: "<range>", list: "<choice>"}.get(type(v), "<value>")),
 ]
 Widths = Annotated[
-    Annotated[SizeRange, Tag("<all>")] | Annotated[dict[str, SizeRange], Tag("<each>")],
+    Annotated[SizeRange, Tag("<all>")] | Annotated[dict[str, LayerRange], Tag("<each>")],
     Discriminator(
         lambda v: "<all>" if not isinstance(v, dict) or {"low", "high", "log"} & v.keys() else "<each>"
     ),
@@ -151,7 +157,36 @@ class Dataset(Part):
     source: str | None = Field(
         default=None, description="a known data set or a file format; the name unless said"
     )
-    path: str | None = Field(default=None, description="file or folder, relative to the data folder")
+    path: str | None = Field(
+        default=None, description="file or folder, looked for beside the study file, then in the data folder"
+    )
+    kind: Literal["classes", "numbers"] | None = added(
+        3, None, description="what targets are; unless said, fractional numbers are numbers"
+    )
+    target: str | list[str] | None = added(3, None, description="of tables: the target's column, or columns")
+    features: list[str] | None = added(3, None, description="of tables: columns; all others unless said")
+    columns: dict[Literal["image", "label"], str] | None = added(
+        3, None, description="of parquet: their names"
+    )
+    channels: Literal["first", "last"] | None = added(3, None, description="of npz: which axis they are")
+    resize: Annotated[list[Size], Field(min_length=2, max_length=2)] | None = added(
+        3, None, description="of images: height and width that all are brought to"
+    )
+    test: str | None = added(3, None, description="the test part, where it is a file or attribute of its own")
+    test_fraction: float | None = added(3, None, gt=0, lt=1, description="drawn for the test part")
+    test_seed: int | None = added(3, None, ge=0, description="of that draw; 0 unless said")
+    options: Options = added(3, {}, description="of a plug-in's, or what a module's attribute is called with")
+    _study_folder: Path | None = PrivateAttr(default=None)
+
+    @property
+    def study_folder(self) -> Path | None:
+        """Where the study file lies; None if the study lies in no file. Never part of what a study is."""
+        return self._study_folder
+
+    def settings(self) -> dict[str, Any]:
+        """What is said beside name, source and path, by field, ready for JSON."""
+        left_out = {"name", "source", "path"} | (set() if self.options else {"options"})
+        return self.model_dump(mode="json", exclude_none=True, exclude=left_out)
 
 
 class ArchitectureEntry(Part):
@@ -164,7 +199,9 @@ class ArchitectureEntry(Part):
         "file.py:attribute; the name unless said",
     )
     options: Options = {}
-    widths: Widths = Field(description="searched sizes, for all layers or per layer")
+    widths: Widths | None = added(
+        3, None, description="searched sizes, for all layers or per layer; none where no layer is sized"
+    )
     start: Start | None = Field(
         default=None,
         description="units that shrinking methods start with; the upper bound of widths unless said",
@@ -244,6 +281,35 @@ class Task(Part):
     options: Options = {}
 
 
+class CropOptions(Part):
+    """Options of `random_crop`."""
+
+    padding: int = Field(
+        ge=1, description="pixels on each side, blank, before a piece of the old size is cut"
+    )
+
+
+class CutoutOptions(Part):
+    """Options of `cutout`."""
+
+    size: int = Field(ge=1, description="pixels a side of the blank square")
+
+
+class MixupOptions(Part):
+    """Options of `mixup`."""
+
+    alpha: float = Field(gt=0, description="shares are drawn from Beta(alpha, alpha)")
+
+
+class Augmentation(Part):
+    """What is done to training examples, in this order; each at random, an example at a time."""
+
+    random_crop: CropOptions | None = None
+    flip: bool = Field(default=False, description="left to right, half of the examples")
+    cutout: CutoutOptions | None = None
+    mixup: MixupOptions | None = None
+
+
 class Training(Part):
     """How every trial is trained."""
 
@@ -255,6 +321,7 @@ class Training(Part):
     task: Annotated[Task, BeforeValidator(_named, json_schema_input_type=str | Task)] = added(
         3, Task(), description="what is learned: classification, binary, regression or module:attribute"
     )
+    augmentation: Augmentation = added(3, Augmentation())
 
 
 class Seeds(Part):
@@ -332,6 +399,15 @@ class Study(Part):
             if len({other for other in named if Path(other).name == Path(file).name}) > 1:
                 raise ValueError(f"two files are called {Path(file).name!r}; give one of them another name")
         return self
+
+    def lying_in(self, folder: Path) -> "Study":
+        """The same study, whose data and weights are looked for in this folder first."""
+        datasets = []
+        for dataset in self.datasets:
+            datasets.append(dataset.model_copy())
+            datasets[-1]._study_folder = folder
+        architectures = [entry.lying_in(folder) for entry in self.architectures]
+        return self.model_copy(update={"datasets": datasets, "architectures": architectures})
 
     def named_files(self) -> tuple[str, ...]:
         """Files, as written, of which a part is named as `file.py:attribute`; each once.

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from harness.datasets.base import DatasetFacts
-from harness.design import ArmDesign
+from harness.design import ArmDesign, Score
 from harness.study.plan import PLAN_VERSION, Trial
 from harness.study.schema import Study
 from harness.study.versions import check_version
@@ -32,7 +32,7 @@ class WrittenPlan:
     plan_version: of the file, and of the rule by which its trials' ids were made (see `Plan.version`).
     study: with the names of its plug-in files alone, not where they lay. plugins: file name -> SHA-256.
     sources: arm -> what of strangers' code its trials use, name -> SHA-256 or version; from version 2 on.
-    begun_by: what began the run; from version 2 on.
+    begun_by: what began the run; from version 2 on. score: from version 3 on; before, accuracy.
     """
 
     plan_version: int
@@ -44,6 +44,7 @@ class WrittenPlan:
     trials: tuple[Trial, ...]
     sources: dict[str, dict[str, str]] = field(default_factory=dict)
     begun_by: Software | None = None
+    score: Score = field(default_factory=Score)
 
     def comparable(self) -> dict[str, Any]:
         """What must be equal for a run to go on: all but words, and samplers that have drawn already."""
@@ -51,6 +52,7 @@ class WrittenPlan:
         for arm in arms.values():
             if arm["sampling"] != "adaptive":
                 arm["sampler"] = ""
+            del arm["sampler_options"]  # a run that goes on takes those that were written
         study = self.study.identity() | {"description": ""}
         plugins = self.plugins
         if self.plan_version > 1:

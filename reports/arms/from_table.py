@@ -47,8 +47,16 @@ def _failed_scores(rows: pd.DataFrame, settings: Settings) -> dict[tuple[str, st
     scores = {}
     for (dataset, architecture), part in rows.groupby(["dataset", "architecture"], sort=True):
         finished = part.loc[part["_scored"], "_test"]
+        told = part.get("failed_score", pd.Series(dtype=float)).dropna()
         if settings.failed_score is not None:
             value = sign * settings.failed_score
+        elif len(told):
+            if told.nunique() > 1:
+                raise TableError(
+                    f"{dataset}/{architecture}: column failed_score holds {told.min():g} and {told.max():g}; "
+                    "allowed is one value a cell"
+                )
+            value = sign * float(told.iloc[0])
         elif finished.empty or (not settings.lower_is_better and finished.min() >= 0):
             value = 0.0
         else:

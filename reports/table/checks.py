@@ -12,14 +12,22 @@ import numpy as np
 import pandas as pd
 
 from harness.nearest import close_match
-from harness.trial_table import COLUMNS, OUTCOMES, PARAMETER_PREFIX, SAMPLINGS, SCHEMA_VERSION, Column
+from harness.trial_table import (
+    ACCURACY_COLUMNS,
+    COLUMNS,
+    OUTCOMES,
+    PARAMETER_PREFIX,
+    SAMPLINGS,
+    SCHEMA_VERSION,
+    SCORE_COLUMNS,
+    Column,
+)
 from reports.errors import TableError
 from reports.settings import Settings
 from reports.table.reading import MAX_TEXT, METRIC_COLUMN
 
 LOST = "lost"
 DEFAULTS = Settings()
-ACCURACY_COLUMNS = ("val_accuracy", "test_accuracy")
 #: What stands for "no value" in a CSV file written by other programs.
 _MISSING = frozenset({"", "nan", "na", "n/a", "none", "null", "<na>"})
 _BY_NAME = {column.name: column for column in COLUMNS}
@@ -51,6 +59,8 @@ def score_columns(settings: Settings) -> tuple[str, str]:
 
 def is_accuracy(settings: Settings) -> bool:
     """Whether the scores are shares between 0 and 1, shown in per cent."""
+    if settings.is_share is not None:
+        return settings.is_share
     return score_columns(settings) == ACCURACY_COLUMNS
 
 
@@ -78,7 +88,7 @@ def check_table(
     trials = pd.DataFrame(index=pd.RangeIndex(len(frame)))
     for name in map(str, frame.columns):
         column = _column_of(name, scores)
-        if column is None or (name in ACCURACY_COLUMNS and name not in scores):
+        if column is None or (name in (*ACCURACY_COLUMNS, *SCORE_COLUMNS) and name not in scores):
             continue
         values = frame[name].reset_index(drop=True)
         trials[name] = (
@@ -124,7 +134,7 @@ def _check_version(frame: pd.DataFrame, source: str) -> None:
 
 def _check_columns(frame: pd.DataFrame, scores: tuple[str, str], source: str) -> None:
     present = [str(name) for name in frame.columns]
-    required = [column.name for column in COLUMNS if column.required and column.name not in ACCURACY_COLUMNS]
+    required = [column.name for column in COLUMNS if column.required and column.name not in SCORE_COLUMNS]
     missing = [name for name in (*required, *scores) if name not in present]
     if missing:
         raise TableError(
@@ -158,7 +168,7 @@ def _as_numbers(values: pd.Series, column: Column, scores: tuple[str, str], sour
     numeric = pd.to_numeric(values, errors="coerce").astype(float)
     text = _as_text(values)
     _refuse(numeric.isna() & (text != ""), text, name, source, "a number, or nothing where there is none")
-    if name not in scores:
+    if name not in (*scores, "failed_score"):
         _refuse(numeric < 0, text, name, source, "a number from 0 up")
         _refuse(numeric.abs() == np.inf, text, name, source, "a finite number")
     if column.kind == "integer":
@@ -246,7 +256,7 @@ def _check_scores(trials: pd.DataFrame, settings: Settings, source: str, notes: 
         trials[name] = values.where(np.isfinite(values))
     if not is_accuracy(settings):
         return
-    if _is_per_cent(trials):
+    if _is_per_cent(trials, scores):
         trials[list(scores)] /= 100
         notes.append(
             "Accuracies above 1 were found in every arm: they were read as per cent and divided by 100."
@@ -260,12 +270,12 @@ def _check_scores(trials: pd.DataFrame, settings: Settings, source: str, notes: 
         _refuse((values < 0) | (values > 1), values.astype(str), name, source, wanted)
 
 
-def _is_per_cent(trials: pd.DataFrame) -> bool:
+def _is_per_cent(trials: pd.DataFrame, scores: tuple[str, str]) -> bool:
     """Every arm's typical accuracy is above 1, none above 100: one wild value makes no per cent table."""
-    values = trials[list(ACCURACY_COLUMNS)]
+    values = trials[list(scores)]
     if not values.max().max() > 1 or values.max().max() > 100 or values.min().min() < 0:
         return False
-    medians = trials.groupby(["dataset", "architecture", "method"])[list(ACCURACY_COLUMNS)].median()
+    medians = trials.groupby(["dataset", "architecture", "method"])[list(scores)].median()
     return bool((medians.isna() | (medians > 1)).all(axis=None))
 
 

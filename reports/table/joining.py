@@ -10,6 +10,7 @@ from reports.errors import TableError
 from reports.settings import Settings
 from reports.table.checks import DEFAULTS, TrialTable, check_table, score_columns
 from reports.table.reading import read_table
+from reports.table.scores import settle_scores
 
 _ARM = ["dataset", "architecture", "method"]
 
@@ -22,7 +23,8 @@ def load_tables(paths: Sequence[Path], settings: Settings = DEFAULTS) -> TrialTa
     """
     if not paths:
         raise TableError("no trial table was named; allowed are one or more .csv or .parquet files")
-    frames = [(str(path), read_table(path, score_columns(settings))) for path in paths]
+    read = [(str(path), read_table(path, score_columns(settings))) for path in paths]
+    frames, settings = settle_scores(read, settings)
     joined, _ = join_tables(frames, settings)
     return check_table(joined, settings=settings, source=" + ".join(name for name, _ in frames))
 

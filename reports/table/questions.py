@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 
 from harness.design import StudyDesign
+from harness.trial_table import ACCURACY_COLUMNS, SCORE_COLUMNS
 from reports.cost_units import COST_UNITS, MADE_OF, TRIALS
 from reports.errors import TableError
 from reports.settings import Settings, Target
-from reports.table.checks import ACCURACY_COLUMNS, is_accuracy, nearest
+from reports.table.checks import is_accuracy, nearest
 
 
 def parse_target(text: str) -> Target:
@@ -66,7 +67,7 @@ def check_values(settings: Settings) -> None:
 
 def _check_score(settings: Settings) -> None:
     named = settings.validation_column, settings.test_column
-    if sum(name in ACCURACY_COLUMNS for name in named) == 1:
+    if any(sum(name in columns for name in named) == 1 for columns in (ACCURACY_COLUMNS, SCORE_COLUMNS)):
         raise TableError(
             f"--test-column: found {named[0]!r} and {named[1]!r}, two different scores; allowed are "
             "--validation-column and --test-column of one score"

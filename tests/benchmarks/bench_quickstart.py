@@ -15,7 +15,7 @@ def main() -> bool:
         out = Path(folder) / "run"
         seconds, _ = seconds_of(harness_command("run", "quickstart", "--out", str(out)), CORES)
         table, _, _ = read_run(out)
-    medians = table.groupby("method")["val_accuracy"].median()
+    medians = table.groupby("method")["val_score"].median()
     print(machine())
     print(f"quickstart on {CORES} cores: {seconds:.1f} s (at most {LIMIT_SECONDS:.0f}), {len(table)} trials")
     for method, median in medians.items():

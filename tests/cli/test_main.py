@@ -470,7 +470,7 @@ def test_exports(done_run: Ended, harness_command: Command, out: Path) -> None:
     assert len(csv) == len(parquet) == 6
     assert list(csv.columns) == list(parquet.columns)
     # Some versions of pandas read the last digit of a number otherwise than it was written.
-    assert csv["val_accuracy"].tolist() == pytest.approx(parquet["val_accuracy"].tolist(), rel=1e-14)
+    assert csv["val_score"].tolist() == pytest.approx(parquet["val_score"].tolist(), rel=1e-14)
 
 
 def test_the_report_is_written_again(done_run: Ended, harness_command: Command, out: Path) -> None:

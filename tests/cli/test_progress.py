@@ -28,8 +28,8 @@ class Seen:
 def take_one(dealer: Dealer) -> Record:
     bundle = dealer.deal(100)
     assert bundle is not None
-    assert len(bundle.tasks) == 1
-    record = record_of(bundle.tasks[0].trial)
+    assert len(bundle.attempts) == 1
+    record = record_of(bundle.attempts[0].trial)
     dealer.take(record)
     return record
 

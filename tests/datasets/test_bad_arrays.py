@@ -1,6 +1,7 @@
 """Wrong values in a readable file: one sentence on file and field, what was found, what is allowed."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from harness.datasets import prepare
+from harness.datasets.preparation import decoded
 from tests.datasets.kinds import Arrays, Refusal, WriteNpz
 
 #: From sound arrays to bad ones.
@@ -58,8 +60,8 @@ BAD = {
         "(the labels of the training set)",
     ),
     "fractional label": (
-        _set("y_train", 0, 0.5, np.float64),
-        "array 'y_train': labels of type float64 found, whole numbers are allowed",
+        _set("y_test", 0, 0.5, np.float64),
+        "array 'y_test': labels of type float64 found, whole numbers are allowed",
     ),
     "huge unsigned label": (
         _set("y_train", 0, 2**64 - 1, np.uint64),
@@ -112,10 +114,10 @@ BAD = {
         _put(x_train=lambda x: x.astype(np.int64)),
         "array 'x_train': values of type int64 found, uint8 or floating point is allowed",
     ),
-    "channels last": (
-        _put(x_train=np.zeros((40, 32, 32, 3), dtype=np.uint8)),
-        "array 'x_train': images of shape (32, 32, 3) found, with the channels last; "
-        "channels first is allowed: (3, 32, 32)",
+    "channels that may be first or last": (
+        _put(x_train=np.zeros((40, 30, 32, 3), dtype=np.uint8)),
+        "array 'x_train': examples of shape (30, 32, 3) found, whose channels may be the 30 or the 3; "
+        "`channels: first` or `channels: last` is needed",
     ),
     "missing array": (
         _drop("y_test"),
@@ -138,3 +140,31 @@ def test_the_largest_training_label_decides_and_gaps_are_allowed(
     labels = np.where(arrays["y_train"] == 2, 6, 0)
     spec = write_npz(arrays | {"y_train": labels, "y_test": np.arange(10) % 7})
     assert prepare(spec, tmp_path, cache).outputs == 7
+
+
+def test_channels_may_come_last_where_that_is_plain_or_said(
+    arrays: Arrays, write_npz: WriteNpz, cache: Path, tmp_path: Path
+) -> None:
+    square = {
+        name: np.arange(40 * 6 * 6 * 3, dtype=np.uint8).reshape(40, 6, 6, 3) for name in ("x_train", "x_test")
+    }
+    spec = write_npz(arrays | square | {"y_test": arrays["y_train"]})
+    np.testing.assert_array_equal(
+        decoded(spec, tmp_path, cache).array("x_train"), square["x_train"].transpose(0, 3, 1, 2)
+    )
+    wide = {name: array.transpose(0, 2, 3, 1) for name, array in arrays.items() if array.ndim == 4}
+    said = replace(write_npz(arrays | wide), settings={"channels": "last"})
+    np.testing.assert_array_equal(decoded(said, tmp_path, cache).array("x_train"), arrays["x_train"])
+    said = replace(write_npz(arrays | wide), settings={"channels": "first"})
+    assert prepare(said, tmp_path, cache).example_shape == (5, 6, 3)
+
+
+def test_what_targets_are_is_told_by_their_type_or_said(
+    arrays: Arrays, write_npz: WriteNpz, cache: Path, tmp_path: Path
+) -> None:
+    spec = write_npz(arrays)
+    assert (prepare(spec, tmp_path, cache).target, prepare(spec, tmp_path, cache).outputs) == ("classes", 3)
+    said = replace(spec, settings={"kind": "numbers"})
+    assert (prepare(said, tmp_path, cache).target, prepare(said, tmp_path, cache).outputs) == ("numbers", 1)
+    measured = write_npz(arrays | {name: arrays[name] + 0.5 for name in ("y_train", "y_test")})
+    assert prepare(measured, tmp_path, cache).target == "numbers"

@@ -1,7 +1,9 @@
 """Files of MNIST's layout and .npz files that cannot be read: one sentence each."""
 
+import gzip
 import os
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -83,4 +85,19 @@ def test_a_single_array_is_no_archive(small: DatasetSpec, refusal: Refusal, tmp_
 
 def test_no_such_file(refusal: Refusal, tmp_path: Path) -> None:
     message = refusal(DatasetSpec("mine", "npz", "gone.npz"), tmp_path)
-    assert message == "gone.npz: no such file (data set 'mine', field 'path': 'gone.npz' found)"
+    assert message == (
+        "data set 'mine', field 'path': 'gone.npz' found, but there is no gone.npz (in the data folder)"
+    )
+
+
+def test_compressed_mnist_is_read_where_it_lies(mnist_folder: Path, cache: Path, refusal: Refusal) -> None:
+    raw = mnist_folder / "MNIST" / "raw"
+    facts = prepare(MNIST, mnist_folder, cache)
+    for file in list(raw.iterdir())[1:]:
+        Path(f"{file}.gz").write_bytes(gzip.compress(file.read_bytes()))
+        file.unlink()
+    assert prepare(MNIST, mnist_folder, cache) == facts
+    packed = next(raw.glob("*.gz"))
+    os.truncate(packed, 30)
+    shutil.rmtree(cache)
+    assert refusal(MNIST, mnist_folder).startswith(f"MNIST/raw/{packed.name}: not readable as gzip (")

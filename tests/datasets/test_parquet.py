@@ -5,6 +5,7 @@ import json
 import os
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +30,17 @@ def _encoded(pixels: np.ndarray, kind: str = "PNG") -> bytes:
 
 
 def _write(
-    file: Path, images: list[Any], labels: list[Any], metadata: dict[bytes, bytes] | None = None
+    file: Path,
+    images: list[Any],
+    labels: list[Any],
+    metadata: dict[bytes, bytes] | None = None,
+    names: tuple[str, str] = ("image", "label"),
 ) -> None:
     struct = pa.array(
         [{"bytes": data, "path": None} for data in images],
         pa.struct({"bytes": pa.binary(), "path": pa.string()}),
     )
-    table = pa.table({"image": struct, "label": pa.array(labels)})
+    table = pa.table(dict(zip(names, (struct, pa.array(labels)), strict=True)))
     pq.write_table(table.replace_schema_metadata(metadata), file)
 
 
@@ -93,6 +98,60 @@ def test_grey_pictures_have_one_channel_and_join_coloured_ones(
     assert prepare(PARQUET, tmp_path, cache).example_shape == (3, 5, 6)
 
 
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [(("img", "fine_label"), {}), (("photo", "kind"), {"columns": {"image": "photo", "label": "kind"}})],
+)
+def test_columns_of_other_names(
+    pictures: Path, cache: Path, tmp_path: Path, names: tuple[str, str], said: dict[str, Any]
+) -> None:
+    facts = prepare(PARQUET, tmp_path, cache)
+    for part in ("train", "test"):
+        _write(pictures / f"{part}.parquet", IMAGES, LABELS, names=names)
+    assert prepare(replace(PARQUET, settings=said), tmp_path, cache) == facts
+
+
+def test_shards_with_a_hash_behind_in_a_folder_of_data(pictures: Path, cache: Path, tmp_path: Path) -> None:
+    facts = prepare(PARQUET, tmp_path, cache)
+    (pictures / "data").mkdir()
+    for part in ("train", "test"):
+        (pictures / f"{part}.parquet").rename(pictures / "data" / f"{part}-00000-of-00001-8ba9c05f4.parquet")
+    assert prepare(PARQUET, tmp_path, cache) == facts
+
+
+@pytest.mark.parametrize("notes", [b"null", b'{"info": null}', b"{", b"[]", b'{"info": {"features": [1]}}'])
+def test_odd_metadata_are_none(pictures: Path, cache: Path, tmp_path: Path, notes: bytes) -> None:
+    _write(pictures / "train.parquet", IMAGES, LABELS, {b"huggingface": notes})
+    assert prepare(PARQUET, tmp_path, cache).outputs == 3
+
+
+def test_pictures_are_turned_as_they_say(pictures: Path, cache: Path, tmp_path: Path) -> None:
+    tag = Image.Exif()
+    tag[0x112] = 6  # to be turned by a quarter, clockwise
+    turned = []
+    for pixels in COLOUR:
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).save(buffer, "PNG", exif=tag)
+        turned.append(buffer.getvalue())
+    _write(pictures / "train.parquet", turned, LABELS)
+    _write(pictures / "test.parquet", turned, LABELS)
+    x = decoded(PARQUET, tmp_path, cache).array("x_train")
+    np.testing.assert_array_equal(x, np.rot90(np.stack(COLOUR), -1, (1, 2)).transpose(0, 3, 1, 2))
+
+
+def test_pictures_of_many_sizes_are_brought_to_one(pictures: Path, cache: Path, tmp_path: Path) -> None:
+    _write(pictures / "train.parquet", [*IMAGES[:5], _encoded(COLOUR[0][:4])], LABELS)
+    assert prepare(replace(PARQUET, settings={"resize": [4, 3]}), tmp_path, cache).example_shape == (3, 4, 3)
+
+
+@pytest.mark.parametrize("limit", [20, 10])  # Pillow warns above its limit, and refuses above twice of it
+def test_a_picture_of_more_pixels_than_are_safe(
+    pictures: Path, refusal: Refusal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+    assert f"row 0: an image of more than {limit} pixels found" in refusal(PARQUET, tmp_path)
+
+
 def _bad(**changes: Any) -> Spoil:
     arguments: dict[str, Any] = {"images": IMAGES, "labels": LABELS} | changes
     return lambda folder: _write(folder / "train.parquet", **arguments)
@@ -135,15 +194,16 @@ BAD_PICTURES: dict[str, tuple[Spoil, str]] = {
     ),
     "two sizes": (
         _bad(images=[*IMAGES[:5], _encoded(COLOUR[0][:4])]),
-        r"FILE: column 'image', row 5: an image of 6×4 found, 6×5 like the others is needed",
+        r"FILE: column 'image', row 5: an image of 6×4 found, 6×5 like the others is needed; "
+        r"`resize: \[5, 6\]` brings all to one size",
     ),
     "16 bits": (
         _bad(images=[_encoded(np.zeros((5, 6), dtype=np.uint16)), *IMAGES[1:]]),
         r"FILE: column 'image', row 0: an image of mode I;16 found, 8 bits a channel are allowed",
     ),
     "fractional label": (
-        _bad(labels=[0.5, *LABELS[1:]]),
-        r"FILE: column 'label' of type double found, whole numbers are allowed",
+        lambda folder: _write(folder / "test.parquet", IMAGES, [0.5, *LABELS[1:]]),
+        r"pictures/test.parquet: column 'label': labels of type float64 found, whole numbers are allowed",
     ),
     "absent label": (
         _bad(labels=[*LABELS[:4], None, 1]),
@@ -155,11 +215,11 @@ BAD_PICTURES: dict[str, tuple[Spoil, str]] = {
     ),
     "no label column": (
         _without("label"),
-        r"FILE: no column 'label' found, only image",
+        r"FILE: no column 'label' found, only image; `columns: {label: ...}` names another",
     ),
     "no image column": (
         _without("image"),
-        r"FILE: no column 'image' found, only label",
+        r"FILE: no column 'image' found, only label; `columns: {image: ...}` names another",
     ),
     "no rows": (
         _bad(images=[], labels=pa.array([], pa.int64())),
@@ -191,4 +251,6 @@ def test_a_column_of_another_type(pictures: Path, refusal: Refusal, tmp_path: Pa
 
 def test_no_such_folder(refusal: Refusal, tmp_path: Path) -> None:
     message = refusal(PARQUET, tmp_path)
-    assert message == "pictures: no such folder (data set 'pictures', field 'path': 'pictures' found)"
+    assert message == (
+        "data set 'pictures', field 'path': 'pictures' found, but there is no pictures (in the data folder)"
+    )

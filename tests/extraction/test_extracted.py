@@ -17,6 +17,7 @@ from harness.extraction.description import read_description
 from harness.extraction.plain import relative_difference
 from harness.extraction.replanning import replan
 from harness.extraction.retraining import Retrained, retrain
+from harness.objectives.classification import Classification
 from harness.registry import make_architecture
 from harness.runs.trial_runner import TrialRunner
 from harness.sizing.gates.units import gates
@@ -67,8 +68,8 @@ def test_the_loaded_network_is_plain_and_computes_what_the_trained_one_does(
     x = trained.split.test.x
     with torch.no_grad():
         assert relative_difference(trained.network.eval()(x), network(x)) <= 1e-5
-    assert evaluate(network, trained.split.test)[1] == extracted.record.test_score
-    assert evaluate(network, trained.split.validation)[1] == extracted.record.val_score
+    assert evaluate(network, trained.split.test, Classification())[1] == extracted.record.test_score
+    assert evaluate(network, trained.split.validation, Classification())[1] == extracted.record.val_score
 
 
 def test_the_description_rebuilds_it_with_the_sizes_that_were_left(extracted: Extracted) -> None:
@@ -98,7 +99,7 @@ def test_raw_input_is_normalised_as_the_data_were(extracted: Extracted, trained:
     spec = plan.dataset(plan.arms[extracted.record.arm])
     raw = torch.from_numpy(np.array(decoded(spec, extracted.run.data_root).array("x_test")))
     network = load(extracted.folder, raw=True)
-    assert torch.equal(network.get_submodule("0")(raw), trained.split.test.x)
+    assert torch.equal(network.get_submodule("0")(raw), trained.split.test.x[:])
     with torch.no_grad():
         score = (network(raw).argmax(1) == trained.split.test.y).double().mean()
     assert float(score) == pytest.approx(extracted.record.test_score)

@@ -72,8 +72,8 @@ def test_columns_hold_what_the_record_says(tmp_path: Path, write: Callable[..., 
         "index": 1,
         "status": "ok",
         "sampling": "iid",
-        "val_accuracy": 0.6,
-        "test_accuracy": 0.55,
+        "val_score": 0.6,
+        "test_score": 0.55,
         "epochs_planned": 2,
         "epochs_run": 2,
         "selected_epoch": 2,
@@ -105,7 +105,7 @@ def test_every_column_is_known_and_typed(tmp_path: Path, write: Callable[..., Re
     assert {c.name: str(table[c.name].dtype) for c in COLUMNS} == {c.name: kinds[c.kind] for c in COLUMNS}
     crashed = table.iloc[0]
     assert (crashed["method"], crashed["status"], crashed["message"]) == ("fixed", "crashed", "no")
-    for empty in ("val_accuracy", "test_accuracy", "selected_epoch", "parameters", "macs", "units"):
+    for empty in ("val_score", "test_score", "selected_epoch", "parameters", "macs", "units"):
         assert pd.isna(crashed[empty])
     assert crashed["start_parameters"] == 380
     assert pd.isna(table.set_index("method")["param_weight_decay"]["fixed"])

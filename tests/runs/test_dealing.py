@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.records.record import Record
+from harness.runs.attempts import MAX_LOSSES, Attempt
 from harness.runs.dealing import BUNDLE_SECONDS, Bundle, Dealer
-from harness.runs.tasks import MAX_LOSSES, Task
 from harness.study.plan import Plan, Trial
 from tests.making import a_record, plan_of
 from tests.runs.dealt import ADAPTIVE, FIELDS, PLAN, record_of
@@ -18,8 +18,8 @@ from tests.runs.dealt import ADAPTIVE, FIELDS, PLAN, record_of
 def run_in_order(plan: Plan) -> dict[str, Trial]:
     dealer = Dealer(plan, {}, {})
     while (bundle := dealer.deal(1)) is not None:
-        for task in bundle.tasks:
-            dealer.take(record_of(task.trial))
+        for attempt in bundle.attempts:
+            dealer.take(record_of(attempt.trial))
     assert dealer.finished
     return dealer.trials
 
@@ -51,7 +51,7 @@ class _World:
     def restart(self) -> None:
         """The driver was killed: what its workers had not recorded is gone."""
         self.dealer = Dealer(PLAN, self.written, self.starts)
-        self.out: list[list[Task]] = []
+        self.out: list[list[Attempt]] = []
         self.losses_since_start.clear()
 
     def happen(self, number: int) -> None:
@@ -62,60 +62,60 @@ class _World:
                 assert bundle is None, "a trial is dealt beside one that is to be alone"
             if bundle is not None:
                 self.check_bundle(bundle)
-                self.out.append(list(bundle.tasks))
+                self.out.append(list(bundle.attempts))
         elif kind == 9 and choice % 7 == 0:
             self.restart()
         elif self.out:
-            tasks = self.out[choice % len(self.out)]
+            attempts = self.out[choice % len(self.out)]
             if kind < 7:
-                self.start(tasks[0])
-                self.record(tasks.pop(0))
+                self.start(attempts[0])
+                self.record(attempts.pop(0))
             elif kind == 7:
-                self.die(tasks)
-            elif kind == 8 and choice % 3 == 0 and not tasks[0].ran_out:
-                self.start(tasks[0])
-                self.dealer.return_short_of_memory(tasks.pop(0))
+                self.die(attempts)
+            elif kind == 8 and choice % 3 == 0 and not attempts[0].ran_out:
+                self.start(attempts[0])
+                self.dealer.return_short_of_memory(attempts.pop(0))
             elif kind == 8 and choice % 3 == 1:
-                self.start(tasks[0])
-                self.dealer.return_unharmed(tasks.pop(0))
+                self.start(attempts[0])
+                self.dealer.return_unharmed(attempts.pop(0))
             else:  # the deadline has passed: nothing more of the bundle is begun
-                for task in reversed(tasks):
-                    self.dealer.return_unstarted(task)
-                tasks.clear()
-            self.out = [tasks for tasks in self.out if tasks]
+                for attempt in reversed(attempts):
+                    self.dealer.return_unstarted(attempt)
+                attempts.clear()
+            self.out = [attempts for attempts in self.out if attempts]
 
     def is_alone(self) -> bool:
-        return any(task.ran_out for tasks in self.out for task in tasks)
+        return any(attempt.ran_out for attempts in self.out for attempt in attempts)
 
     def check_bundle(self, bundle: Bundle) -> None:
-        if any(task.ran_out for task in bundle.tasks):
+        if any(attempt.ran_out for attempt in bundle.attempts):
             assert self.out == [], "a trial that ran out of memory has company"
-            assert len(bundle.tasks) == 1
-        assert len({task.trial.arm for task in bundle.tasks}) == 1
-        running = {task.trial.id for tasks in self.out for task in tasks}
-        for task in bundle.tasks:
-            assert task.trial.id not in self.written, "a finished trial is dealt again"
-            assert task.trial.id not in running, "a running trial is dealt again"
-            assert task.attempt == self.starts.get(task.trial.id, 0) + 1
+            assert len(bundle.attempts) == 1
+        assert len({attempt.trial.arm for attempt in bundle.attempts}) == 1
+        running = {attempt.trial.id for attempts in self.out for attempt in attempts}
+        for attempt in bundle.attempts:
+            assert attempt.trial.id not in self.written, "a finished trial is dealt again"
+            assert attempt.trial.id not in running, "a running trial is dealt again"
+            assert attempt.number == self.starts.get(attempt.trial.id, 0) + 1
 
-    def start(self, task: Task) -> None:
-        self.starts[task.trial.id] = task.attempt
+    def start(self, attempt: Attempt) -> None:
+        self.starts[attempt.trial.id] = attempt.number
 
-    def record(self, task: Task) -> None:
-        record = record_of(task.trial)
+    def record(self, attempt: Attempt) -> None:
+        record = record_of(attempt.trial)
         self.written[record.trial_id] = record
         self.writes[record.trial_id] += 1
         self.dealer.take(record)
 
-    def die(self, tasks: list[Task]) -> None:
-        self.start(tasks[0])
-        for task in reversed(tasks[1:]):
-            self.dealer.return_unstarted(task)
-        lost = tasks[0]
+    def die(self, attempts: list[Attempt]) -> None:
+        self.start(attempts[0])
+        for attempt in reversed(attempts[1:]):
+            self.dealer.return_unstarted(attempt)
+        lost = attempts[0]
         self.losses_since_start[lost.trial.id] += 1
         again = self.dealer.lose(lost)
         assert again == (self.losses_since_start[lost.trial.id] < MAX_LOSSES)
-        tasks.clear()
+        attempts.clear()
         if not again:
             self.record(lost)
 
@@ -148,11 +148,15 @@ def test_every_trial_is_recorded_exactly_once(events: list[int], workers: int) -
 @pytest.mark.parametrize("seed", range(5))
 def test_a_round_is_told_in_plan_order_whatever_finishes_first(seed: int) -> None:
     shuffled = random.Random(seed)
-    dealer, out = Dealer(PLAN, {}, {}), list[Task]()
+    dealer, out = Dealer(PLAN, {}, {}), list[Attempt]()
     while not dealer.finished:
         while (bundle := dealer.deal(100)) is not None:
-            out.extend(bundle.tasks)
-        asked = {task.trial.index for task in out if (task.trial.arm, task.trial.replicate) == (ADAPTIVE, 0)}
+            out.extend(bundle.attempts)
+        asked = {
+            attempt.trial.index
+            for attempt in out
+            if (attempt.trial.arm, attempt.trial.replicate) == (ADAPTIVE, 0)
+        }
         assert len({index // 3 for index in asked}) <= 1, "the next round waits for all of this one"
         dealer.take(record_of(out.pop(shuffled.randrange(len(out))).trial))
     assert dealer.trials.keys() == IN_ORDER.keys()
@@ -162,9 +166,11 @@ def test_what_is_told_decides_what_is_asked() -> None:
     """Else the tests above would hold of a search that learns nothing."""
     dealer = Dealer(PLAN, {}, {})
     while (bundle := dealer.deal(1)) is not None:
-        for task in bundle.tasks:
+        for attempt in bundle.attempts:
             dealer.take(
-                a_record(task.trial.id, arm=task.trial.arm, replicate=task.trial.replicate, val_score=0.5)
+                a_record(
+                    attempt.trial.id, arm=attempt.trial.arm, replicate=attempt.trial.replicate, val_score=0.5
+                )
             )
     assert dealer.trials.keys() != IN_ORDER.keys()
     assert len(dealer.trials) == len(IN_ORDER)
@@ -177,9 +183,9 @@ def test_resuming_takes_up_an_adaptive_search_where_it_was() -> None:
         dealer = Dealer(PLAN, some, {})
         dealt = []
         while (bundle := dealer.deal(2)) is not None:
-            for task in bundle.tasks:
-                dealt.append(task.trial.id)
-                dealer.take(records[task.trial.id])
+            for attempt in bundle.attempts:
+                dealt.append(attempt.trial.id)
+                dealer.take(records[attempt.trial.id])
         assert sorted(dealt) == sorted(set(records) - set(some))
         assert dealer.strangers() == []
 
@@ -188,18 +194,18 @@ def test_a_trial_that_ends_its_worker_is_given_up_after_so_many_losses() -> None
     dealer = Dealer(PLAN, {}, {})
     first = dealer.deal(100)
     assert first is not None
-    [task] = first.tasks
+    [attempt] = first.attempts
     for loss in range(1, MAX_LOSSES + 1):
-        assert task.attempt == loss
-        assert dealer.lose(task) == (loss < MAX_LOSSES)
+        assert attempt.number == loss
+        assert dealer.lose(attempt) == (loss < MAX_LOSSES)
         if loss < MAX_LOSSES:
             again = [dealer.deal(100) for _ in PLAN.arms][-1]
             assert again is not None
-            [task] = again.tasks
-            assert task.trial == first.tasks[0].trial, "it runs again before the others of its arm"
-    assert dealer.dealt(task.trial.arm) == 1, "it is out until its record is taken"
-    dealer.take(record_of(task.trial))
-    assert dealer.dealt(task.trial.arm) == 0
+            [attempt] = again.attempts
+            assert attempt.trial == first.attempts[0].trial, "it runs again before the others of its arm"
+    assert dealer.dealt(attempt.trial.arm) == 1, "it is out until its record is taken"
+    dealer.take(record_of(attempt.trial))
+    assert dealer.dealt(attempt.trial.arm) == 0
 
 
 def test_who_has_whole_gpus_is_alone_anyway() -> None:
@@ -207,12 +213,12 @@ def test_who_has_whole_gpus_is_alone_anyway() -> None:
     dealer = Dealer(plan_of(FIELDS | {"resources": {"cpus": 1, "gpus": 1}}), {}, {})
     bundle = dealer.deal(1)
     assert bundle is not None
-    [task] = bundle.tasks
-    dealer.return_short_of_memory(task)
+    [attempt] = bundle.attempts
+    dealer.return_short_of_memory(attempt)
     dealt = [dealer.deal(1) for _ in PLAN.arms]
     again = dealt[-1]
     assert again is not None
-    assert again.tasks == (Task(task.trial, 2, ran_out=True),)
+    assert again.attempts == (Attempt(attempt.trial, 2, ran_out=True),)
     assert all(dealt), "and the others go on"
 
 
@@ -221,18 +227,18 @@ def test_data_that_cannot_be_read_stop_their_arms_and_no_others() -> None:
     dealer = Dealer(plan, {}, {})
     first = dealer.deal(1)
     assert first is not None
-    [task] = first.tasks
-    dealer.return_short_of_memory(task)
+    [attempt] = first.attempts
+    dealer.return_short_of_memory(attempt)
     second = dealer.deal(1)
     assert second is not None
-    [task] = second.tasks
-    dealer.stop_arms_of(task, "gone")
-    dealer.return_unstarted(task)
+    [attempt] = second.attempts
+    dealer.stop_arms_of(attempt, "gone")
+    dealer.return_unstarted(attempt)
     arms = set()
     while (bundle := dealer.deal(1)) is not None:
-        for task in bundle.tasks:
-            arms.add(task.trial.arm)
-            dealer.take(record_of(task.trial))
+        for attempt in bundle.attempts:
+            arms.add(attempt.trial.arm)
+            dealer.take(record_of(attempt.trial))
     assert arms == {key for key in plan.arms if key.startswith("other/")}
     assert dealer.finished
     assert dealer.unreadable == {"digits": "gone"}
@@ -245,7 +251,7 @@ def test_records_of_no_trial_are_named() -> None:
 def test_arms_are_dealt_in_turn() -> None:
     dealer = Dealer(PLAN, {}, {})
     bundles = [dealer.deal(2) for _ in range(3)]
-    assert [bundle.tasks[0].trial.arm for bundle in bundles if bundle] == list(PLAN.arms)
+    assert [bundle.attempts[0].trial.arm for bundle in bundles if bundle] == list(PLAN.arms)
 
 
 def test_bundles_are_worth_seconds_and_shrink_towards_the_end() -> None:
@@ -253,11 +259,11 @@ def test_bundles_are_worth_seconds_and_shrink_towards_the_end() -> None:
     dealer = Dealer(many, {}, {})
     first = dealer.deal(2)
     assert first is not None
-    assert len(first.tasks) == 1, "nothing is known of the arm's trials yet"
-    dealer.take(record_of(first.tasks[0].trial, seconds=0.1))
+    assert len(first.attempts) == 1, "nothing is known of the arm's trials yet"
+    dealer.take(record_of(first.attempts[0].trial, seconds=0.1))
     sizes = []
     while (bundle := dealer.deal(2)) is not None:
-        sizes.append(len(bundle.tasks))
+        sizes.append(len(bundle.attempts))
     assert sizes[0] == round(BUNDLE_SECONDS / 0.1)
     assert sizes == sorted(sizes, reverse=True)
     assert sizes[-1] == 1
@@ -268,10 +274,10 @@ def test_long_trials_are_dealt_one_by_one() -> None:
     dealer = Dealer(plan_of(FIELDS | {"methods": ["fixed"], "trials": 20}), {}, {})
     first = dealer.deal(1)
     assert first is not None
-    dealer.take(record_of(first.tasks[0].trial, seconds=60))
+    dealer.take(record_of(first.attempts[0].trial, seconds=60))
     bundle = dealer.deal(1)
     assert bundle is not None
-    assert len(bundle.tasks) == 1
+    assert len(bundle.attempts) == 1
 
 
 def test_time_left() -> None:
@@ -280,7 +286,7 @@ def test_time_left() -> None:
     for seconds in (1.0, 3.0):
         bundle = dealer.deal(1)
         assert bundle is not None
-        dealer.take(record_of(bundle.tasks[0].trial, seconds))
+        dealer.take(record_of(bundle.attempts[0].trial, seconds))
     # Three trials are left in each arm.
     assert dealer.expected_seconds() == pytest.approx(3 * 1.0 + 3 * 3.0)
 
@@ -291,9 +297,9 @@ def test_of_some_arms_only_those_are_dealt_and_the_rest_stays_for_later() -> Non
     dealer = Dealer(plan, {}, {}, {chosen})
     arms = set()
     while (bundle := dealer.deal(1)) is not None:
-        for task in bundle.tasks:
-            arms.add(task.trial.arm)
-            dealer.take(a_record(task.trial.id, arm=task.trial.arm, index=task.trial.index))
+        for attempt in bundle.attempts:
+            arms.add(attempt.trial.arm)
+            dealer.take(a_record(attempt.trial.id, arm=attempt.trial.arm, index=attempt.trial.index))
     assert arms == {chosen}
     assert dealer.finished
     assert len(dealer.records) == 3

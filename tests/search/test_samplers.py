@@ -4,6 +4,7 @@ import pytest
 
 from harness.search.samplers import (
     Search,
+    all_options,
     check_sampler,
     describe_sampler,
     draw_frozen,
@@ -92,7 +93,9 @@ def adaptive() -> list[str]:
     return [name for name in sampler_names() if sampling_of(name) == "adaptive" and name != "GPSampler"]
 
 
-def searched(name: str, scores: list[float | None]) -> list[list[dict[str, Scalar]]]:
+def searched(
+    name: str, scores: list[float | None], written_out: bool = False
+) -> list[list[dict[str, Scalar]]]:
     """Rounds of four under fixed scores."""
     space: Space = {"rate": Float(0, 1), "units": Int(4, 64)}
     options: dict[str, object] = {}
@@ -100,6 +103,8 @@ def searched(name: str, scores: list[float | None]) -> list[list[dict[str, Scala
         options = {"n_startup_trials": 2}
     elif name.startswith("NSGA"):
         options = {"population_size": 4}
+    if written_out:
+        options = all_options(name, options, {})
     search = Search(space, make_sampler(name, options, 3))
     rounds = []
     for start in range(0, len(scores), 4):
@@ -115,6 +120,21 @@ _SCORES = [0.1, None, 0.9, 0.5, 0.2, 0.3, None, 0.4, 0.6, 0.7, 0.65, 0.1, 0.8, 0
 @pytest.mark.parametrize("name", adaptive())
 def test_the_same_scores_give_the_same_search(name: str) -> None:
     assert searched(name, _SCORES) == searched(name, _SCORES)
+
+
+@pytest.mark.parametrize("name", adaptive())
+def test_options_written_out_search_as_defaults_do(name: str) -> None:
+    assert searched(name, _SCORES, written_out=True) == searched(name, _SCORES)
+
+
+def test_options_of_a_run_begun_go_before_defaults_and_behind_what_is_written() -> None:
+    pinned = {"n_startup_trials": 3, "n_ei_candidates": 5, "long_gone": None}
+    options = all_options("TPESampler", {"n_startup_trials": 4}, pinned)
+    assert (options["n_startup_trials"], options["n_ei_candidates"]) == (4, 5)
+    assert "group" in options
+    assert "long_gone" not in options
+    with pytest.raises(ValueError, match=r"begun with TPESampler's long_gone = True, and Optuna .* no such"):
+        all_options("TPESampler", {}, {"long_gone": True})
 
 
 @pytest.mark.parametrize("name", adaptive())

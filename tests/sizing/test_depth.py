@@ -157,7 +157,7 @@ def test_what_is_left_is_the_network_that_its_architecture_builds_without_the_bl
     left = run(Depth(), 100.0, epochs=8)
     size = left.journal.epochs[-1].size
     assert size.units == {"block1": 0, "block2": 1, "block1.wide": 0}
-    plain = make_plain(left.network, Residual(), (FEATURES,), CLASSES, size.units, a_split().test.x)
+    plain = make_plain(left.network, Residual(), (FEATURES,), CLASSES, size.units, a_split().test.x[:])
     assert isinstance(plain.network.get_submodule("block1"), nn.Identity)
     assert sum(parameter.numel() for parameter in plain.network.parameters()) == size.parameters
 

@@ -57,7 +57,6 @@ def test_shipped_studies_are_sound(name: str) -> None:
             "architectures.0.widths.hidden1: low 9 is above high 4",
         ),
         ("architectures.0.widths", 5, "architectures.0.widths: fields are needed here (low, high, log)"),
-        ("architectures.0.widths", None, "architectures.0.widths: fields are needed here (low, high, log)"),
         ("architectures.0.start", 0, "architectures.0.start: input should be greater than or equal to 1"),
         ("methods.0", {"name": "l2", "space": {"a": {"low": 2, "high": 1}}}, "methods.0.space.a: low 2 is a"),
         (

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from harness.architectures.mlp import MLP
 from harness.datasets.base import DatasetFacts, Normalisation, Part, Split
+from harness.objectives.classification import Classification
 from harness.search.space import Domain, Int
 from harness.sizing.base import Cell, Params, Phase, Schedule, Situation, SizingMethod, State
 from harness.sizing.interval import Epoch
@@ -71,6 +72,7 @@ def a_job(method: SizingMethod, **changes: Any) -> Job:
         "cell": CELL,
         "phases": method.phases(params, Schedule(3, 0.1)),
         "split": a_split(),
+        "objective": Classification(),
         "batch_size": 8,
         "optimizer": "SGD",
         "optimizer_options": {},

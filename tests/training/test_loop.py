@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from harness.datasets.base import Part
+from harness.objectives.base import Objective
+from harness.objectives.classification import Classification
 from harness.sizing.base import Cell, Params, Phase, Situation, State
 from harness.sizing.gates.units import attach_gates
 from harness.sizing.ledger.counting import multiply_accumulates
@@ -90,7 +92,7 @@ def orders(job: Any) -> list[list[float]]:
 def test_every_epoch_has_every_example_once_in_an_order_of_its_own() -> None:
     epochs = orders(a_job(scripted()))
     assert len(epochs) == 3
-    everything = a_split().train.x[:, 0].tolist()
+    everything = a_split().train.x[:][:, 0].tolist()
     assert all(sorted(epoch) == everything for epoch in epochs)
     assert epochs[0] != epochs[1] != epochs[2] != epochs[0]
 
@@ -298,14 +300,14 @@ class Scores:
         self.calls: list[str] = []
         self.tested: nn.Module | None = None
 
-    def __call__(self, network: nn.Module, part: Part) -> tuple[float, float]:
+    def __call__(self, network: nn.Module, part: Part, objective: Objective) -> tuple[float, float]:
         if part is self.split.validation:
             self.calls.append("validation")
             return 1.0, self.validation.pop(0)
         assert part is self.split.test
         self.calls.append("test")
         self.tested = network
-        return evaluate(network, part)
+        return evaluate(network, part, objective)
 
 
 @pytest.mark.parametrize(
@@ -338,7 +340,7 @@ def test_the_best_validation_score_is_selected_first_on_ties(
     assert given.calls == ["validation"] * 4 + ["test"], "the test part is scored once, at the end"
     assert given.tested is not None
     assert torch.equal(given.tested.get_parameter("output.weight"), weights[selected - 1])
-    assert left.journal.test_score == evaluate(given.tested, split.test)[1]
+    assert left.journal.test_score == evaluate(given.tested, split.test, Classification())[1]
 
 
 @pytest.mark.parametrize(("scores", "selected"), [((0.9, 0.8, 0.2, 0.3), 4), ((0.9, 0.8, 0.3, 0.3), 3)])
@@ -387,7 +389,7 @@ def test_the_selected_network_keeps_the_structure_it_had(
 
 def test_nothing_that_decides_reads_the_test_part() -> None:
     split = a_split()
-    poisoned = replace(split, test=Part(split.test.x * math.nan, (split.test.y + 1) % CLASSES))
+    poisoned = replace(split, test=Part(split.test.x[:] * math.nan, (split.test.y + 1) % CLASSES))
     whole, blind = (trained(a_job(scripted(), split=given)) for given in (split, poisoned))
     assert whole.journal.epochs == blind.journal.epochs
     assert whole.journal.selected is not None

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from harness.datasets.base import Part
+from harness.objectives.classification import Classification
 from harness.training import scoring
 from harness.training.scoring import evaluate
 
@@ -14,7 +15,7 @@ LOGITS = torch.tensor([[2.0, 0.0], [0.0, 1.0], [3.0, 1.0]])
 
 
 def test_by_hand() -> None:
-    loss, score = evaluate(nn.Identity(), Part(LOGITS, torch.tensor([0, 0, 1])))
+    loss, score = evaluate(nn.Identity(), Part(LOGITS, torch.tensor([0, 0, 1])), Classification())
     by_hand = [math.log(math.exp(a) + math.exp(b)) - c for a, b, c in ((2, 0, 2), (0, 1, 0), (3, 1, 1))]
     assert loss == pytest.approx(sum(by_hand) / 3)
     assert score == 1 / 3
@@ -22,9 +23,9 @@ def test_by_hand() -> None:
 
 def test_batches_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     part = Part(torch.randn(50, 3), torch.arange(50) % 3)
-    whole = evaluate(nn.Identity(), part)
+    whole = evaluate(nn.Identity(), part, Classification())
     monkeypatch.setattr(scoring, "_BATCH", 7)
-    loss, score = evaluate(nn.Identity(), part)
+    loss, score = evaluate(nn.Identity(), part, Classification())
     assert loss == pytest.approx(whole[0], rel=1e-6)
     assert score == whole[1]
 
@@ -33,11 +34,11 @@ def test_batches_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_scored_in_evaluation_mode_and_left_as_it_was(training: bool) -> None:
     network = nn.Sequential(nn.BatchNorm1d(2), nn.Dropout(0.9)).train(training)
     part = Part(LOGITS, torch.tensor([0, 1, 0]))
-    assert evaluate(network, part) == evaluate(network, part)
+    assert evaluate(network, part, Classification()) == evaluate(network, part, Classification())
     assert network.training is training
     assert int(network[0].num_batches_tracked) == 0  # type: ignore[arg-type]
 
 
 def test_what_is_not_finite_is_told() -> None:
-    loss, _ = evaluate(nn.Identity(), Part(LOGITS * math.nan, torch.tensor([0, 1, 0])))
+    loss, _ = evaluate(nn.Identity(), Part(LOGITS * math.nan, torch.tensor([0, 1, 0])), Classification())
     assert math.isnan(loss)

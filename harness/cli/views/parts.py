@@ -9,6 +9,7 @@ from rich.text import Text
 
 from harness import registry
 from harness.datasets import source_names
+from harness.datasets.registry import described
 from harness.search.samplers import sampler_names, sampling_of
 from harness.study.file import shipped_studies
 
@@ -28,6 +29,13 @@ def show_parts(console: Console) -> None:
             )
             table.add_row(Text(name), Text(origin), Text(about), Text(options))
         console.print(table, "")
-    console.print(Text(f"data sets: {', '.join(source_names())}"))
+    table = Table(box=None, pad_edge=False)
+    for heading in ("data sets", "from", "what it is", "options"):
+        table.add_column(heading)
+    for name in source_names():
+        origin, part, fields = described(name)
+        about = (inspect.getdoc(part) or "").split("\n\n")[0].replace("\n", " ")
+        table.add_row(Text(name), Text(origin), Text(about), Text(", ".join(field.name for field in fields)))
+    console.print(table, "")
     console.print(Text("samplers: " + ", ".join(f"{name} ({sampling_of(name)})" for name in sampler_names())))
     console.print(Text(f"shipped studies: {', '.join(shipped_studies())}"))

@@ -33,7 +33,7 @@ class TerminalWatcher:
     def begin(self, work: Work, workers: int) -> None:
         """See `Watcher.begin`."""
         self.work, self.workers = work, workers
-        self.tally = Tally.of(work.records.values())
+        self.tally = Tally.of(work.records.values(), work.higher_is_better)
         self.started = self.last_line = time.monotonic()
         if self.console.is_terminal:
             self.shown = Live(get_renderable=self._table, console=self.console, refresh_per_second=4)

@@ -21,7 +21,7 @@ def show_status(path: Path, console: Console) -> None:
     directory = RunDirectory(path)
     plan = directory.read_plan()
     records, damaged = directory.store.read_all()
-    tally = Tally.of(records.values())
+    tally = Tally.of(records.values(), plan.score.higher_is_better)
     table = Table(box=None, pad_edge=False)
     table.add_column("arm")
     for heading in ("done", "failed", "planned", "best validation score"):

@@ -39,6 +39,11 @@ class RawData:
     target: "Target" = "classes"
 
 
+def target_of(y: "NDArray[Any]", said: "Target | None") -> "Target":
+    """What targets are: as the study says, else whole numbers are classes and fractional ones numbers."""
+    return said or ("numbers" if y.dtype.kind == "f" else "classes")
+
+
 class Source(Protocol):
     """A known data set, or a file format. A plug-in registers one in the group `sizing_harness.datasets`.
 

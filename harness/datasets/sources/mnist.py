@@ -1,9 +1,13 @@
 """MNIST and data sets in its layout: IDX files under ROOT/NAME/raw, fetched by torchvision if absent.
 
+A file that is there only as it is published, NAME.gz, is read as it is.
+
 The files are read here rather than by torchvision's class: that spares the planning process the import of
 torch, and a truncated file gets a sentence that names it.
 """
 
+import gzip
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,8 +30,9 @@ class MnistLayout:
     def source_identity(self, spec: DatasetSpec, data_root: Path) -> Sequence[Path | str]:
         folder = Path(self.class_name, "raw")
         files = [folder / f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in _KINDS]
-        fetch(spec.source, self.class_name, data_root, files)
-        return [data_root / file for file in files]
+        if not all(_as_it_lies(data_root / file).is_file() for file in files):
+            fetch(spec.source, self.class_name, data_root, files)
+        return [_as_it_lies(data_root / file) for file in files]
 
     def __call__(self, spec: DatasetSpec, data_root: Path) -> RawData:
         folder = data_root / self.class_name / "raw"
@@ -38,13 +43,29 @@ _KINDS = ("images-idx3", "labels-idx1")
 
 
 def _read_part(folder: Path, part: str) -> RawPart:
-    images, labels = (folder / f"{part}-{kind}-ubyte" for kind in _KINDS)
+    images, labels = (_as_it_lies(folder / f"{part}-{kind}-ubyte") for kind in _KINDS)
     return RawPart(_read_idx(images, 3)[:, None], _read_idx(labels, 1), str(images), str(labels))
+
+
+def _as_it_lies(path: Path) -> Path:
+    """The file, or its compressed form where only that is there."""
+    packed = path.with_name(f"{path.name}.gz")
+    return packed if packed.is_file() and not path.is_file() else path
+
+
+def _read(path: Path) -> bytes:
+    if path.suffix != ".gz":
+        return path.read_bytes()
+    try:
+        with gzip.open(path) as file:
+            return file.read()
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(f"{path}: not readable as gzip ({error}): truncated or damaged") from error
 
 
 def _read_idx(path: Path, axes: int) -> NDArray[Any]:
     """An array of unsigned bytes: two zero bytes, type 8, number of axes, big-endian lengths, values."""
-    data = path.read_bytes()
+    data = _read(path)
     start = 4 + 4 * axes
     if len(data) < start or data[:4] != bytes((0, 0, 8, axes)):
         raise DataError(

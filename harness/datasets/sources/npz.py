@@ -1,50 +1,59 @@
 """A file of NumPy arrays: x_train, y_train, x_test, y_test.
 
 x is uint8 or floating: [examples, features], grey images [examples, height, width], or
-[examples, channels, ...], the channels first. y is [examples], whole numbers from 0.
+[examples, channels, ...]; channels may come last where that is plain or said. y is [examples], whole numbers
+from 0 for classes, or numbers of any shape.
 """
 
 import zipfile
 import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.datasets.base import DataError, DatasetSpec
-from harness.datasets.sources.base import RawData, RawPart
+from harness.datasets.base import DataError, DatasetSpec, Target
+from harness.datasets.sources.base import RawData, RawPart, target_of
+from harness.datasets.sources.places import located
 
 _NAMES = ("x_train", "y_train", "x_test", "y_test")
 #: What NumPy raises on a file that is cut short, damaged, or no archive of plain arrays.
 _UNREADABLE = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError)
 
 
+@dataclass(frozen=True, slots=True)
 class Npz:
-    """Reads one file; nothing in it is unpickled."""
+    """Arrays x_train, y_train, x_test and y_test in one .npz file; nothing in it is unpickled.
+
+    channels: which axis of x they are, the first after the examples or the last. kind: what y holds; unless
+    said, whole numbers are classes and others numbers.
+    """
+
+    channels: Literal["first", "last"] | None = None
+    kind: Target | None = None
 
     def source_identity(self, spec: DatasetSpec, data_root: Path) -> Sequence[Path | str]:
-        path = _path(spec, data_root)
+        path = located(spec, data_root)
         if not path.is_file():
-            raise DataError(
-                f"{path}: no such file (data set {spec.name!r}, field 'path': {spec.path!r} found)"
-            )
-        return [path]
+            raise DataError(f"{path}: no file (data set {spec.name!r}, field 'path': {spec.path!r} found)")
+        return [path, "targets of both kinds"]  # which earlier versions would take for classes
 
     def __call__(self, spec: DatasetSpec, data_root: Path) -> RawData:
-        path = _path(spec, data_root)
+        path = located(spec, data_root)
         arrays = _read(path)
         fields = [f"{path}: array {name!r}" for name in _NAMES]
-        return RawData(
-            RawPart(_with_channels(arrays["x_train"], fields[0]), arrays["y_train"], *fields[:2]),
-            RawPart(_with_channels(arrays["x_test"], fields[2]), arrays["y_test"], *fields[2:]),
+        train, test = (
+            _channels_first(arrays[name], self.channels, f"{path}: array {name!r}")
+            for name in ("x_train", "x_test")
         )
-
-
-def _path(spec: DatasetSpec, data_root: Path) -> Path:
-    assert spec.path is not None, "the registry asks formats for a path"
-    return data_root / spec.path
+        return RawData(
+            RawPart(train, arrays["y_train"], *fields[:2]),
+            RawPart(test, arrays["y_test"], *fields[2:]),
+            target=target_of(arrays["y_train"], self.kind),
+        )
 
 
 def _read(path: Path) -> dict[str, NDArray[Any]]:
@@ -73,13 +82,19 @@ def _read(path: Path) -> dict[str, NDArray[Any]]:
         ) from error
 
 
-def _with_channels(x: NDArray[Any], field: str) -> NDArray[Any]:
+def _channels_first(x: NDArray[Any], said: str | None, field: str) -> NDArray[Any]:
+    if said is not None:
+        if x.ndim < 3:
+            raise DataError(f"{field}: an array of shape {x.shape} found, which has no axis of channels")
+        return np.moveaxis(x, -1, 1) if said == "last" else x
     if x.ndim == 3:
         return x[:, None]
-    # Square images whose colours come last would be taken for dozens of narrow channels, without a word.
-    if x.ndim == 4 and x.shape[3] in (1, 3, 4) and x.shape[1] == x.shape[2] > 4:
+    if x.ndim == 4 and x.shape[3] in (1, 3, 4) and min(x.shape[1:3]) > 4:
+        if x.shape[1] == x.shape[2]:
+            return np.moveaxis(x, -1, 1)
+        # Taken for channels first, images whose colours come last are dozens of narrow channels.
         raise DataError(
-            f"{field}: images of shape {x.shape[1:]} found, with the channels last; "
-            f"channels first is allowed: {(x.shape[3], *x.shape[1:3])}"
+            f"{field}: examples of shape {x.shape[1:]} found, whose channels may be the {x.shape[1]} or the "
+            f"{x.shape[3]}; `channels: first` or `channels: last` is needed"
         )
     return x

@@ -1,179 +1,183 @@
 """Images in parquet files, as Hugging Face lays them out.
 
-A folder with train.parquet and test.parquet, or with shards named train-00000-of-00002.parquet and so on;
-columns image{bytes, path} and label. Other files of the folder are not read.
-
-Images are decoded by one thread, about 7,000 small JPEG files a second: Pillow holds the interpreter's lock
-while it decodes, and four threads took longer than one.
+A folder with train.parquet and test.parquet, or with shards named train-00000-of-00002.parquet and so on,
+with a hash behind if there is one; or with such files in a folder `data`. Other files are not read. Columns
+are those that the study names, else image{bytes, path} or img, and label or fine_label.
 """
 
-import io
 import json
 import re
-from collections.abc import Sequence
-from importlib.metadata import version
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from harness.datasets.base import DataError, DatasetSpec
-from harness.datasets.sources.base import RawData, RawPart
+from harness.datasets.base import DataError, DatasetSpec, Target
+from harness.datasets.sources.base import RawData, RawPart, target_of
+from harness.datasets.sources.pictures import Size, Stack, decode, decoder
+from harness.datasets.sources.places import located
+from harness.nearest import nearest
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_SHARD = re.compile(r"(train|test)-(\d+)-of-(\d+)\.parquet")
+_SHARD = re.compile(r"(train|test)-(\d+)-of-(\d+)(-[0-9a-f]+)?\.parquet")
 #: Rows whose bytes are held at a time.
 _ROWS = 1024
-#: Formats that are opened. Pillow knows dozens more, among them EPS, which it hands to Ghostscript: a program
-#: in a picture, with the run of the disk.
-_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
-#: Pixels of more than 8 bits, which a conversion to RGB would cut off.
-_DEEP_MODES = ("I", "I;16", "I;16B", "I;16L", "F")
+#: What a column is for -> its names in well-known data sets, the first that is there.
+_USUAL = {"image": ("image", "img"), "label": ("label", "fine_label")}
 
 
+@dataclass(frozen=True, slots=True)
 class Parquet:
-    """Grey images keep one channel, all others become RGB; all must have one size."""
+    """Pictures in parquet files, as Hugging Face lays them out.
+
+    columns: {image: ..., label: ...}, where they have other names. resize: [height, width]. kind: what the
+    labels are; unless said, whole numbers are classes and others numbers. Grey images keep one channel, all
+    others become RGB; all must have one size.
+    """
+
+    columns: Mapping[str, str] = field(default_factory=dict)
+    resize: Size | None = None
+    kind: Target | None = None
 
     def source_identity(self, spec: DatasetSpec, data_root: Path) -> Sequence[Path | str]:
         folder = _folder(spec, data_root)
-        # Decoders differ in last bits from version to version.
-        return [*_files(folder, "train"), *_files(folder, "test"), f"Pillow {version('pillow')}"]
+        return [*_files(folder, "train"), *_files(folder, "test"), decoder()]
 
     def __call__(self, spec: DatasetSpec, data_root: Path) -> RawData:
         folder = _folder(spec, data_root)
-        train, test = (_read_part(_files(folder, part)) for part in ("train", "test"))
-        return RawData(train, test, classes=_known_classes(_files(folder, "train")[0]))
+        for use in self.columns:
+            if use not in _USUAL:
+                raise DataError(
+                    f"data set {spec.name!r}, field 'columns': {use!r} found{nearest(use, _USUAL)}"
+                )
+        train, test = (self._read_part(_files(folder, part)) for part in ("train", "test"))
+        target = target_of(train.y, self.kind)
+        known = self._known_classes(_files(folder, "train")[0]) if target == "classes" else None
+        return RawData(train, test, known, target)
+
+    def _read_part(self, files: Sequence[Path]) -> RawPart:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        labels: list[Any] = []
+        where = str(files[0]) if len(files) == 1 else f"{files[0].parent}, {files[0].name} and so on"
+        pictures: Stack | None = None
+        for file in files:
+            row = 0
+            try:
+                if pictures is None:
+                    pictures = Stack(sum(pq.ParquetFile(each).metadata.num_rows for each in files))
+                reader = pq.ParquetFile(file)
+                image, label = self._columns(file, reader.schema_arrow)
+                for batch in reader.iter_batches(_ROWS, columns=[image, label]):
+                    _check_labels(file, batch.column(label), label, row)
+                    for data in _bytes(batch.column(image)):
+                        place = f"{file}: column {image!r}, row {row}"
+                        if data is None:
+                            raise DataError(
+                                f"{place}: no bytes found; images that are only named by a path are not read"
+                            )
+                        pictures.add(decode(data, place, self.resize), place)
+                        row += 1
+                    labels.append(batch.column(label).to_numpy(zero_copy_only=False))
+            except (pa.ArrowException, OSError) as error:
+                raise DataError(
+                    f"{file}: not readable as parquet ({' '.join(str(error).split())}): truncated or damaged"
+                ) from error
+        x_field, y_field = f"{where}: column {image!r}", f"{where}: column {label!r}"
+        if pictures is None or not labels:
+            raise DataError(f"{x_field}: no rows found, at least one is needed")
+        return RawPart(pictures.array(), np.concatenate(labels), x_field, y_field)
+
+    def _columns(self, file: Path, schema: "pa.Schema") -> tuple[str, str]:
+        """Names of the columns of images and labels, which are there and of a type that is read."""
+        import pyarrow as pa
+
+        named = []
+        for use, usual in _USUAL.items():
+            name = self.columns.get(use) or next((name for name in usual if name in schema.names), usual[0])
+            if name not in schema.names:
+                raise DataError(
+                    f"{file}: no column {name!r} found, only {', '.join(schema.names) or 'none'}; "
+                    f"`columns: {{{use}: ...}}` names another"
+                )
+            named.append(name)
+        image, label = named
+        held = schema.field(image).type
+        if not pa.types.is_struct(held) or held.get_field_index("bytes") < 0:
+            raise DataError(f"{file}: column {image!r} of type {held} found, a struct with 'bytes' is needed")
+        held = schema.field(label).type
+        if not (pa.types.is_integer(held) or pa.types.is_floating(held)):
+            raise DataError(f"{file}: column {label!r} of type {held} found, numbers are allowed")
+        return image, label
+
+    def _known_classes(self, file: Path) -> int | None:
+        """How many class names the file's Hugging Face metadata list, if they do.
+
+        Whatever else stands there is taken for none: metadata are notes, and the labels are looked at anyhow.
+        """
+        import pyarrow.parquet as pq
+
+        schema = pq.ParquetFile(file).schema_arrow
+        try:
+            found = json.loads((schema.metadata or {}).get(b"huggingface", b"null"))
+        except ValueError:
+            return None
+        for step in ("info", "features", self._columns(file, schema)[1], "names"):
+            found = found.get(step) if isinstance(found, dict) else None
+        return len(found) if isinstance(found, list) and found else None
 
 
 def _folder(spec: DatasetSpec, data_root: Path) -> Path:
-    assert spec.path is not None, "the registry asks formats for a path"
-    folder = data_root / spec.path
+    folder = located(spec, data_root)
     if not folder.is_dir():
-        raise DataError(
-            f"{folder}: no such folder (data set {spec.name!r}, field 'path': {spec.path!r} found)"
-        )
-    return folder
+        raise DataError(f"{folder}: a file found (data set {spec.name!r}, field 'path'), a folder is needed")
+    inner = folder / "data"
+    return inner if not list(folder.glob("*.parquet")) and inner.is_dir() else folder
 
 
 def _files(folder: Path, part: str) -> list[Path]:
     whole = folder / f"{part}.parquet"
     if whole.is_file():
         return [whole]
-    shards = {
-        (int(match[2]), int(match[3])): file
-        for file in folder.iterdir()
-        if (match := _SHARD.fullmatch(file.name)) and match[1] == part
-    }
+    shards: dict[tuple[int, int], Path] = {}
+    for file in sorted(folder.iterdir()):
+        match = _SHARD.fullmatch(file.name)
+        if match and match[1] == part:
+            place = int(match[3]), int(match[2])
+            if place in shards:
+                raise DataError(
+                    f"{folder}: {shards[place].name} and {file.name} found, one of them is needed"
+                )
+            shards[place] = file
     if not shards:
         raise DataError(f"{folder}: neither {part}.parquet nor {part}-00000-of-00001.parquet and so on found")
-    total = max(shards)[1]
-    if missing := [index for index in range(total) if (index, total) not in shards]:
+    totals = sorted({total for total, _ in shards})
+    if len(totals) > 1:
+        raise DataError(f"{folder}: files {part}-*-of-*.parquet of {totals[0]} and of {totals[1]} found")
+    if missing := [index for index in range(totals[0]) if (totals[0], index) not in shards]:
         raise DataError(
-            f"{folder}: {len(shards)} of {total} files {part}-*-of-*.parquet found, "
+            f"{folder}: {len(shards)} of {totals[0]} files {part}-*-of-*.parquet found, "
             f"number {missing[0]} is missing"
         )
     return [shards[key] for key in sorted(shards)]
 
 
-def _read_part(files: Sequence[Path]) -> RawPart:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    images: list[NDArray[np.uint8]] = []
-    labels: list[NDArray[Any]] = []
-    for file in files:
-        row = 0
-        try:
-            reader = pq.ParquetFile(file)
-            _check_columns(file, reader.schema_arrow)
-            for batch in reader.iter_batches(_ROWS, columns=["image", "label"]):
-                images.append(_decode_batch(file, batch, row))
-                labels.append(batch.column("label").to_numpy(zero_copy_only=False))
-                row += len(batch)
-        except (pa.ArrowException, OSError) as error:
-            raise DataError(
-                f"{file}: not readable as parquet ({' '.join(str(error).split())}): truncated or damaged"
-            ) from error
-    where = str(files[0]) if len(files) == 1 else f"{files[0].parent}, {files[0].name} and so on"
-    x_field, y_field = f"{where}: column 'image'", f"{where}: column 'label'"
-    if not images:
-        raise DataError(f"{x_field}: no rows found, at least one is needed")
-    return RawPart(_joined(images, x_field), np.concatenate(labels), x_field, y_field)
-
-
-def _check_columns(file: Path, schema: "pa.Schema") -> None:
-    import pyarrow as pa
-
-    for name in ("image", "label"):
-        if name not in schema.names:
-            raise DataError(f"{file}: no column {name!r} found, only {', '.join(schema.names) or 'none'}")
-    image = schema.field("image").type
-    if not pa.types.is_struct(image) or image.get_field_index("bytes") < 0:
-        raise DataError(f"{file}: column 'image' of type {image} found, a struct with 'bytes' is needed")
-    if not pa.types.is_integer(schema.field("label").type):
-        raise DataError(
-            f"{file}: column 'label' of type {schema.field('label').type} found, whole numbers are allowed"
-        )
-
-
-def _decode_batch(file: Path, batch: "pa.RecordBatch", start: int) -> NDArray[np.uint8]:
-    """Images [rows, channels, height, width] of a batch whose first row is row `start` of its file."""
+def _bytes(images: "pa.Array") -> list[bytes | None]:
     import pyarrow.compute as pc
 
-    if batch.column("label").null_count:
-        row = start + pc.index(batch.column("label").is_null(), True).as_py()
-        raise DataError(f"{file}: column 'label', row {row}: nothing found, whole numbers are allowed")
-    column = pc.struct_field(batch.column("image"), "bytes").to_pylist()
-    images = [_decode(data, f"{file}: column 'image', row {row}") for row, data in enumerate(column, start)]
-    shape = images[0].shape[1:]
-    for row, image in enumerate(images, start):
-        if image.shape[1:] != shape:
-            raise DataError(
-                f"{file}: column 'image', row {row}: an image of {image.shape[2]}×{image.shape[1]} found, "
-                f"{shape[1]}×{shape[0]} like the others is needed"
-            )
-    channels = max(len(image) for image in images)
-    return np.stack([np.broadcast_to(image, (channels, *shape)) for image in images])
+    held: list[bytes | None] = pc.struct_field(images, "bytes").to_pylist()
+    return held
 
 
-def _decode(data: bytes | None, where: str) -> NDArray[np.uint8]:
-    """One image as [channels, height, width]."""
-    from PIL import Image, UnidentifiedImageError
+def _check_labels(file: Path, labels: "pa.Array", name: str, start: int) -> None:
+    """All labels of a batch are there, whose first row is row `start` of its file."""
+    import pyarrow.compute as pc
 
-    if data is None:
-        raise DataError(f"{where}: no bytes found; images that are only named by a path are not read")
-    try:
-        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
-            if image.mode in _DEEP_MODES:
-                raise DataError(f"{where}: an image of mode {image.mode} found, 8 bits a channel are allowed")
-            if image.mode in ("1", "L", "LA"):
-                return np.asarray(image if image.mode == "L" else image.convert("L"))[None]
-            return np.asarray(image if image.mode == "RGB" else image.convert("RGB")).transpose(2, 0, 1)
-    except UnidentifiedImageError as error:
-        raise DataError(f"{where}: no image found; formats that are read: {', '.join(_FORMATS)}") from error
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DataError(f"{where}: not readable as an image ({error}): truncated or damaged") from error
-
-
-def _joined(images: list[NDArray[np.uint8]], field: str) -> NDArray[np.uint8]:
-    """One array of all batches; grey images among coloured ones get three equal channels."""
-    shapes = {batch.shape[2:] for batch in images}
-    if len(shapes) > 1:
-        found = ", ".join(f"{width}×{height}" for height, width in sorted(shapes))
-        raise DataError(f"{field}: images of {found} found, one size is needed")
-    channels = max(batch.shape[1] for batch in images)
-    return np.concatenate([np.broadcast_to(b, (len(b), channels, *b.shape[2:])) for b in images])
-
-
-def _known_classes(file: Path) -> int | None:
-    """How many class names the file's Hugging Face metadata list, if it has any."""
-    import pyarrow.parquet as pq
-
-    noted = (pq.ParquetFile(file).schema_arrow.metadata or {}).get(b"huggingface")
-    if noted is None:
-        return None
-    names = json.loads(noted).get("info", {}).get("features", {}).get("label", {}).get("names")
-    return len(names) if names else None
+    if labels.null_count:
+        row = start + pc.index(labels.is_null(), True).as_py()
+        raise DataError(f"{file}: column {name!r}, row {row}: nothing found, whole numbers are allowed")

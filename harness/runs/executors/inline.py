@@ -11,9 +11,9 @@ import torch
 from harness.datasets.base import DataError
 from harness.records.directory import RunDirectory
 from harness.records.record import Record
+from harness.runs.attempts import EngineError, run_attempt
 from harness.runs.dealing import Dealer
 from harness.runs.executors.base import KEPT, EngineFaultError, ExecutorError, ResourcesError
-from harness.runs.tasks import EngineError, run_task
 from harness.runs.trial_runner import TrialRunner
 from harness.study.plan import Plan
 
@@ -41,28 +41,29 @@ class InlineExecutor:
         while (bundle := dealer.deal(self.workers)) is not None:
             taken_at = time.monotonic()
             dealer.running[bundle.arm] += 1
-            left = deque(bundle.tasks)
+            left = deque(bundle.attempts)
             while left and not dealer.is_stopped(left[0]):
                 if deadline is not None and time.monotonic() > deadline:
                     return
-                task = left[0]
+                attempt = left[0]
                 try:
-                    record = run_task(runner, self.directory, task, time.monotonic() - taken_at)
+                    record = run_attempt(runner, self.directory, attempt, time.monotonic() - taken_at)
                 except DataError as error:
-                    dealer.stop_arms_of(task, str(error))
+                    dealer.stop_arms_of(attempt, str(error))
                     continue
                 except EngineError as error:
                     raise EngineFaultError(f"{error}. {KEPT}") from error
                 except OSError as error:
                     raise ExecutorError(
-                        f"{self.directory.path}: the record of trial {task.trial.id} cannot be kept ({error})"
+                        f"{self.directory.path}: the record of trial {attempt.trial.id} cannot be kept "
+                        f"({error})"
                     ) from error
                 left.popleft()
                 if record is None:
-                    dealer.return_short_of_memory(task)
+                    dealer.return_short_of_memory(attempt)
                     continue
                 dealer.take(record)
                 on_record(record)
-            for task in reversed(left):
-                dealer.return_unstarted(task)
+            for attempt in reversed(left):
+                dealer.return_unstarted(attempt)
             dealer.running[bundle.arm] -= 1

@@ -67,7 +67,9 @@ class ShrinkNets(SizingMethod):
     def space(self, cell: Cell) -> dict[str, Domain]:
         return {"lambda": Float(1e-5, 1e-2, log=True)}
 
-    def check(self, space: Mapping[str, Domain]) -> None:
+    def check(self, cell: Cell, space: Mapping[str, Domain]) -> None:
+        if not cell.architecture.sized_layers:
+            raise ValueError("it takes units out of sized layers, and this architecture has none")
         penalty = space["lambda"]
         least = min(map(float, penalty.options)) if isinstance(penalty, Choice) else penalty.low
         if not least >= 0:

@@ -45,7 +45,7 @@ def test_whatever_goes_wrong_in_a_method_is_its_trials_record(
     table = table_of(out)
     assert len(table) == len(FAULTS) + 2
     failed = table[table["status"] != "ok"]
-    assert failed[["val_accuracy", "test_accuracy", "parameters", "selected_epoch"]].isna().all(axis=None)
+    assert failed[["val_score", "test_score", "parameters", "selected_epoch"]].isna().all(axis=None)
     assert failed["message"].notna().all()
 
 

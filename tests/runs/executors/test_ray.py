@@ -20,7 +20,7 @@ import ray
 
 from harness.records.directory import RunDirectory
 from harness.records.record import Record
-from harness.runs.tasks import MAX_LOSSES
+from harness.runs.attempts import MAX_LOSSES
 from tests.making import Ended, plan_of, refused
 from tests.runs.executors.driving import Driver, outcomes_of, records_of, starts_of_finished, table_of
 from tests.runs.executors.faults import FAULTS, check_faults, faulty, slow_study, study_of_faults
@@ -200,11 +200,11 @@ def test_no_trial_begins_after_the_deadline_however_long_a_worker_takes_to_start
     monkeypatch.setattr(harness.runs.trial_runner, "TrialRunner", SlowToStart)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     trial = {"id": "0", "arm": "a", "replicate": 0, "index": 0, "params": {}, "seeds": {}}
-    bundle = {"tasks": [{"trial": trial, "attempt": 1}], "deadline": time.time() + 0.1}
+    bundle = {"attempts": [{"trial": trial, "number": 1}], "deadline": time.time() + 0.1}
     worker = Worker.__new__(Worker)
     worker.setup({"bundle": json.dumps(bundle)}, plan_of(tiny), None, RunDirectory(tmp_path), certify=False)
     assert worker.step() == {"done": True}
-    assert len(worker.tasks) == 1
+    assert len(worker.attempts) == 1
     assert [worker.taken_at >= ready for ready in ready_at] == [True], "a start is no trial's waiting"
 
 

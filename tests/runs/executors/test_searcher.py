@@ -34,9 +34,9 @@ class Driver:
         self.bundles += 1
         name = str(self.bundles)
         suggested = self.searcher.suggest(name)
-        [task] = json.loads(suggested["bundle"])["tasks"]
-        self.directory.log.write("started", task["trial"]["id"], task["attempt"])
-        return name, task["trial"]["id"], task["attempt"]
+        [attempt] = json.loads(suggested["bundle"])["attempts"]
+        self.directory.log.write("started", attempt["trial"]["id"], attempt["number"])
+        return name, attempt["trial"]["id"], attempt["number"]
 
     def leave(self, bundle: tuple[str, str, int], error: Exception) -> None:
         """The worker meets a fault that is not the trial's, keeps it, and leaves."""

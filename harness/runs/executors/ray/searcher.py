@@ -12,9 +12,9 @@ from ray.tune.search import Searcher
 from harness.records.directory import RunDirectory
 from harness.records.faults import attempt_name
 from harness.records.record import Record
+from harness.runs.attempts import Attempt, EngineError
 from harness.runs.executors.base import KEPT, EngineFaultError, ExecutorError
 from harness.runs.giving_up import give_up
-from harness.runs.tasks import EngineError, Task
 
 if TYPE_CHECKING:
     from harness.runs.dealing import Bundle, Dealer
@@ -44,7 +44,7 @@ class DealingSearcher(Searcher):
         super().__init__(metric="training_iteration", mode="max")
         self.dealer, self.directory, self.workers = dealer, directory, workers
         self.on_record, self.deadline = on_record, deadline
-        self.out: dict[str, list[Task]] = {}
+        self.out: dict[str, list[Attempt]] = {}
         self.begun: dict[str, str] = {}
         self.fault: ExecutorError | None = None
         #: Kind of a fault of ours, or the trial that it was met in -> the sentence about it.
@@ -56,7 +56,7 @@ class DealingSearcher(Searcher):
         bundle = self.dealer.deal(self.workers)
         if bundle is None:
             return Searcher.FINISHED if self.dealer.finished else None
-        self.out[trial_id] = list(bundle.tasks)
+        self.out[trial_id] = list(bundle.attempts)
         return {"bundle": self._packed(bundle)}
 
     def begin(self, trial_id: str) -> None:
@@ -80,19 +80,20 @@ class DealingSearcher(Searcher):
             return
         # What has its record is done, whatever became of the worker after it.
         started = {(line["trial_id"], line["attempt"]) for line in self.directory.log.read()}
-        for task in reversed(left):
-            attempt = attempt_name(task.trial.id, task.attempt)
-            record = self.directory.store.read(task.trial.id)
+        for attempt in reversed(left):
+            name = attempt_name(attempt.trial.id, attempt.number)
+            is_started = (attempt.trial.id, attempt.number) in started
+            record = self.directory.store.read(attempt.trial.id)
             if record is not None:
                 self._enter(record)
-            elif (task.trial.id, task.attempt) not in started or self.fault or self.dealer.is_stopped(task):
-                self.dealer.return_unstarted(task)
+            elif not is_started or self.fault or self.dealer.is_stopped(attempt):
+                self.dealer.return_unstarted(attempt)
             else:
-                self.directory.log.write("lost", task.trial.id, task.attempt)
-                if (what := self.directory.faults.read(attempt)) is not None:
-                    self._meet(EngineError(task, what, self.directory.faults.path(attempt)), task, what)
-                elif not self.dealer.lose(task):
-                    self._enter(give_up(self.dealer.plan, self.directory, task))
+                self.directory.log.write("lost", attempt.trial.id, attempt.number)
+                if (what := self.directory.faults.read(name)) is not None:
+                    self._meet(EngineError(attempt, what, self.directory.faults.path(name)), attempt, what)
+                elif not self.dealer.lose(attempt):
+                    self._enter(give_up(self.dealer.plan, self.directory, attempt))
 
     # Tune wants to keep a copy of its searcher. There is nothing to keep: the records tell all.
 
@@ -107,7 +108,9 @@ class DealingSearcher(Searcher):
 
     def _packed(self, bundle: "Bundle") -> str:
         deadline = None if self.deadline is None else time.time() + self.deadline - time.monotonic()
-        return json.dumps({"tasks": [asdict(task) for task in bundle.tasks], "deadline": deadline})
+        return json.dumps(
+            {"attempts": [asdict(attempt) for attempt in bundle.attempts], "deadline": deadline}
+        )
 
     def _take(self, trial_id: str, result: dict[str, Any]) -> None:
         if "unkept" in result:
@@ -126,18 +129,18 @@ class DealingSearcher(Searcher):
             left.pop(0)
             self._enter(record)
 
-    def _meet(self, error: EngineError, task: Task, what: str) -> None:
+    def _meet(self, error: EngineError, attempt: Attempt, what: str) -> None:
         """A worker left because of a fault that is ours or a device's: the study ends if it recurs.
 
         It recurs if another worker meets one of the same kind, or the same trial any. The worker has gone, so
         whoever meets one next is another.
         """
         kind = what.partition(":")[0]
-        before = self.met.get(kind) or self.met.get(task.trial.id)
+        before = self.met.get(kind) or self.met.get(attempt.trial.id)
         if before is not None:
             self.fault = EngineFaultError(f"{error}; and before that, {before}. {KEPT}")
-        self.met[kind] = self.met[task.trial.id] = str(error)
-        self.dealer.return_unharmed(task)
+        self.met[kind] = self.met[attempt.trial.id] = str(error)
+        self.dealer.return_unharmed(attempt)
 
     def _enter(self, record: Record) -> None:
         self.dealer.take(record)

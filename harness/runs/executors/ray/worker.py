@@ -13,7 +13,7 @@ from ray import tune
 
 from harness.datasets.base import DataError
 from harness.records.directory import RunDirectory
-from harness.runs.tasks import EngineError, Task, run_task
+from harness.runs.attempts import Attempt, EngineError, run_attempt
 from harness.study.plan import Plan, Trial
 
 if TYPE_CHECKING:
@@ -53,7 +53,9 @@ class Worker(tune.Trainable):
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         bundle = json.loads(new_config["bundle"])
-        self.tasks = [Task(**task | {"trial": Trial(**task["trial"])}) for task in bundle["tasks"]]
+        self.attempts = [
+            Attempt(**attempt | {"trial": Trial(**attempt["trial"])}) for attempt in bundle["attempts"]
+        ]
         self.deadline = bundle["deadline"]
         self.taken_at = time.time()
         return True
@@ -67,14 +69,14 @@ class Worker(tune.Trainable):
             return {"unprepared": f"{what}; the traceback lies in {trace}", "done": True}
         if self.deadline is not None and time.time() > self.deadline:
             return {"done": True}
-        task = self.tasks.pop(0)
+        attempt = self.attempts.pop(0)
         try:
-            record = run_task(runner, self.directory, task, time.time() - self.taken_at)
+            record = run_attempt(runner, self.directory, attempt, time.time() - self.taken_at)
         except DataError as error:
             return {"unreadable": str(error), "done": True}
         except EngineError:
             os._exit(1)  # nothing here is to be trusted any more; the driver finds what was kept of it
         except OSError as error:
-            return {"unkept": f"the record of trial {task.trial.id} cannot be kept: {error}", "done": True}
+            return {"unkept": f"the record of trial {attempt.trial.id} cannot be kept: {error}", "done": True}
         done = "trial_id_done" if record is not None else "trial_id_short_of_memory"
-        return {done: task.trial.id, "done": not self.tasks}
+        return {done: attempt.trial.id, "done": not self.attempts}

@@ -1,4 +1,4 @@
-"""A dealt trial, and how a worker runs it: logged before, recorded after."""
+"""An attempt at a trial, and how a worker makes it: logged before, recorded after."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,28 +23,28 @@ class EngineError(RuntimeError):
     trace: the file that holds the traceback.
     """
 
-    def __init__(self, task: "Task", what: str, trace: Path) -> None:
+    def __init__(self, attempt: "Attempt", what: str, trace: Path) -> None:
         super().__init__(
-            f"trial {task.trial.id} of {task.trial.arm} could not be run to an outcome: {what}; the "
+            f"trial {attempt.trial.id} of {attempt.trial.arm} could not be run to an outcome: {what}; the "
             f"traceback lies in {trace}"
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
-    """A trial to be run, and the how-manieth attempt this is, from 1.
+class Attempt:
+    """A trial to be run, and the how-manieth attempt this is.
 
-    ran_out: whether it ran out of memory before. If it does so again, with the device to itself, that is its
-    outcome.
+    number: from 1. ran_out: whether it ran out of memory before. If it does so again, with the device to
+    itself, that is its outcome.
     """
 
     trial: Trial
-    attempt: int
+    number: int
     ran_out: bool = False
 
 
-def run_task(
-    runner: "TrialRunner", directory: RunDirectory, task: Task, wait_seconds: float
+def run_attempt(
+    runner: "TrialRunner", directory: RunDirectory, attempt: Attempt, wait_seconds: float
 ) -> Record | None:
     """Run a trial, store its record, return it; None if it ran out of memory for the first time.
 
@@ -56,22 +56,22 @@ def run_task(
         EngineError: for what is the fault of neither the trial nor its data; its traceback is kept.
         OSError: if the record cannot be kept.
     """
-    before = directory.store.read(task.trial.id)
+    before = directory.store.read(attempt.trial.id)
     if before is not None:
         return before
-    directory.log.write("started", task.trial.id, task.attempt)
+    directory.log.write("started", attempt.trial.id, attempt.number)
     try:
-        record = runner.run(task.trial, task.attempt, wait_seconds)
+        record = runner.run(attempt.trial, attempt.number, wait_seconds)
         if record.status == "out_of_memory":
             runner.free_memory()
     except DataError:
         raise
     except Exception as error:
-        trace = directory.faults.write(attempt_name(task.trial.id, task.attempt), error)
-        raise EngineError(task, directory.faults.read(trace.stem) or "", trace) from error
-    if record.status == "out_of_memory" and not task.ran_out:
-        directory.log.write("out_of_memory", task.trial.id, task.attempt)
+        trace = directory.faults.write(attempt_name(attempt.trial.id, attempt.number), error)
+        raise EngineError(attempt, directory.faults.read(trace.stem) or "", trace) from error
+    if record.status == "out_of_memory" and not attempt.ran_out:
+        directory.log.write("out_of_memory", attempt.trial.id, attempt.number)
         return None
     directory.store.write(record)
-    directory.log.write("finished", task.trial.id, task.attempt)
-    return directory.store.read(task.trial.id) or record
+    directory.log.write("finished", attempt.trial.id, attempt.number)
+    return directory.store.read(attempt.trial.id) or record
