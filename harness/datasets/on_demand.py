@@ -74,9 +74,14 @@ class OnDemand:
         if self.mean is not None and self.std is not None:
             # In double precision and this order, as data are normalised when they are split.
             values = values.to(torch.float64).sub_(self.mean).div_(self.std).to(torch.float32)
-        if self.size is not None and values.shape[2:] != self.size:
-            values = functional.interpolate(values, self.size, mode="bilinear", antialias=True)
-        return values
+        return values if self.size is None else resize(values, self.size)
+
+
+def resize(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """Images [batch, channels, any, any] of this height and width: bilinear, antialiased."""
+    if images.shape[2:] == size:
+        return images
+    return functional.interpolate(images, size, mode="bilinear", antialias=True)
 
 
 def on_demand(x: Examples) -> OnDemand:

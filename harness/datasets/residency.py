@@ -7,10 +7,9 @@ import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-if TYPE_CHECKING:
-    import torch
+from harness.datasets.base import DatasetFacts
 
 #: Of a machine's memory, or of what is free of a GPU's, that one data set may take.
 SHARE = 0.5
@@ -40,28 +39,40 @@ class Residence:
         return f"{size} normalised is more than {limit}: {where} as stored, normalised batch by batch"
 
 
-def choose(device: "torch.device", normalised_bytes: int, stored_bytes: int, limit_bytes: int) -> Residence:
+def forecast(facts: DatasetFacts, is_resized: bool, on_gpu: bool) -> str:
+    """What would be done with a data set on a machine like this one, for readers of a plan."""
+    if is_resized:
+        return "resized batch by batch"
+    size = normalised_bytes(facts.example_shape, facts.train_examples + facts.test_examples)
+    if on_gpu:
+        return f"{_amount(size)} normalised, on the GPU if half of what is free there holds it"
+    # What the source holds is no larger, and matters on a GPU alone.
+    return choose("cpu", size, size, limit("cpu")).sentence()
+
+
+def choose(device: str, normalised_bytes: int, stored_bytes: int, limit_bytes: int) -> Residence:
     """Where to keep a data set.
 
     Args:
+        device: as torch writes it, "cpu" or "cuda:0".
         normalised_bytes: of all its parts as float32. stored_bytes: as the source has them.
         limit_bytes: that they may take (see `limit`).
     """
     place: Place = "streamed"
     if normalised_bytes <= limit_bytes:
         place = "normalised"
-    elif device.type != "cpu" and stored_bytes < normalised_bytes and stored_bytes <= limit_bytes:
+    elif device != "cpu" and stored_bytes < normalised_bytes and stored_bytes <= limit_bytes:
         place = "stored"
-    return Residence(place, str(device), normalised_bytes, limit_bytes)
+    return Residence(place, device, normalised_bytes, limit_bytes)
 
 
-def limit(device: "torch.device", device_share: float = 1.0) -> int:
+def limit(device: str, device_share: float = 1.0) -> int:
     """Bytes that a data set may take on a device.
 
     Args:
         device_share: of the device, that the asking process may use; others may fill the rest any moment.
     """
-    if device.type == "cuda":
+    if device.startswith("cuda"):
         import torch
 
         free, total = torch.cuda.mem_get_info(device)

@@ -20,12 +20,12 @@ def resized_facts(facts: DatasetFacts, size: int | None) -> DatasetFacts:
     shape = facts.example_shape
     if len(shape) != 3:
         raise ValueError(
-            f"resize: examples with channels, height and width are needed, those of {facts.name!r} have the "
+            f"examples with channels, height and width are needed, those of {facts.name!r} have the "
             f"shape {'x'.join(map(str, shape))}"
         )
     if len(facts.target_shape) > 1:
         raise ValueError(
-            f"resize: one target an example is needed, those of {facts.name!r} have the shape "
+            f"one target an example is needed, those of {facts.name!r} have the shape "
             f"{'x'.join(map(str, facts.target_shape))}: the image would change, and they would not"
         )
     return dataclasses.replace(facts, example_shape=(shape[0], size, size))

@@ -179,10 +179,10 @@ def _write_rows(source: Entry, validation_examples: int, split_seed: int, folder
 def _residence(
     facts: DatasetFacts, source: Entry, place: "torch.device", device_share: float, limit_bytes: int | None
 ) -> Residence:
-    allowed = limit(place, device_share) if limit_bytes is None else limit_bytes
+    allowed = limit(str(place), device_share) if limit_bytes is None else limit_bytes
     size = normalised_bytes(facts.example_shape, facts.train_examples + facts.test_examples)
     stored = sum(source.array(name).nbytes for name in ("x_train", "x_test"))
-    return choose(place, size, stored, allowed)
+    return choose(str(place), size, stored, allowed)
 
 
 def _stored(

@@ -28,6 +28,8 @@ class Description:
     normalisation: the network takes (x - mean) / std, one number for each entry of the axis after the batch,
         where x are the values of the source: 0 to 255 for images.
     val_score, test_score: accuracy of this very network.
+    is_resized: normalised images of any height and width are brought to those of `example_shape` first,
+        bilinear and antialiased.
     """
 
     study: str
@@ -45,6 +47,7 @@ class Description:
     val_score: float
     test_score: float
     sources: dict[str, str] = field(default_factory=dict)
+    is_resized: bool = False
     schema_version: int = SCHEMA_VERSION
 
 

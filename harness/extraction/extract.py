@@ -150,6 +150,7 @@ def _describe(plan: Plan, record: Record, retrained: Retrained, cell: Cell) -> D
         selected_epoch=record.selected_epoch,
         val_score=retrained.val_score,
         test_score=retrained.test_score,
+        is_resized=plan.study.training.resize is not None,
     )
 
 

@@ -17,7 +17,7 @@ def load(folder: Path | str, *, raw: bool = False, plugins: Sequence[Path | str]
     Args:
         folder: where it lies.
         raw: the network takes values as the data's source holds them (images: 0 to 255) and normalises them
-            itself; otherwise it takes normalised ones.
+            and resizes them itself; otherwise it takes normalised ones of the right size.
         plugins: the plug-in files that define its architecture, if any do.
 
     Returns:
@@ -31,7 +31,7 @@ def load(folder: Path | str, *, raw: bool = False, plugins: Sequence[Path | str]
     from safetensors import SafetensorError
     from safetensors.torch import load_model
 
-    from harness.extraction.normaliser import Normalise
+    from harness.extraction.normaliser import Normalise, Resize
     from harness.extraction.plugins import matching_plugins
     from harness.records.differences import changes
     from harness.registry import make_architecture
@@ -57,4 +57,6 @@ def load(folder: Path | str, *, raw: bool = False, plugins: Sequence[Path | str]
     network.eval()
     if not raw:
         return network
-    return torch.nn.Sequential(Normalise(about.normalisation, len(about.example_shape)), network).eval()
+    fed: list[nn.Module] = [Normalise(about.normalisation, len(about.example_shape))]
+    fed += [Resize(about.example_shape[1:])] if about.is_resized else []
+    return torch.nn.Sequential(*fed, network).eval()

@@ -1,9 +1,12 @@
-"""The data's normalisation as a layer, for networks that are fed what the source holds."""
+"""What is done to the data as layers, for networks that are fed what the source holds."""
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from harness.datasets.base import Normalisation
+from harness.datasets.on_demand import resize
 
 
 class Normalise(nn.Module):
@@ -24,3 +27,15 @@ class Normalise(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """[batch, *example_shape] of any real type to float32 of the same shape."""
         return ((x.double() - self.mean) / self.std).float()
+
+
+class Resize(nn.Module):
+    """Images brought to a height and width, as they were in training."""
+
+    def __init__(self, size: Sequence[int]) -> None:
+        super().__init__()
+        self.size = (size[0], size[1])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[batch, channels, any, any] to [batch, channels, *size]."""
+        return resize(x, self.size)

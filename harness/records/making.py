@@ -10,13 +10,20 @@ from harness.study.plan import Plan, Trial
 
 
 def make_record(
-    plan: Plan, trial: Trial, attempt: int, outcome: Outcome, costs: Costs, started_at: str
+    plan: Plan,
+    trial: Trial,
+    attempt: int,
+    outcome: Outcome,
+    costs: Costs,
+    started_at: str,
+    residence: str = "",
 ) -> Record:
     """The record of a trial that has just ended, here and now.
 
     Args:
         attempt: the how-manieth attempt has this outcome, from 1.
         started_at: of that attempt, as `now` gives it.
+        residence: where its data were kept; empty if it did not come to that.
     """
     study, facts = plan.study, plan.facts[plan.arms[trial.arm].dataset]
     told = {field.name: getattr(outcome, field.name) for field in fields(outcome)}
@@ -35,7 +42,7 @@ def make_record(
         test_examples=facts.test_examples,
         attempt=attempt,
         costs=costs,
-        provenance=provenance(),
+        provenance=provenance() | ({"residence": residence} if residence else {}),
         started_at=started_at,
         finished_at=now(),
     )

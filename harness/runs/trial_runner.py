@@ -13,13 +13,14 @@ from harness import registry
 from harness.architectures.weights import load_weights, shapes_of
 from harness.datasets import forget_splits, load_split
 from harness.datasets.base import DataError, Split
+from harness.datasets.resizing import resized
 from harness.records.making import make_record, now
 from harness.records.plain_text import message_of, plain, traceback_of
 from harness.records.provenance import cpu_name
 from harness.records.record import Costs, Outcome, Record, Status
 from harness.sizing.base import State, checked_phases
 from harness.sizing.interval import Epoch
-from harness.study.plan import Arm, Plan, Trial, entry_named
+from harness.study.plan import Arm, Plan, Trial, entry_named, make_augmentation
 from harness.study.weights import digest_of
 from harness.training import fault
 from harness.training.fault import TrialFaultError, heeding_interrupts, is_out_of_memory, strangers
@@ -71,12 +72,14 @@ class TrialRunner:
         journal = Journal()
         started_at = now()
         status: Status = "ok"
-        message = trace = ""
+        message = trace = residence = ""
         epochs_planned = arm.epochs
         try:
             with heeding_interrupts():
                 with journal.timed("warm_up"):
-                    job, network, state = self.start(trial, self.split(arm))
+                    split = self.split(arm)
+                    residence = split.residence
+                    job, network, state = self.start(trial, split)
                     epochs_planned = sum(int(phase.epochs) for phase in job.phases)
                 train(job, network, state, journal, on_epoch)
         except TrialEndedError as end:
@@ -103,7 +106,8 @@ class TrialRunner:
             test_score=journal.test_score if selected else None,
             stop_reason=journal.stop_reason,
         )
-        return make_record(self.plan, trial, attempt, outcome, self._costs(journal, wait_seconds), started_at)
+        costs = self._costs(journal, wait_seconds)
+        return make_record(self.plan, trial, attempt, outcome, costs, started_at, residence)
 
     def free_memory(self) -> None:
         """Give back what earlier trials left: garbage, data sets kept for later, memory that torch keeps."""
@@ -148,6 +152,7 @@ class TrialRunner:
             seeds=trial.seeds,
             limit_seconds=study.training.time_limit_seconds,
             certify=self.certify,
+            augmentation=make_augmentation(study.training.augmentation),
         )
         return job, network, state
 
@@ -164,6 +169,7 @@ class TrialRunner:
                 validation_fraction=self.plan.study.training.validation_fraction,
                 split_seed=self.plan.study.seeds.split,
                 device=self._device(),
+                device_share=self.plan.study.resources.gpus or 1.0,
             )
         except OSError as error:
             raise DataError(f"data set {arm.dataset!r}: it cannot be read ({error})") from error
@@ -172,7 +178,7 @@ class TrialRunner:
                 f"data set {arm.dataset!r}: its content changed while the study ran; put back what it was, "
                 "or run the study on the new content into another directory with --out"
             )
-        return split
+        return resized(split, self.plan.study.training.resize)
 
     def _weights(self, arm: Arm) -> Path | None:
         """The file of weights that the arm's networks start with.

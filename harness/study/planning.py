@@ -13,6 +13,7 @@ from harness.architectures.base import Examined
 from harness.attributes import code_of
 from harness.datasets import validation_count
 from harness.datasets.base import DatasetFacts, DatasetSpec
+from harness.datasets.resizing import resized_facts
 from harness.design import ArmDesign
 from harness.design_warnings import design_warnings
 from harness.nearest import nearest
@@ -104,6 +105,8 @@ def plan_arms(
     for index, wanted in enumerate(study.datasets):
         with _naming(source, f"datasets.{index}"):
             facts[wanted.name] = prepare(dataset_spec(wanted))
+        with _naming(source, "training.resize"):
+            facts[wanted.name] = resized_facts(facts[wanted.name], study.training.resize)
         with _naming(source, "training.validation_fraction"):
             examples = facts[wanted.name].train_examples
             validation_count(wanted.name, examples, study.training.validation_fraction, study.seeds.split)

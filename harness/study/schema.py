@@ -322,6 +322,9 @@ class Training(Part):
         3, Task(), description="what is learned: classification, binary, regression or module:attribute"
     )
     augmentation: Augmentation = added(3, Augmentation())
+    resize: int | None = added(
+        3, None, ge=1, description="bring images to so many pixels a side, batch by batch; in evaluation too"
+    )
 
 
 class Seeds(Part):

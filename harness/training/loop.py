@@ -12,8 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from harness import surgery
-from harness.datasets.base import Split
+from harness.datasets.augmentation import Augmentation, Batch
+from harness.datasets.base import Part, Split
+from harness.datasets.on_demand import batches
 from harness.objectives.base import Objective
+from harness.objectives.mixture import batch_loss
 from harness.records.record import Event
 from harness.sizing.base import Cell, Moment, Params, Phase, Situation, SizingMethod, State
 from harness.sizing.gates.units import gate_parameters
@@ -53,6 +56,7 @@ class Job:
     seeds: Mapping[str, int]
     limit_seconds: float
     certify: bool = False
+    augmentation: Augmentation | None = None
 
 
 def train(
@@ -157,12 +161,11 @@ class _Training:
         seen, steps, ended = 0, 0, None
         wanted = phase.steps_per_epoch or math.ceil(len(part) / size)
         while steps < wanted and ended is None:
-            order = torch.randperm(len(part), generator=self.order).to(part.x.device)
-            for start in range(0, len(part), size):
-                chosen = order[start : start + size]
-                total += self._step(part.x[chosen], part.y[chosen], phase) * len(chosen)
-                self.journal.train_flops += FLOPS_PER_MAC * self.macs * len(chosen)
-                seen, steps = seen + len(chosen), steps + 1
+            for batch in self._batches(part, size):
+                count = len(batch.y)
+                total += self._step(batch, phase) * count
+                self.journal.train_flops += FLOPS_PER_MAC * self.macs * count
+                seen, steps = seen + count, steps + 1
                 if time.perf_counter() > self.deadline:
                     raise TrialEndedError(
                         "timed_out", f"over its {self.job.limit_seconds:g} s in epoch {self.epoch}"
@@ -177,11 +180,23 @@ class _Training:
             self._diverge(phase, f"the training loss was {mean}")
         return mean, ended
 
-    def _step(self, x: Tensor, y: Tensor, phase: Phase) -> Tensor:
+    def _batches(self, part: Part, size: int) -> Iterator[Batch]:
+        """One pass over the training part, in an order of its own, augmented if the study asks for it."""
+        order = torch.randperm(len(part), generator=self.order)
+        augmentation = self.job.augmentation
+        if augmentation is None:
+            for x, y in batches(part, order, size):
+                yield Batch(x, y)
+            return
+        draws = augmentation.draw(len(part), part.x.shape[1:], self.order, part.x.device)
+        for start, (x, y) in zip(range(0, len(part), size), batches(part, order, size), strict=True):
+            yield augmentation.apply(x, y, draws, start)
+
+    def _step(self, batch: Batch, phase: Phase) -> Tensor:
         """One optimizer step; returns the mean loss of the batch, without the penalty."""
         with strangers:
             self.optimizer.zero_grad(set_to_none=True)
-            loss = self.job.objective.loss(self.network(x), y)
+            loss = batch_loss(self.job.objective, self.network(batch.x), batch)
             penalty = self.job.method.penalty(self.tensors, self.numbers)
             (loss if penalty is None else loss + penalty).backward()
             self.optimizer.step()

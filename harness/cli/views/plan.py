@@ -1,9 +1,12 @@
 """Prints a plan for a reader."""
 
+from typing import Any
+
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from harness.datasets.residency import forecast as residence
 from harness.search.space import domain_text
 from harness.study.forecast import forecast
 from harness.study.plan import Plan
@@ -20,7 +23,8 @@ def show_plan(plan: Plan, console: Console) -> None:
             Text(
                 f"Data {facts.name}: {facts.train_examples} training and {facts.test_examples} test examples "
                 f"of shape {'x'.join(map(str, facts.example_shape))}, "
-                f"{facts.outputs} {'classes' if facts.target == 'classes' else 'outputs'}"
+                f"{facts.outputs} {'classes' if facts.target == 'classes' else 'outputs'}; "
+                f"{residence(facts, training.resize is not None, study.resources.gpus > 0)}"
             )
         )
     claim = study.claim
@@ -36,10 +40,18 @@ def show_plan(plan: Plan, console: Console) -> None:
             f"batches of {training.batch_size}, at most {training.time_limit_seconds:g} s a trial"
         )
     )
+    if asked := training.augmentation.model_dump(exclude_defaults=True):
+        console.print(Text(f"Augmentation: {', '.join(map(_operation, asked.items()))}"))
     _show_spaces(plan, console)
     _show_costs(plan, console)
     for warning in plan.warnings:
         console.print(Text(f"Note: {warning}"))
+
+
+def _operation(asked: tuple[str, Any]) -> str:
+    name, options = asked
+    said = ", ".join(f"{option} {value}" for option, value in options.items()) if options is not True else ""
+    return f"{name} ({said})" if said else name
 
 
 def _show_spaces(plan: Plan, console: Console) -> None:
