@@ -67,6 +67,6 @@ class Examined(Protocol):
         Args:
             example_shape, outputs: as `build` takes them.
             sizes: of each network to look at.
-            wanted: shapes that the output of an example may have: (outputs,), unless it has many targets.
+            wanted: shapes that an example's output may have; (outputs,) unless an example has many targets.
         """
         ...

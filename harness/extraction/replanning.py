@@ -11,6 +11,7 @@ from harness.records.directory import RunDirectory
 from harness.records.record import Record
 from harness.study.plan import Plan, Trial
 from harness.study.planning import plan_arms
+from harness.study.weights import with_weights_found
 
 
 def replan(
@@ -36,6 +37,7 @@ def replan(
         )
     paths = matching_plugins(written.plugins, plugins, whose="the study of this run", where="--plugin")
     study = written.study.model_copy(update={"plugins": [str(path) for path in paths]})
+    study = with_weights_found(study, str(directory.plan_file), data_root)
     dataset = written.arms[record.arm].dataset
 
     def facts(spec: DatasetSpec) -> DatasetFacts:

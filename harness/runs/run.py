@@ -17,6 +17,7 @@ from harness.study.file import find_study, load_study
 from harness.study.plan import PLAN_VERSION, Plan
 from harness.study.planning import make_plan
 from harness.study.schema import Study, StudyError
+from harness.study.weights import with_weights_found
 from harness.study.written import WrittenPlan
 from harness.watching import Silent, Watcher
 
@@ -68,6 +69,7 @@ def _planned(study: Study, source: str, data_root: Path | None, begun: WrittenPl
     study = study.model_copy(update={"plugins": files})
     if study.datasets[0].study_folder is None:  # made in Python: as if its file lay where that runs
         study = study.lying_in(Path.cwd())
+    study = with_weights_found(study, source, data_root)
     version, arms = (PLAN_VERSION, None) if begun is None else (begun.plan_version, begun.arms)
     return make_plan(study, source, lambda spec: prepare(spec, data_root), version, arms)
 

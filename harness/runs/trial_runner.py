@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from harness import registry
+from harness.architectures.weights import load_weights, shapes_of
 from harness.datasets import forget_splits, load_split
 from harness.datasets.base import DataError, Split
 from harness.datasets.resizing import resized
@@ -19,7 +20,8 @@ from harness.records.provenance import cpu_name
 from harness.records.record import Costs, Outcome, Record, Status
 from harness.sizing.base import State, checked_phases
 from harness.sizing.interval import Epoch
-from harness.study.plan import Arm, Plan, Trial, make_augmentation
+from harness.study.plan import Arm, Plan, Trial, entry_named, make_augmentation
+from harness.study.weights import digest_of
 from harness.training import fault
 from harness.training.fault import TrialFaultError, heeding_interrupts, is_out_of_memory, strangers
 from harness.training.journal import Journal, TrialEndedError
@@ -119,12 +121,22 @@ class TrialRunner:
 
         Raises:
             TrialFaultError: for whatever the method or the network raises.
+            DataError: if weights that the network starts with are not there any more.
         """
         study, arm = self.plan.study, self.plan.arms[trial.arm]
         cell, method = self.plan.cell(arm), self.plan.method(arm)
+        weights = self._weights(arm)
         torch.manual_seed(trial.seeds["init"])
         with strangers:
             network, state = method.build(cell, trial.params)
+            if weights is not None:
+                _, free = shapes_of(
+                    cell.architecture,
+                    cell.example_shape,
+                    cell.outputs,
+                    method.start_sizes(cell, trial.params),
+                )
+                load_weights(network, weights, free)
             network.to(split.train.x.device)
             phases = checked_phases(method.phases(trial.params, self.plan.schedule(arm)))
         job = Job(
@@ -167,6 +179,26 @@ class TrialRunner:
                 "or run the study on the new content into another directory with --out"
             )
         return resized(split, self.plan.study.training.resize)
+
+    def _weights(self, arm: Arm) -> Path | None:
+        """The file of weights that the arm's networks start with.
+
+        Raises:
+            DataError: if it cannot be read, or is no longer what the trials were planned for.
+        """
+        entry = entry_named(self.plan.study.architectures, arm.architecture)
+        file: Path | None = entry.weights_file
+        if file is not None:
+            try:
+                same = digest_of(file) == self.plan.sources[arm.key][entry.weights]
+            except OSError as error:
+                raise DataError(f"weights {file}: they cannot be read ({error})") from error
+            if not same:
+                raise DataError(
+                    f"weights {file}: the content changed while the study ran; put back what it was, or run "
+                    "the study on the new content into another directory with --out"
+                )
+        return file
 
     def _charge(self, error: BaseException) -> tuple[Status, str, str]:
         """What a trial is charged with: status, message, traceback.

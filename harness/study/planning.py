@@ -44,6 +44,7 @@ from harness.study.plan import (
     wrong_sizes,
 )
 from harness.study.schema import ArchitectureEntry, Dataset, Method, Range, Sampler, Study, StudyError
+from harness.study.weights import check_weights, digest_of, with_weights_found
 
 T = TypeVar("T")
 
@@ -84,6 +85,7 @@ def make_plan(
             )
     for arm in plan.arms.values():
         _check_phases(plan, source, arm, frozen)
+        _check_weights(plan, source, arm, frozen)
     found = design_warnings([arm.design() for arm in plan.arms.values()], study.claim.n)
     return dataclasses.replace(plan, frozen=frozen, warnings=tuple(warning.sentence for warning in found))
 
@@ -97,6 +99,8 @@ def plan_arms(
 ) -> Plan:
     """Plan a study without drawing its trials; arguments and errors as in `make_plan`."""
     _check_names(study, source)
+    if any(entry.weights_file is None for entry in study.architectures if entry.weights is not None):
+        study = with_weights_found(study, source, None)
     facts, augmentation = {}, make_augmentation(study.training.augmentation)
     for index, wanted in enumerate(study.datasets):
         with _naming(source, f"datasets.{index}"):
@@ -156,6 +160,22 @@ def _check_phases(
             checked_phases(_ask(method.phases, params, schedule))
 
 
+def _check_weights(
+    plan: Plan, source: str, arm: Arm, frozen: Mapping[tuple[str, int], Sequence[Trial]]
+) -> None:
+    """Weights of a file are of one size: every trial must start with it. Two sizes show that one does not."""
+    entry = entry_named(plan.study.architectures, arm.architecture)
+    if entry.weights is None:
+        return
+    points = [trial.params for (key, _), trials in frozen.items() if key == arm.key for trial in trials]
+    method, cell = plan.method(arm), plan.cell(arm)
+    with _naming(source, f"architectures.{entry.name}.weights, with {arm.method}"):
+        tried = points or draw_frozen(arm.space, "RandomSampler", {}, 0, _STARTUP_TRIALS)
+        starts = [dict(_ask(method.start_sizes, cell, params)) for params in tried]
+        sizes = starts[:1] + [start for start in starts if start != starts[0]][:1]
+        check_weights(plan.study, entry, cell, sizes)
+
+
 def _sources(study: Study, arm: Arm, version: int) -> dict[str, str]:
     """What of strangers' code the trials of an arm use; until version 3 without that of its data set."""
     dataset = entry_named(study.datasets, arm.dataset)
@@ -173,6 +193,8 @@ def _sources(study: Study, arm: Arm, version: int) -> dict[str, str]:
         origin = registry.origin(kind, name)
         if origin is not None:
             used |= code_of(origin)
+    if architecture.weights_file is not None:
+        used[architecture.weights] = digest_of(architecture.weights_file)
     return used
 
 

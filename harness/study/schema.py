@@ -207,6 +207,34 @@ class ArchitectureEntry(Part):
         description="units that shrinking methods start with; the upper bound of widths unless said",
     )
     epochs: int | None = Field(default=None, ge=1, description="instead of training.epochs")
+    weights: str | None = added(
+        3,
+        None,
+        description="safetensors that networks start with, beside the study file or in the data folder",
+    )
+    _study_folder: Path | None = PrivateAttr(default=None)
+    _weights_file: Path | None = PrivateAttr(default=None)
+
+    def beside(self, file: str) -> Path:
+        """A file beside the study's; of a study that lies in none, in the working directory."""
+        return (self._study_folder or Path()) / file
+
+    @property
+    def weights_file(self) -> Path | None:
+        """Where the weights lie, once they were found; never part of what a study is."""
+        return self._weights_file
+
+    def lying_in(self, folder: Path) -> "ArchitectureEntry":
+        """The same entry of a study whose file lies in this folder."""
+        entry = self.model_copy()
+        entry._study_folder = folder
+        return entry
+
+    def with_weights_at(self, file: Path) -> "ArchitectureEntry":
+        """The same entry, knowing where its weights lie."""
+        entry = self.model_copy()
+        entry._weights_file = file
+        return entry
 
 
 class Sampler(Part):
@@ -376,12 +404,13 @@ class Study(Part):
         return self
 
     def lying_in(self, folder: Path) -> "Study":
-        """The same study, whose data are looked for in this folder first."""
+        """The same study, whose data and weights are looked for in this folder first."""
         datasets = []
         for dataset in self.datasets:
             datasets.append(dataset.model_copy())
             datasets[-1]._study_folder = folder
-        return self.model_copy(update={"datasets": datasets})
+        architectures = [entry.lying_in(folder) for entry in self.architectures]
+        return self.model_copy(update={"datasets": datasets, "architectures": architectures})
 
     def named_files(self) -> tuple[str, ...]:
         """Files, as written, of which a part is named as `file.py:attribute`; each once.
