@@ -4,6 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+#: Names of parameters that a study may search in any arm, beside what its method searches. The last is what
+#: the names of options of architectures begin with.
+LEARNING_RATE, BATCH_SIZE, OF_ARCHITECTURE = "learning_rate", "batch_size", "architecture."
+
 
 @dataclass(frozen=True, slots=True)
 class ArmDesign:

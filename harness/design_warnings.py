@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.design import ArmDesign, space_text
+from harness.design import BATCH_SIZE, LEARNING_RATE, OF_ARCHITECTURE, ArmDesign, space_text
 from harness.trial_table import SEARCHED
 
 #: Independent trials an arm needs for each of n: a two-sided distribution-free limit of the median best of n
@@ -74,6 +74,11 @@ def _differences(first: ArmDesign, second: ArmDesign) -> list[DesignWarning]:
             ranges = f"{space_text(first.space[name])} and {space_text(second.space[name])}"
             said = f"{first.method} and {second.method} draw {name} from different ranges: {ranges}"
             found.append(("spaces", said))
+    for one, other in ((first, second), (second, first)):
+        for name in sorted(one.space.keys() - other.space.keys()):
+            if name in (LEARNING_RATE, BATCH_SIZE) or name.startswith(OF_ARCHITECTURE):
+                said = f"{one.method} searches {name}, {other.method} does not"
+                found.append(("spaces", said))
     unequal = {
         layer: (first.reach[layer][1], second.reach[layer][1])
         for layer in first.reach.keys() & second.reach.keys()

@@ -125,6 +125,15 @@ def make_architecture(name: str, options: Mapping[str, Any]) -> "Architecture":
     return made
 
 
+def options_of(architecture: str) -> tuple[str, ...] | None:
+    """Options that a study may set of an architecture; None for `module:attribute` and its like, whose
+    constructors alone know. Raises UnknownNameError."""
+    if attributes.is_attribute(architecture):
+        return None
+    part = load("architectures", architecture)
+    return tuple(field.name for field in dataclasses.fields(part)) if dataclasses.is_dataclass(part) else ()
+
+
 def make_objective(name: str, options: Mapping[str, Any]) -> "Objective":
     """The objective of that name, or of `module:attribute`, with these options.
 

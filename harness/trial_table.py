@@ -79,6 +79,7 @@ COLUMNS = (
     Column("evaluation_seconds", "number", False, "validation and test scoring"),
     Column("device", "text", False, "device the trial ran on, with its model name"),
     Column("device_share", "number", False, "share of the device (or CPU cores) the trial was given"),
+    Column("peak_memory_bytes", "number", False, "of the GPU's allocator, or of the whole process"),
     Column("joules", "number", False, "energy of the trial, where measured"),
     Column("n_val", "integer", False, "examples behind the validation score"),
     Column("n_test", "integer", False, "examples behind the test score"),

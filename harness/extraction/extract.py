@@ -26,7 +26,7 @@ from harness.records.record import Record
 from harness.runs.trial_runner import TrialRunner
 from harness.sizing.base import Cell
 from harness.sources import sources_of
-from harness.study.plan import Plan, entry_named
+from harness.study.plan import Plan
 from harness.watching import Silent, Watcher
 
 #: Examples of the validation part that the plain network is compared with the trained one on.
@@ -90,7 +90,7 @@ def extract(
 
 def _write(folder: Path, plan: Plan, record: Record, retrained: Retrained) -> Summary:
     """The plain network in all its forms, and what is known of it."""
-    cell = plan.cell(plan.arms[record.arm])
+    cell = plan.cell(plan.arms[record.arm], record.params)
     plain = make_plain(
         retrained.network,
         cell.architecture,
@@ -128,7 +128,7 @@ def _write_weights(folder: Path, network: nn.Module) -> None:
 
 
 def _describe(plan: Plan, record: Record, retrained: Retrained, cell: Cell) -> Description:
-    entry = entry_named(plan.study.architectures, plan.arms[record.arm].architecture)
+    entry = plan.architecture(plan.arms[record.arm], record.params)
     family = entry.family or entry.name
     origin = registry.origin("architectures", family)
     file = origin.file if origin is not None and not origin.module else None

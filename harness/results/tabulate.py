@@ -6,10 +6,11 @@ from typing import Any
 
 import pandas as pd
 
-from harness.design import Claim, StudyDesign
+from harness.design import BATCH_SIZE, LEARNING_RATE, Claim, StudyDesign
 from harness.records.directory import RunDirectory
 from harness.records.record import Record
 from harness.results.plateau import size_has_settled
+from harness.study.beside import told
 from harness.study.written import WrittenPlan
 from harness.trial_table import COLUMNS, PARAMETER_PREFIX, SCHEMA_VERSION
 
@@ -92,8 +93,9 @@ def study_design(plan: WrittenPlan, lost_attempts: int, set_aside: int) -> Study
         paired=study.paired,
         settings={
             "Data": data,
-            "Optimizer": f"{optimizer.name}, learning rate {optimizer.learning_rate:g}{options}",
-            "Batch size": str(training.batch_size),
+            "Optimizer": f"{optimizer.name}, "
+            f"learning rate {told(study, LEARNING_RATE, optimizer.learning_rate)}{options}",
+            "Batch size": told(study, BATCH_SIZE, training.batch_size),
             "Validation": f"{training.validation_fraction:g} of the training set, split seed "
             f"{study.seeds.split}",
             "Time limit": f"{training.time_limit_seconds:g} s a trial",
@@ -149,6 +151,7 @@ def _row(plan: WrittenPlan, record: Record) -> dict[str, Any]:
         "evaluation_seconds": costs.evaluation_seconds,
         "device": costs.device,
         "device_share": costs.device_share,
+        "peak_memory_bytes": costs.peak_memory_bytes,
         "joules": None,
         "n_val": record.val_examples,
         "n_test": record.test_examples,

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from harness import registry
 from harness.architectures.weights import load_weights, shapes_of
@@ -21,11 +20,15 @@ from harness.records.record import Costs, Outcome, Record, Status
 from harness.sizing.base import State, checked_phases
 from harness.sizing.interval import Epoch
 from harness.study.plan import Arm, Plan, Trial, entry_named, make_augmentation
+from harness.study.schema import LearningRateSchedule
 from harness.study.weights import digest_of
-from harness.training import fault
+from harness.training import fault, memory
 from harness.training.fault import TrialFaultError, heeding_interrupts, is_out_of_memory, strangers
 from harness.training.journal import Journal, TrialEndedError
 from harness.training.loop import Job, train
+from harness.training.precision import products
+from harness.training.schedules import RateSchedule
+from harness.training.step import StepSettings
 
 
 class DeviceError(RuntimeError):
@@ -71,6 +74,7 @@ class TrialRunner:
         arm = self.plan.arms[trial.arm]
         journal = Journal()
         started_at = now()
+        memory.begin(self._device())
         status: Status = "ok"
         message = trace = residence = ""
         epochs_planned = arm.epochs
@@ -81,7 +85,8 @@ class TrialRunner:
                     residence = split.residence
                     job, network, state = self.start(trial, split)
                     epochs_planned = sum(int(phase.epochs) for phase in job.phases)
-                train(job, network, state, journal, on_epoch)
+                with products(job.step.precision):
+                    train(job, network, state, journal, on_epoch)
         except TrialEndedError as end:
             status, message = end.status, plain(str(end))
         except TrialFaultError as theirs:
@@ -105,6 +110,8 @@ class TrialRunner:
             val_score=selected.val_score if selected else None,
             test_score=journal.test_score if selected else None,
             stop_reason=journal.stop_reason,
+            notes=tuple(journal.notes),
+            best_test_scores=journal.best_test_scores,
         )
         costs = self._costs(journal, wait_seconds)
         return make_record(self.plan, trial, attempt, outcome, costs, started_at, residence)
@@ -124,10 +131,11 @@ class TrialRunner:
             DataError: if weights that the network starts with are not there any more.
         """
         study, arm = self.plan.study, self.plan.arms[trial.arm]
-        cell, method = self.plan.cell(arm), self.plan.method(arm)
+        method = self.plan.method(arm)
         weights = self._weights(arm)
         torch.manual_seed(trial.seeds["init"])
         with strangers:
+            cell = self.plan.cell(arm, trial.params)
             network, state = method.build(cell, trial.params)
             if weights is not None:
                 _, free = shapes_of(
@@ -138,7 +146,7 @@ class TrialRunner:
                 )
                 load_weights(network, weights, free)
             network.to(split.train.x.device)
-            phases = checked_phases(method.phases(trial.params, self.plan.schedule(arm)))
+            phases = checked_phases(method.phases(trial.params, self.plan.schedule(arm, trial.params)))
         job = Job(
             method=method,
             params=trial.params,
@@ -146,9 +154,15 @@ class TrialRunner:
             phases=phases,
             split=split,
             objective=self.plan.objective,
-            batch_size=study.training.batch_size,
-            optimizer=study.training.optimizer.name,
-            optimizer_options=study.training.optimizer.options,
+            batch_size=self.plan.batch_size(arm, trial.params),
+            step=StepSettings(
+                study.training.optimizer.name,
+                study.training.optimizer.options,
+                study.training.precision,
+                study.training.gradient_clip,
+                study.training.compile,
+            ),
+            schedule=_rate_schedule(study.training.schedule),
             seeds=trial.seeds,
             limit_seconds=study.training.time_limit_seconds,
             certify=self.certify,
@@ -223,16 +237,19 @@ class TrialRunner:
             train_seconds=journal.seconds["train"],
             evaluation_seconds=journal.seconds["evaluation"],
             train_flops=journal.train_flops,
+            peak_memory_bytes=memory.peak_bytes(self._device()),
             device=torch.cuda.get_device_name() if on_gpu else cpu_name(),
             device_share=resources.gpus if on_gpu else resources.cpus,
         )
+
+
+def _rate_schedule(asked: LearningRateSchedule) -> RateSchedule:
+    return RateSchedule(asked.name, asked.options, asked.every, asked.warm_up_epochs)
 
 
 def _warm_up(device: torch.device) -> None:
     """One step of a tiny network: what torch loads at its first step is charged to no trial."""
     network = nn.Linear(2, 2, device=device)
     optimizer = torch.optim.Adam(network.parameters(), fused=True)
-    functional.cross_entropy(
-        network(torch.zeros(1, 2, device=device)), torch.zeros(1, dtype=torch.long, device=device)
-    ).backward()
+    network(torch.zeros(1, 2, device=device)).sum().backward()
     optimizer.step()

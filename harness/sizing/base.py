@@ -61,8 +61,10 @@ class Phase:
     not a new optimizer: its state is kept.
 
     epochs: number of measured intervals; after each, edits are asked for and the validation score is taken.
-    learning_rate, weight_decay: of the optimizer; weight decay never touches gates.
-    steps_per_epoch: steps in an interval; None for one pass over the training part.
+    learning_rate, weight_decay: of the optimizer; weight decay never touches gates. The study's schedule
+    multiplies the rate, beginning anew with each phase.
+    steps_per_epoch: steps in an interval; None for one pass over the training part, 0 to edit and measure
+    without a step.
     edit_every_steps: ask for edits also after every so many steps; None for ends of epochs alone.
     selectable: whether the epochs of this phase may be selected by their validation score.
     """
@@ -77,8 +79,11 @@ class Phase:
 
     def __post_init__(self) -> None:
         counts = {"epochs": self.epochs}
-        counts |= {"steps_per_epoch": self.steps_per_epoch} if self.steps_per_epoch is not None else {}
         counts |= {"edit_every_steps": self.edit_every_steps} if self.edit_every_steps is not None else {}
+        if self.steps_per_epoch is not None and operator.index(self.steps_per_epoch) < 0:
+            raise ValueError(
+                f"a phase's steps_per_epoch must be 0 or more, found {self.steps_per_epoch!r:.80}"
+            )
         for name, count in counts.items():
             if operator.index(count) < 1:  # raises TypeError for what is no whole number
                 raise ValueError(f"a phase's {name} must be 1 or more, found {count!r:.80}")
@@ -196,6 +201,16 @@ class SizingMethod(Protocol):
         Args:
             tensors: the network's named parameters.
             numbers: what the method's `numbers` gave, as 0-dimensional tensors on the same device.
+        """
+        return None
+
+    def penalty_gradient(
+        self, tensors: "Mapping[str, Tensor]", numbers: "Mapping[str, Tensor]"
+    ) -> "Mapping[str, Tensor] | None":
+        """The gradient of `penalty` in closed form: parameter -> what is added to its gradient. Pure.
+
+        For a method whose penalty is simple, and whose steps shall not pay for its graph; `penalty` is then
+        not asked while training. None, as by default, to have it differentiated. Arguments as of `penalty`.
         """
         return None
 

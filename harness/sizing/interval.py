@@ -8,7 +8,8 @@ from harness.sizing.ledger.size import Size
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """One measured interval. Losses are means over examples, without the method's penalty; None: not finite.
+    """One measured interval. Losses are means over examples, without the method's penalty; None: not finite,
+    or, of the training loss, that no step was made.
 
     epoch: from 1. val_score: by the study's objective, on the validation part. size: at the end of the
     interval, after edits. train_flops, train_seconds: of the trial up to here; None in old records.

@@ -1,7 +1,7 @@
 """The plan: arms, search spaces, seeds, and the frozen list of trials. `planning` makes it."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,8 @@ from harness.nearest import nearest
 from harness.objectives.base import Objective
 from harness.search.seeding import derive_seed, digest
 from harness.search.space import Int, Scalar, Space, domain_to_json
-from harness.sizing.base import Cell, Schedule, SizingMethod
+from harness.sizing.base import Cell, Params, Schedule, SizingMethod
+from harness.study.beside import batch_size, learning_rate, options_drawn, with_options
 from harness.study.schema import (
     ArchitectureEntry,
     Augmentation,
@@ -115,17 +116,23 @@ class Plan:
         """Number of trials of the whole study, adaptive arms included."""
         return sum(arm.planned_trials for arm in self.arms.values())
 
-    def cell(self, arm: Arm) -> Cell:
-        """Where the arm's method is put to work."""
-        return make_cell(
-            entry_named(self.study.architectures, arm.architecture),
-            self.facts[arm.dataset],
-            self.objective.outputs(self.facts[arm.dataset]),
-        )
+    def cell(self, arm: Arm, params: Params) -> Cell:
+        """Where the arm's method is put to work in a trial that drew `params`.
+
+        Raises:
+            ValueError: if there is no architecture of drawn options; of looked at ones there is.
+        """
+        facts = self.facts[arm.dataset]
+        return make_cell(self.architecture(arm, params), facts, self.objective.outputs(facts))
+
+    def architecture(self, arm: Arm, params: Params) -> ArchitectureEntry:
+        """The entry of the architecture of a trial: with the options that it drew."""
+        entry = entry_named(self.study.architectures, arm.architecture)
+        return with_options(entry, options_drawn(self.study, self._method_entry(arm), params))
 
     def method(self, arm: Arm) -> SizingMethod:
         """The arm's sizing method with its options."""
-        return make_method(entry_named(self.study.methods, arm.method))
+        return make_method(self._method_entry(arm))
 
     @property
     def objective(self) -> Objective:
@@ -144,9 +151,13 @@ class Plan:
         known = {name: score for name, score in failed.items() if score is not None}
         return Score(objective.score_name, objective.higher_is_better, known)
 
-    def schedule(self, arm: Arm) -> Schedule:
-        """What the study asks of training in this arm."""
-        return Schedule(arm.epochs, self.study.training.optimizer.learning_rate)
+    def schedule(self, arm: Arm, params: Params) -> Schedule:
+        """What is asked of the training of a trial: by the study, or where it says so by what was drawn."""
+        return Schedule(arm.epochs, learning_rate(self.study, self._method_entry(arm), params))
+
+    def batch_size(self, arm: Arm, params: Params) -> int:
+        """Examples in a trial's batches: the study's number, or the one that was drawn."""
+        return batch_size(self.study, self._method_entry(arm), params)
 
     def dataset(self, arm: Arm) -> DatasetSpec:
         """The arm's data set, as the loaders want it."""
@@ -181,10 +192,14 @@ class Plan:
             "trials": [dataclasses.asdict(trial) for trials in self.frozen.values() for trial in trials],
         }
 
+    def _method_entry(self, arm: Arm) -> Method:
+        entry: Method = entry_named(self.study.methods, arm.method)
+        return entry
+
     def _definition(self, arm: Arm) -> dict[str, Any]:
         """All that the trials of an arm have in common and that decides what they give."""
         architecture = entry_named(self.study.architectures, arm.architecture)
-        method = entry_named(self.study.methods, arm.method)
+        method = self._method_entry(arm)
         return {
             "data": self.facts[arm.dataset].identity(),
             "split_seed": self.study.seeds.split,
@@ -243,7 +258,9 @@ def make_augmentation(written: Augmentation) -> operations.Augmentation | None:
 
 
 def make_cell(entry: ArchitectureEntry, facts: DatasetFacts, outputs: int) -> Cell:
-    """The cell of an architecture and a data set. Raises ValueError for bounds of no or missing layers.
+    """The cell of an architecture and a data set. Raises ValueError if a layer has no range, or a wrong one.
+
+    Ranges of layers that the architecture lacks are let be: it may be one of several (`check_ranges`).
 
     Args:
         outputs: of the network, as the objective wants them.
@@ -260,10 +277,6 @@ def make_cell(entry: ArchitectureEntry, facts: DatasetFacts, outputs: int) -> Ce
         start = {layer: entry.start for layer in layers if layer not in blocks}
     elif entry.start is not None:
         start = entry.start
-    for field, given in (("widths", widths), ("start", start)):
-        for layer in given:
-            if layer not in layers:
-                raise ValueError(f"{field}: there is no layer {layer!r}{nearest(layer, layers)}")
     for layer in layers:
         if layer not in widths:
             raise ValueError(f"widths: the layer {layer!r} has no range")
@@ -272,6 +285,14 @@ def make_cell(entry: ArchitectureEntry, facts: DatasetFacts, outputs: int) -> Ce
     bounds = {layer: Int(widths[layer].low, widths[layer].high, widths[layer].log) for layer in layers}
     starts = {layer: start.get(layer, bounds[layer].high) for layer in layers}
     return Cell(architecture, facts.example_shape, outputs, bounds, starts)
+
+
+def check_ranges(entry: ArchitectureEntry, layers: Collection[str]) -> None:
+    """Raise ValueError if an entry has a range or a start of none of the sized layers there are."""
+    for field, given in (("widths", entry.widths), ("start", entry.start)):
+        for layer in given if isinstance(given, dict) else ():
+            if layer not in layers:
+                raise ValueError(f"{field}: there is no layer {layer!r}{nearest(layer, layers)}")
 
 
 def wrong_sizes(architecture: Architecture, layer: str, low: int, high: int) -> str:

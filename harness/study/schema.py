@@ -20,6 +20,7 @@ from pydantic import (
 from harness.attributes import file_of
 from harness.nearest import nearest
 from harness.study.optimizers import OPTIMIZERS, check_options
+from harness.study.schedulers import check_schedule
 
 
 class StudyError(ValueError):
@@ -257,6 +258,7 @@ class Method(Part):
     space: dict[str, SpaceEntry] = {}
     sampler: Sampler | None = Field(default=None, description="instead of the study's")
     trials: int | None = Field(default=None, ge=1, description="instead of the study's")
+    search: dict[str, SpaceEntry] = added(3, {}, description="beside its own space; goes before the study's")
 
 
 class Optimizer(Part):
@@ -279,6 +281,27 @@ class Task(Part):
 
     name: str = "classification"
     options: Options = {}
+
+
+class LearningRateSchedule(Part):
+    """How the learning rate changes: every phase's rate is multiplied by what this says."""
+
+    name: str = Field(default="", description="a class of torch.optim.lr_scheduler; none unless said")
+    options: Options = Field(
+        default={}, description="its own; rates as multiples of the phase's, lengths the phase's unless said"
+    )
+    every: Literal["epoch", "step"] = Field(default="epoch", description="when it moves on")
+    warm_up_epochs: int = Field(
+        default=0, ge=0, description="at the start of the trial, rising step by step from near nothing"
+    )
+
+    @model_validator(mode="after")
+    def _known(self) -> "LearningRateSchedule":
+        if self.name:
+            check_schedule(self.name, self.options, self.every)
+        elif self.options:
+            raise ValueError(f"options {', '.join(self.options)} of no scheduler; its name is needed")
+        return self
 
 
 class CropOptions(Part):
@@ -322,6 +345,18 @@ class Training(Part):
         3, Task(), description="what is learned: classification, binary, regression or module:attribute"
     )
     augmentation: Augmentation = added(3, Augmentation())
+    schedule: Annotated[
+        LearningRateSchedule, BeforeValidator(_named, json_schema_input_type=str | LearningRateSchedule)
+    ] = added(3, LearningRateSchedule(), description="of the learning rate")
+    precision: Literal["float32", "tf32", "bf16"] = added(
+        3, "float32", description="of training steps; scores are taken in float32"
+    )
+    gradient_clip: float | None = added(
+        3, None, gt=0, description="largest norm of the gradient of all parameters together"
+    )
+    compile: bool = added(
+        3, False, description="have torch compile a network once its structure has stood for an epoch"
+    )
     resize: int | None = added(
         3, None, ge=1, description="bring images to so many pixels a side, batch by batch; in evaluation too"
     )
@@ -382,6 +417,9 @@ class Study(Part):
     training: Training
     seeds: Seeds = Seeds()
     resources: Resources = Resources()
+    search: dict[str, SpaceEntry] = added(
+        3, {}, description="of all arms: learning_rate, batch_size, architecture.OPTION"
+    )
     paired: bool = Field(default=False, description="arms of a cell share draws and seeds, trial by trial")
     claim: Claim
     plugins: list[str] = Field(default=[], description="Python files that define METHODS or ARCHITECTURES")
@@ -401,6 +439,8 @@ class Study(Part):
         for file in named:
             if len({other for other in named if Path(other).name == Path(file).name}) > 1:
                 raise ValueError(f"two files are called {Path(file).name!r}; give one of them another name")
+        if self.training.precision == "tf32" and not self.resources.gpus:
+            raise ValueError("training.precision: tf32 is a way that GPUs multiply; resources.gpus is 0")
         return self
 
     def lying_in(self, folder: Path) -> "Study":

@@ -55,7 +55,7 @@ def _plan_for(name: str, options: dict[str, Any]) -> Plan:
 def _phases(method: SizingMethod, plan: Plan) -> str:
     [arm] = plan.arms.values()
     for epochs in (1, 2, _EPOCHS):
-        schedule = Schedule(epochs, plan.schedule(arm).learning_rate)
+        schedule = Schedule(epochs, plan.study.training.optimizer.learning_rate)
         try:
             checked_phases(method.phases(plan.frozen[arm.key, 0][0].params, schedule))
         except (TypeError, ValueError) as error:
@@ -71,7 +71,7 @@ class _Check:
         self.arm: Arm = next(iter(plan.arms.values()))
         self.trials: tuple[Trial, ...] = plan.frozen[self.arm.key, 0]
         self.method: SizingMethod = plan.method(self.arm)
-        self.cell = plan.cell(self.arm)
+        self.cell = plan.cell(self.arm, self.trials[0].params)
         self.runner = TrialRunner(plan, None)
         self.runner.prepare_worker()
 

@@ -7,7 +7,9 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.datasets.residency import forecast as residence
+from harness.design import BATCH_SIZE, LEARNING_RATE
 from harness.search.space import domain_text
+from harness.study.beside import told
 from harness.study.forecast import forecast
 from harness.study.plan import Plan
 
@@ -36,8 +38,10 @@ def show_plan(plan: Plan, console: Console) -> None:
     )
     console.print(
         Text(
-            f"Training: {training.optimizer.name}, learning rate {training.optimizer.learning_rate:g}, "
-            f"batches of {training.batch_size}, at most {training.time_limit_seconds:g} s a trial"
+            f"Training: {training.optimizer.name}, learning rate "
+            f"{told(study, LEARNING_RATE, training.optimizer.learning_rate)}, batch size "
+            f"{told(study, BATCH_SIZE, training.batch_size)}, "
+            f"at most {training.time_limit_seconds:g} s a trial"
         )
     )
     if asked := training.augmentation.model_dump(exclude_defaults=True):
