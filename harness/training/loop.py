@@ -236,6 +236,8 @@ class _Training:
             example = self.job.split.train.x[:_CERTIFIED_EXAMPLES] if certify else self.example
             with refusals:
                 receipt = surgery.apply(self.network, self.optimizer, on_network, example, certify=certify)
+            if receipt.is_empty:
+                return ended
             account = {what: found for what, found in asdict(receipt).items() if found}
             if receipt.output_change is not None:
                 # A network on its way to divergence gives numbers that no record can hold.
