@@ -133,8 +133,11 @@ def _describe(plan: Plan, record: Record, retrained: Retrained, cell: Cell, plai
     entry = entry_named(plan.study.architectures, plan.arms[record.arm].architecture)
     family = entry.family or entry.name
     origins = [registry.origin("architectures", family)]
-    for step in plain.alterations:
-        origins += [attributes.origin(name) for name in sorted(names_of(step.module or {})) if ":" in name]
+    made = {name for step in plain.alterations if step.module for name in names_of(step.module)}
+    # One name a module is enough: looking for its package takes long.
+    origins += [
+        attributes.origin(name) for name in {name.rpartition(":")[0]: name for name in sorted(made)}.values()
+    ]
     files = [each.file for each in origins if each is not None and each.file is not None and not each.module]
     used = {name: digest for file in files for name, digest in sources_of(file).items()}
     packages = {each.package for each in origins if each is not None and each.package is not None}
