@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.design import ArmDesign, space_text
+from harness.design import BATCH_SIZE, LEARNING_RATE, OF_ARCHITECTURE, ArmDesign, space_text
 from harness.trial_table import SEARCHED
 
 #: Independent trials an arm needs for each of n: a two-sided distribution-free limit of the median best of n
@@ -42,10 +42,18 @@ def design_warnings(arms: Sequence[ArmDesign], n: int) -> tuple[DesignWarning, .
     """All that makes the arms unlike each other or too small for the best of n, one finding each."""
     found = []
     for first, second in itertools.combinations(arms, 2):
-        if (first.dataset, first.architecture) == (second.dataset, second.architecture):
+        if _are_compared(first, second):
             found += _differences(first, second)
     found += [warning for arm in arms for warning in _too_small(arm, n)]
     return tuple(dict.fromkeys(found))
+
+
+def _are_compared(first: ArmDesign, second: ArmDesign) -> bool:
+    """Whether two arms are to be alike: those of a cell; a control is held against its origin alone."""
+    if (first.dataset, first.architecture) != (second.dataset, second.architecture):
+        return False
+    names = [f"{arm.dataset}/{arm.architecture}/{arm.method}" for arm in (first, second)]
+    return {first.origin, second.origin} <= {None, *names}
 
 
 def _too_small(arm: ArmDesign, n: int) -> list[DesignWarning]:
@@ -74,6 +82,11 @@ def _differences(first: ArmDesign, second: ArmDesign) -> list[DesignWarning]:
             ranges = f"{space_text(first.space[name])} and {space_text(second.space[name])}"
             said = f"{first.method} and {second.method} draw {name} from different ranges: {ranges}"
             found.append(("spaces", said))
+    for one, other in ((first, second), (second, first)):
+        for name in sorted(one.space.keys() - other.space.keys()):
+            if name in (LEARNING_RATE, BATCH_SIZE) or name.startswith(OF_ARCHITECTURE):
+                said = f"{one.method} searches {name}, {other.method} does not"
+                found.append(("spaces", said))
     unequal = {
         layer: (first.reach[layer][1], second.reach[layer][1])
         for layer in first.reach.keys() & second.reach.keys()

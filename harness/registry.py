@@ -61,6 +61,8 @@ class UnknownNameError(ValueError):
 
 def names(kind: str) -> dict[str, str]:
     """Every registered name of a kind ("methods", "architectures", "objectives") and where it comes from."""
+    if kind == "datasets":
+        return {name: datasets.where_from(name) for name in datasets.source_names()}
     found = dict.fromkeys(_SHIPPED[kind], "shipped")
     found |= {
         point.name: f"package {point.dist.name if point.dist else '?'}" for point in _entry_points(kind)
@@ -123,6 +125,15 @@ def make_architecture(name: str, options: Mapping[str, Any]) -> "Architecture":
     else:
         made = _make("architectures", name, options)
     return made
+
+
+def options_of(architecture: str) -> tuple[str, ...] | None:
+    """Options that a study may set of an architecture; None for `module:attribute` and its like, whose
+    constructors alone know. Raises UnknownNameError."""
+    if attributes.is_attribute(architecture):
+        return None
+    part = load("architectures", architecture)
+    return tuple(field.name for field in dataclasses.fields(part)) if dataclasses.is_dataclass(part) else ()
 
 
 def make_objective(name: str, options: Mapping[str, Any]) -> "Objective":

@@ -2,7 +2,7 @@
 
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -16,10 +16,15 @@ from harness.extraction.description import FILE as DESCRIPTION
 from harness.extraction.description import WEIGHTS, Description, write_description
 from harness.extraction.exporting import export_all
 from harness.extraction.folder import whole_or_nothing
+<<<<<<< HEAD
 from harness.extraction.modules import names_of
 from harness.extraction.packages import versions_of
 from harness.extraction.plain import Plain, make_plain
 from harness.extraction.replanning import replan
+=======
+from harness.extraction.plain import make_plain
+from harness.extraction.replanning import origin_replayed, replan
+>>>>>>> main
 from harness.extraction.retraining import Retrained, on_this_machine, retrain
 from harness.extraction.speed import measure_speed
 from harness.extraction.summary import EXTRACTED, START, Summary
@@ -28,7 +33,7 @@ from harness.records.record import Record
 from harness.runs.trial_runner import TrialRunner
 from harness.sizing.base import Cell
 from harness.sources import sources_of
-from harness.study.plan import Plan, entry_named
+from harness.study.plan import Plan
 from harness.watching import Silent, Watcher
 
 #: Examples of the validation part that the plain network is compared with the trained one on.
@@ -72,6 +77,7 @@ def extract(
     directory = RunDirectory(Path(run))
     record = choose(directory, trial)
     plan, planned = replan(directory, record, root, [Path(plugin) for plugin in plugins])
+    origin = origin_replayed(plan, record, directory)
     target = Path(out or directory.path / "extracted" / record.trial_id).absolute()
     with whole_or_nothing(target) as folder:
         watcher.say(
@@ -83,16 +89,18 @@ def extract(
         epochs = record.selected_epoch
         assert epochs is not None, "only a trial with a selected epoch is chosen"
         try:
-            retrained = retrain(runner, planned, record, lambda epoch: watcher.trained(epoch.epoch, epochs))
+            retrained = retrain(
+                runner, planned, record, lambda epoch: watcher.trained(epoch.epoch, epochs), origin
+            )
         finally:
             watcher.end()
-        summary = _write(folder, plan, record, retrained)
+        cell = replace(plan.cell(plan.arms[record.arm], record.params), origin=origin)
+        summary = _write(folder, plan, record, retrained, cell)
     return Extracted(target, summary)
 
 
-def _write(folder: Path, plan: Plan, record: Record, retrained: Retrained) -> Summary:
+def _write(folder: Path, plan: Plan, record: Record, retrained: Retrained, cell: Cell) -> Summary:
     """The plain network in all its forms, and what is known of it."""
-    cell = plan.cell(plan.arms[record.arm])
     plain = make_plain(
         retrained.network,
         cell.architecture,
@@ -129,8 +137,13 @@ def _write_weights(folder: Path, network: nn.Module) -> None:
     weights.chmod(stat.S_IMODE((folder / DESCRIPTION).stat().st_mode))
 
 
+<<<<<<< HEAD
 def _describe(plan: Plan, record: Record, retrained: Retrained, cell: Cell, plain: Plain) -> Description:
     entry = entry_named(plan.study.architectures, plan.arms[record.arm].architecture)
+=======
+def _describe(plan: Plan, record: Record, retrained: Retrained, cell: Cell) -> Description:
+    entry = plan.architecture(plan.arms[record.arm], record.params)
+>>>>>>> main
     family = entry.family or entry.name
     origins = [registry.origin("architectures", family)]
     made = {name for step in plain.alterations if step.module for name in names_of(step.module)}

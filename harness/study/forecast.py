@@ -59,7 +59,7 @@ def _examples(plan: Plan, arm: Arm, params: Params) -> int:
     one_pass = facts.train_examples - validation_count(
         facts.name, facts.train_examples, training.validation_fraction, plan.study.seeds.split
     )
-    phases = plan.method(arm).phases(params, plan.schedule(arm))
+    phases = plan.method(arm).phases(params, plan.schedule(arm, params))
     return sum(
         phase.epochs * (phase.steps_per_epoch * training.batch_size if phase.steps_per_epoch else one_pass)
         for phase in phases
@@ -73,7 +73,7 @@ def _points(plan: Plan, arm: Arm) -> Sequence[Params]:
 
 def _measure(plan: Plan, arm: Arm, params: Params) -> tuple[int, int, int]:
     """Parameters, multiply-accumulates and activations (numbers kept for backward) for one example."""
-    cell, method = plan.cell(arm), plan.method(arm)
+    cell, method = plan.cell(arm, params), plan.method(arm)
     with torch.device("meta"):
         try:
             network, _ = method.build(cell, params)

@@ -1,7 +1,7 @@
 """The plan: arms, search spaces, seeds, and the frozen list of trials. `planning` makes it."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,13 +9,15 @@ from harness import registry
 from harness.architectures.base import Architecture
 from harness.architectures.named import NamedNetwork
 from harness.datasets import augmentation as operations
+from harness.datasets import validation_count
 from harness.datasets.base import DatasetFacts, DatasetSpec
 from harness.design import ArmDesign, Score
 from harness.nearest import nearest
 from harness.objectives.base import Objective
 from harness.search.seeding import derive_seed, digest
 from harness.search.space import Int, Scalar, Space, domain_to_json
-from harness.sizing.base import Cell, Schedule, SizingMethod
+from harness.sizing.base import Cell, Params, Schedule, SizingMethod
+from harness.study.beside import batch_size, learning_rate, options_drawn, with_options
 from harness.study.schema import (
     ArchitectureEntry,
     Augmentation,
@@ -35,6 +37,7 @@ PLAN_VERSION = 3
 class Arm:
     """Cell x method, with its search. key: "dataset/architecture/method", unique in a plan.
 
+    origin: key of the arm whose trials those of this one begin from; it has the sampler of that one then.
     sampler_text: the sampler with every option. sampler_options: the same as values, with the defaults of the
     Optuna that the run was begun under. trials: of each replicate. reach: smallest and largest size each
     layer can end with.
@@ -51,6 +54,7 @@ class Arm:
     reach: Mapping[str, tuple[int, int]]
     trials: int
     epochs: int
+    origin: str | None = None
     sampler_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
@@ -71,6 +75,7 @@ class Arm:
             space={name: domain_to_json(domain) for name, domain in self.space.items()},
             reach={layer: (low, high) for layer, (low, high) in self.reach.items()},
             replicates=self.sampler.replicates,
+            origin=self.origin,
             sampler_options=dict(self.sampler_options),
         )
 
@@ -80,7 +85,8 @@ class Trial:
     """One model to be trained once. id: hash of all that defines the trial.
 
     seeds: "init" for weights, "order" for the order of examples, "method" for the method's own choices.
-    pair_id: shared by the trials of a cell that share draws and seeds; None in an unpaired study.
+    pair_id: shared by trials that share draws and seeds: those of a cell in a paired study, a control's and
+    its origin's in any; None else. origin: id of the trial that it begins from.
     """
 
     id: str
@@ -90,6 +96,7 @@ class Trial:
     params: Mapping[str, Scalar]
     seeds: Mapping[str, int]
     pair_id: str | None = None
+    origin: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,17 +122,23 @@ class Plan:
         """Number of trials of the whole study, adaptive arms included."""
         return sum(arm.planned_trials for arm in self.arms.values())
 
-    def cell(self, arm: Arm) -> Cell:
-        """Where the arm's method is put to work."""
-        return make_cell(
-            entry_named(self.study.architectures, arm.architecture),
-            self.facts[arm.dataset],
-            self.objective.outputs(self.facts[arm.dataset]),
-        )
+    def cell(self, arm: Arm, params: Params) -> Cell:
+        """Where the arm's method is put to work in a trial that drew `params`.
+
+        Raises:
+            ValueError: if there is no architecture of drawn options; of looked at ones there is.
+        """
+        facts = self.facts[arm.dataset]
+        return make_cell(self.architecture(arm, params), facts, self.objective.outputs(facts))
+
+    def architecture(self, arm: Arm, params: Params) -> ArchitectureEntry:
+        """The entry of the architecture of a trial: with the options that it drew."""
+        entry = entry_named(self.study.architectures, arm.architecture)
+        return with_options(entry, options_drawn(self.study, self._method_entry(arm), params))
 
     def method(self, arm: Arm) -> SizingMethod:
         """The arm's sizing method with its options."""
-        return make_method(entry_named(self.study.methods, arm.method))
+        return make_method(self._method_entry(arm))
 
     @property
     def objective(self) -> Objective:
@@ -144,9 +157,20 @@ class Plan:
         known = {name: score for name, score in failed.items() if score is not None}
         return Score(objective.score_name, objective.higher_is_better, known)
 
-    def schedule(self, arm: Arm) -> Schedule:
-        """What the study asks of training in this arm."""
-        return Schedule(arm.epochs, self.study.training.optimizer.learning_rate)
+    def schedule(self, arm: Arm, params: Params) -> Schedule:
+        """What is asked of the training of a trial: by the study, or where it says so by what was drawn."""
+        rate = learning_rate(self.study, self._method_entry(arm), params)
+        return Schedule(arm.epochs, rate, self.train_examples(arm))
+
+    def batch_size(self, arm: Arm, params: Params) -> int:
+        """Examples in a trial's batches: the study's number, or the one that was drawn."""
+        return batch_size(self.study, self._method_entry(arm), params)
+
+    def train_examples(self, arm: Arm) -> int:
+        """Examples of one pass over the arm's training part."""
+        facts, fraction = self.facts[arm.dataset], self.study.training.validation_fraction
+        held_out = validation_count(facts.name, facts.train_examples, fraction, self.study.seeds.split)
+        return facts.train_examples - held_out
 
     def dataset(self, arm: Arm) -> DatasetSpec:
         """The arm's data set, as the loaders want it."""
@@ -156,16 +180,24 @@ class Plan:
         """Seed of the arm's sampler; in a paired study the same for the arms of a cell."""
         return derive_seed("search", self.study.seeds.study, self._stream(arm), replicate)
 
-    def make_trial(self, arm: Arm, replicate: int, index: int, params: Mapping[str, Scalar]) -> Trial:
-        """The trial at a drawn point, with its seeds and its id."""
+    def make_trial(
+        self,
+        arm: Arm,
+        replicate: int,
+        index: int,
+        params: Mapping[str, Scalar],
+        origin: str | None = None,
+    ) -> Trial:
+        """The trial at a drawn point, with its seeds and its id; origin: id of the trial it begins from."""
         stream, root = self._stream(arm), self.study.seeds.study
         seeds = {
             purpose: derive_seed(purpose, root, stream, replicate, index)
             for purpose in ("init", "order", "method")
         }
         definition = [self._definition(arm), replicate, index, dict(params), seeds]
-        pair_id = f"{stream}/{replicate}/{index}" if self.study.paired else None
-        return Trial(digest(definition)[:16], arm.key, replicate, index, dict(params), seeds, pair_id)
+        definition += [] if origin is None else [origin]
+        pair_id = f"{stream}/{replicate}/{index}" if self.study.paired or self._has_controls(arm) else None
+        return Trial(digest(definition)[:16], arm.key, replicate, index, dict(params), seeds, pair_id, origin)
 
     def to_json(self) -> dict[str, Any]:
         """The plan as it is written to the run directory: the same study and data give the same plan."""
@@ -181,10 +213,14 @@ class Plan:
             "trials": [dataclasses.asdict(trial) for trials in self.frozen.values() for trial in trials],
         }
 
+    def _method_entry(self, arm: Arm) -> Method:
+        entry: Method = entry_named(self.study.methods, arm.method)
+        return entry
+
     def _definition(self, arm: Arm) -> dict[str, Any]:
         """All that the trials of an arm have in common and that decides what they give."""
         architecture = entry_named(self.study.architectures, arm.architecture)
-        method = entry_named(self.study.methods, arm.method)
+        method = self._method_entry(arm)
         return {
             "data": self.facts[arm.dataset].identity(),
             "split_seed": self.study.seeds.split,
@@ -195,8 +231,15 @@ class Plan:
             "plugins": dict(self.plugin_digests if self.version == 1 else self.sources.get(arm.key, {})),
         }
 
+    def _has_controls(self, arm: Arm) -> bool:
+        """Whether the arm is one of a control and its origin."""
+        return arm.origin is not None or any(other.origin == arm.key for other in self.arms.values())
+
     def _stream(self, arm: Arm) -> str:
-        """What draws and seeds depend on: the arm, or in a paired study the cell alone."""
+        """What draws and seeds depend on: the arm, or in a paired study the cell alone; a control shares its
+        origin's."""
+        if arm.origin is not None:
+            return self._stream(self.arms[arm.origin])
         return f"{arm.dataset}/{arm.architecture}" if self.study.paired else arm.key
 
 
@@ -243,7 +286,9 @@ def make_augmentation(written: Augmentation) -> operations.Augmentation | None:
 
 
 def make_cell(entry: ArchitectureEntry, facts: DatasetFacts, outputs: int) -> Cell:
-    """The cell of an architecture and a data set. Raises ValueError for bounds of no or missing layers.
+    """The cell of an architecture and a data set. Raises ValueError if a layer has no range, or a wrong one.
+
+    Ranges of layers that the architecture lacks are let be: it may be one of several (`check_ranges`).
 
     Args:
         outputs: of the network, as the objective wants them.
@@ -260,10 +305,6 @@ def make_cell(entry: ArchitectureEntry, facts: DatasetFacts, outputs: int) -> Ce
         start = {layer: entry.start for layer in layers if layer not in blocks}
     elif entry.start is not None:
         start = entry.start
-    for field, given in (("widths", widths), ("start", start)):
-        for layer in given:
-            if layer not in layers:
-                raise ValueError(f"{field}: there is no layer {layer!r}{nearest(layer, layers)}")
     for layer in layers:
         if layer not in widths:
             raise ValueError(f"widths: the layer {layer!r} has no range")
@@ -272,6 +313,14 @@ def make_cell(entry: ArchitectureEntry, facts: DatasetFacts, outputs: int) -> Ce
     bounds = {layer: Int(widths[layer].low, widths[layer].high, widths[layer].log) for layer in layers}
     starts = {layer: start.get(layer, bounds[layer].high) for layer in layers}
     return Cell(architecture, facts.example_shape, outputs, bounds, starts)
+
+
+def check_ranges(entry: ArchitectureEntry, layers: Collection[str]) -> None:
+    """Raise ValueError if an entry has a range or a start of none of the sized layers there are."""
+    for field, given in (("widths", entry.widths), ("start", entry.start)):
+        for layer in given if isinstance(given, dict) else ():
+            if layer not in layers:
+                raise ValueError(f"{field}: there is no layer {layer!r}{nearest(layer, layers)}")
 
 
 def wrong_sizes(architecture: Architecture, layer: str, low: int, high: int) -> str:

@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,13 +27,15 @@ from harness.search.samplers import (
     make_sampler,
     sampling_of,
 )
-from harness.search.space import Choice, Domain, Float, Int, Scalar
+from harness.search.space import Domain, Scalar
 from harness.sizing.base import Cell, SizingMethod, checked_phases
+from harness.study.origins import as_control, check_origins, draw_controls, in_order, origin_of
 from harness.study.plan import (
     PLAN_VERSION,
     Arm,
     Plan,
     Trial,
+    check_ranges,
     dataset_spec,
     entry_named,
     make_architecture,
@@ -43,7 +45,9 @@ from harness.study.plan import (
     make_objective,
     wrong_sizes,
 )
-from harness.study.schema import ArchitectureEntry, Dataset, Method, Range, Sampler, Study, StudyError
+from harness.study.ranges import domain_like
+from harness.study.schema import ArchitectureEntry, Dataset, Method, Sampler, Study, StudyError
+from harness.study.searching import Choices, check_searched, choices, joined
 from harness.study.weights import check_weights, digest_of, with_weights_found
 
 T = TypeVar("T")
@@ -74,6 +78,8 @@ def make_plan(
     plan = plan_arms(study, source, prepare, version, begun)
     frozen = {}
     for arm in plan.arms.values():
+        if arm.origin is not None:
+            continue
         if arm.sampling == "adaptive":
             _try_out(study, source, arm)
             continue
@@ -83,6 +89,7 @@ def make_plan(
             frozen[arm.key, replicate] = tuple(
                 plan.make_trial(arm, replicate, index, point) for index, point in enumerate(points)
             )
+    frozen = draw_controls(plan, frozen)
     for arm in plan.arms.values():
         _check_phases(plan, source, arm, frozen)
         _check_weights(plan, source, arm, frozen)
@@ -122,18 +129,53 @@ def plan_arms(
     arms: dict[str, Arm] = {}
     for dataset in study.datasets:
         for entry in study.architectures:
+            choosable = {method.name: choices(study, source, method, entry) for method in study.methods}
             with _naming(source, f"architectures.{entry.name}"):
-                cell = make_cell(entry, facts[dataset.name], outputs[dataset.name])
-                cell.architecture.check(cell.example_shape)
-                _examine(cell, facts[dataset.name])
+                _check_architectures(entry, choosable.values(), facts[dataset.name], outputs[dataset.name])
             for method in study.methods:
-                arm = _make_arm(study, source, dataset, entry, method, cell)
+                choice = choosable[method.name]
+                cell = make_cell(choice.widest, facts[dataset.name], outputs[dataset.name])
+                arm = _make_arm(study, source, dataset, entry, method, cell, choice)
                 with _naming(source, _sampler_place(method)):
                     arms[arm.key] = _with_sampler(arm, (begun or {}).get(arm.key))
     _check_overrides(study, source, arms)
     digests = {Path(path).name: hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in study.plugins}
     sources = {} if version == 1 else {key: _sources(study, arm, version) for key, arm in arms.items()}
-    return Plan(study, facts, arms, digests, sources=sources, version=version)
+    plan = Plan(study, facts, arms, digests, sources=sources, version=version)
+    return dataclasses.replace(plan, arms=_with_origins(plan, source))
+
+
+def _with_origins(plan: Plan, source: str) -> dict[str, Arm]:
+    """The arms, those that begin from another's trials with what they share with it."""
+    entries = {key: entry_named(plan.study.methods, arm.method) for key, arm in plan.arms.items()}
+    origins = {key: origin_of(entries[key], arm.dataset, arm.architecture) for key, arm in plan.arms.items()}
+    arms = dict(plan.arms)
+    for key in in_order(origins):
+        origin, made = origins[key], plan.method(arms[key])
+        if origin is not None:
+            with _naming(source, f"methods.{arms[key].method}"):
+                arm = as_control(arms[key], arms[origin], entries[key])
+                architecture = entry_named(plan.study.architectures, arm.architecture)
+                choice = choices(plan.study, source, entries[key], architecture)
+                facts = plan.facts[arm.dataset]
+                cell = make_cell(choice.widest, facts, plan.objective.outputs(facts))
+                reach = _checked_reach(made, cell, arm.space, choice)
+                arms[key] = dataclasses.replace(arm, reach=reach)
+    return arms
+
+
+def _check_architectures(
+    entry: ArchitectureEntry, found: Iterable[Choices], facts: DatasetFacts, outputs: int
+) -> None:
+    """Hold every architecture that a trial may have against the data, and the entry against their layers."""
+    entries: list[ArchitectureEntry] = []
+    for each in found:
+        entries += [candidate for candidate in each.entries if candidate not in entries]
+    check_ranges(entry, list(dict.fromkeys(n for e in entries for n in make_architecture(e).sized_layers)))
+    for candidate in entries:
+        cell = make_cell(candidate, facts, outputs)
+        cell.architecture.check(cell.example_shape)
+        _examine(cell, facts)
 
 
 def _examine(cell: Cell, facts: DatasetFacts) -> None:
@@ -154,10 +196,13 @@ def _check_phases(
 ) -> None:
     """Ask for the phases of every trial, or of some points where trials are not known yet."""
     points = [trial.params for (key, _), trials in frozen.items() if key == arm.key for trial in trials]
-    method, schedule = plan.method(arm), plan.schedule(arm)
-    with _naming(source, f"methods.{arm.method}: phases with {schedule.epochs} epochs"):
-        for params in points or draw_frozen(arm.space, "RandomSampler", {}, 0, _STARTUP_TRIALS):
-            checked_phases(_ask(method.phases, params, schedule))
+    method = plan.method(arm)
+    for params in points or draw_frozen(arm.space, "RandomSampler", {}, 0, _STARTUP_TRIALS):
+        with _naming(source, f"architectures.{arm.architecture}"):
+            cell = plan.cell(arm, params)  # of options in a long range only some were looked at
+            cell.architecture.check(cell.example_shape)
+        with _naming(source, f"methods.{arm.method}: phases with {arm.epochs} epochs"):
+            checked_phases(_ask(method.phases, params, plan.schedule(arm, params)))
 
 
 def _check_weights(
@@ -168,12 +213,15 @@ def _check_weights(
     if entry.weights is None:
         return
     points = [trial.params for (key, _), trials in frozen.items() if key == arm.key for trial in trials]
-    method, cell = plan.method(arm), plan.cell(arm)
+    method = plan.method(arm)
     with _naming(source, f"architectures.{entry.name}.weights, with {arm.method}"):
         tried = points or draw_frozen(arm.space, "RandomSampler", {}, 0, _STARTUP_TRIALS)
-        starts = [dict(_ask(method.start_sizes, cell, params)) for params in tried]
-        sizes = starts[:1] + [start for start in starts if start != starts[0]][:1]
-        check_weights(plan.study, entry, cell, sizes)
+        starts = [
+            (plan.architecture(arm, params), dict(_ask(method.start_sizes, plan.cell(arm, params), params)))
+            for params in tried
+        ]
+        for start in starts[:1] + [start for start in starts if start != starts[0]][:1]:
+            check_weights(plan.study, start[0], plan.cell(arm, tried[starts.index(start)]), [start[1]])
 
 
 def _sources(study: Study, arm: Arm, version: int) -> dict[str, str]:
@@ -214,30 +262,35 @@ def _check_names(study: Study, source: str) -> None:
             make_method(method)
         with _naming(source, _sampler_place(method)):
             _check_search(method.sampler or study.sampler, study.paired)
+    check_searched(study, source)
     labels = [method.name for method in study.methods]
     if study.claim.baseline not in labels:
         raise StudyError(
             f"{source}: claim.baseline: {study.claim.baseline!r} is no method of this study"
             f"{nearest(study.claim.baseline, labels)}"
         )
+    check_origins(study, source)
 
 
 def _make_arm(
-    study: Study, source: str, dataset: Dataset, entry: ArchitectureEntry, method: Method, cell: Cell
+    study: Study,
+    source: str,
+    dataset: Dataset,
+    entry: ArchitectureEntry,
+    method: Method,
+    cell: Cell,
+    choice: Choices,
 ) -> Arm:
     made = make_method(method)
     with _naming(source, f"methods.{method.name}"):
         space = dict(_ask(made.space, cell))
     for name in method.space.keys() & space.keys():
         with _naming(source, f"methods.{method.name}.space.{name}"):
-            space[name] = _override(space[name], method.space[name])
+            space[name] = domain_like(space[name], method.space[name])
+    space = joined(source, method, space, choice.beside)
     with _naming(source, f"methods.{method.name}"):
         _check_takes_cell(made)
-        _ask(made.check, cell, space)
-        reach = _ask(made.reach, cell, space)
-        for layer, (low, high) in reach.items():
-            if wrong := wrong_sizes(cell.architecture, layer, low, high):
-                raise ValueError(f"space.{layer}: {wrong}")
+        reach = _checked_reach(made, cell, space, choice)
     sampler = method.sampler or study.sampler
     return Arm(
         key=f"{dataset.name}/{entry.name}/{method.name}",
@@ -252,6 +305,18 @@ def _make_arm(
         trials=method.trials or study.trials,
         epochs=entry.epochs or study.training.epochs,
     )
+
+
+def _checked_reach(
+    method: SizingMethod, cell: Cell, space: Mapping[str, Domain], choice: Choices
+) -> dict[str, tuple[int, int]]:
+    """What a method reaches in a space, if it and its architecture can do with that."""
+    _ask(method.check, cell, space)
+    reach = _ask(method.reach, cell, space)
+    for layer, (low, high) in reach.items():
+        if wrong := wrong_sizes(cell.architecture, layer, low, high):
+            raise ValueError(f"space.{layer}: {wrong}")
+    return {layer: (0 if layer in choice.at_times else low, high) for layer, (low, high) in reach.items()}
 
 
 def _with_sampler(arm: Arm, begun: ArmDesign | None) -> Arm:
@@ -301,26 +366,6 @@ def _check_overrides(study: Study, source: str, arms: Mapping[str, Arm]) -> None
                     f"{source}: methods.{method.name}.space: nothing called {name!r} is searched"
                     f"{nearest(name, known)}"
                 )
-
-
-def _override(default: Domain, written: Any) -> Domain:
-    """The range a study writes in place of a method's own; its kind stays the method's."""
-    if isinstance(written, Range):
-        if isinstance(default, Choice):
-            raise ValueError("a range was found where only a list of values fits")
-        if isinstance(default, Float):
-            return Float(written.low, written.high, written.log)
-        if written.low != int(written.low) or written.high != int(written.high):
-            raise ValueError(f"whole numbers are needed, found low {written.low:g}, high {written.high:g}")
-        return Int(int(written.low), int(written.high), written.log)
-    options: list[Scalar] = written if isinstance(written, list) else [written]
-    if isinstance(default, Choice):
-        return Choice(tuple(options))
-    fits, kind = ((int, float), "a number") if isinstance(default, Float) else ((int,), "a whole number")
-    for option in options:
-        if isinstance(option, bool) or not isinstance(option, fits):
-            raise ValueError(f"{kind} is needed, found {option!r}")
-    return Choice(tuple(float(option) if isinstance(default, Float) else option for option in options))
 
 
 def _check_search(sampler: Sampler, paired: bool) -> None:

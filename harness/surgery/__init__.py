@@ -19,7 +19,7 @@ from harness.surgery.edits import (
     Widen,
 )
 from harness.surgery.errors import SurgeryError
-from harness.surgery.operations.masks import hold_masks
+from harness.surgery.operations.masks import hold, hold_masks, masked_parameters
 from harness.surgery.structure import Group, Structure, trace
 
 __all__ = [
@@ -43,6 +43,8 @@ __all__ = [
     "Widen",
     "apply",
     "donor",
+    "hold",
     "hold_masks",
+    "masked_parameters",
     "trace",
 ]

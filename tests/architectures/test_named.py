@@ -98,7 +98,7 @@ def _width(low: int, high: int) -> Fields:
 def test_a_constructor_that_takes_widths_is_given_them(file: Path, name: str, layers: dict[str, int]) -> None:
     plan = _plan(file, family=f"net.py:{name}", widths={layer: _width(n, n) for layer, n in layers.items()})
     [arm] = plan.arms.values()
-    cell = plan.cell(arm)
+    cell = plan.cell(arm, {})
     network = cell.architecture.build((3, 8, 8), 10, layers)
     assert {layer: len(network.get_parameter(f"{layer}.weight")) for layer in layers} == layers
     assert network(torch.zeros(2, 3, 8, 8)).shape == (2, 10)

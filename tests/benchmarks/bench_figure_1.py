@@ -181,7 +181,7 @@ class _Figure:
         plan, sizes = self.runner.plan, self.removal.journal.epochs[-1].size.units
         torch.manual_seed(self.trial.seeds["init"])
         network, state = Fixed().build(job.cell, sizes)
-        phases = Fixed().phases(sizes, plan.schedule(plan.arms[self.trial.arm]))
+        phases = Fixed().phases(sizes, plan.schedule(plan.arms[self.trial.arm], self.trial.params))
         self.plain = _train(replace(job, method=Fixed(), params=sizes, phases=phases), network, state)
 
     def print_masks(self) -> bool:
@@ -303,7 +303,7 @@ def main() -> bool:
     plan = plan_study(STUDY, Path(data))
     trial = _trial(plan)
     arm = plan.arms[trial.arm]
-    cell = plan.cell(arm)
+    cell = plan.cell(arm, trial.params)
     (layer,) = cell.architecture.sized_layers
     if not 3 <= mask_epochs <= arm.epochs:
         print(f"NOT MEASURED: HARNESS_MASK_EPOCHS must be 3 to {arm.epochs}, found {mask_epochs}")

@@ -23,7 +23,7 @@ def with_resize(tiny: Fields, size: int | None) -> Fields:
 def test_networks_are_planned_for_resized_images_and_their_trials_are_others(tiny: Fields) -> None:
     plain = ids_of(plan_of(tiny))
     large = plan_of(with_resize(tiny, 20))
-    assert {large.cell(arm).example_shape for arm in large.arms.values()} == {(1, 20, 20)}
+    assert {large.cell(arm, {}).example_shape for arm in large.arms.values()} == {(1, 20, 20)}
     assert not set(ids_of(large)) & set(plain)
     assert large.facts["digits"].fingerprint == "f"
 

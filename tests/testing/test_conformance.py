@@ -111,6 +111,12 @@ class Crashes(Fixed):
         raise RuntimeError("planted")
 
 
+@dataclass(frozen=True)
+class MisreadsItsOrigin(Fixed):
+    def phases(self, params: Params, schedule: Schedule) -> Sequence[Phase]:
+        return schedule.origin.phases[:0] if schedule.origin else super().phases(params, schedule)
+
+
 _FAULTS = {
     ForgetsALayer: "reach",
     SaysOtherSizes: "start_sizes",
@@ -124,6 +130,7 @@ _FAULTS = {
     DrawsGlobally: "edits",
     LeavesItsReach: "training",
     Crashes: "training",
+    MisreadsItsOrigin: "of an origin",
 }
 
 
@@ -136,11 +143,23 @@ def test_a_planted_fault_breaks_the_rule_it_offends(
     assert any(rule.startswith(_FAULTS[planted]) for rule in broken), broken
 
 
-def test_the_method_in_the_readme_keeps_every_rule(tmp_path: Path) -> None:
-    code = next(
-        block for block in re.findall(r"```python\n(.*?)```", README.read_text(), re.S) if "half.py" in block
-    )
-    path = tmp_path / "half.py"
-    path.write_text(code)
+def test_a_control_keeps_every_rule() -> None:
+    registry.load_file(Path(__file__).parents[1] / "runs" / "controls.py")
+    assert [finding for finding in check_method("random-removal") if not finding.kept] == []
+
+
+def _load_from_readme(file: str, folder: Path) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", README.read_text(), re.S)
+    path = folder / file
+    path.write_text(next(block for block in blocks if block.startswith(f"# {file}:")))
     registry.load_file(path)
+
+
+def test_the_method_in_the_readme_keeps_every_rule(tmp_path: Path) -> None:
+    _load_from_readme("half.py", tmp_path)
     assert [finding for finding in check_method("half") if not finding.kept] == []
+
+
+def test_the_architecture_in_the_readme_keeps_every_rule(tmp_path: Path) -> None:
+    _load_from_readme("small.py", tmp_path)
+    assert [finding for finding in check_architecture("small") if not finding.kept] == []

@@ -5,6 +5,8 @@ the network and is cut with it. The network's forward pass does not read it: the
 and the training loop puts them back to zero after every step, whatever the optimizer did.
 """
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor, nn
 
@@ -17,12 +19,26 @@ from harness.surgery.tracing.follow import MASK_SUFFIX
 @torch.no_grad()
 def hold_masks(network: nn.Module) -> None:
     """Put every masked entry back to zero: after each optimizer step; costs next to nothing without masks."""
+    hold(masked_parameters(network))
+
+
+def masked_parameters(network: nn.Module) -> list[tuple[nn.Parameter, Tensor]]:
+    """Every parameter that has a mask, with it; to be asked again when the structure has changed."""
+    found = []
     for module in network.modules():
         for name, buffer in module._buffers.items():
             if buffer is not None and name.endswith(MASK_SUFFIX):
                 parameter = module._parameters.get(name.removesuffix(MASK_SUFFIX))
                 if parameter is not None:
-                    parameter.mul_(buffer)
+                    found.append((parameter, buffer))
+    return found
+
+
+@torch.no_grad()
+def hold(masked: Iterable[tuple[nn.Parameter, Tensor]]) -> None:
+    """Put the masked entries of these parameters back to zero."""
+    for parameter, mask in masked:
+        parameter.mul_(mask)
 
 
 def mask(draft: Draft, edit: Mask) -> int:
