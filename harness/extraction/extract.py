@@ -16,15 +16,10 @@ from harness.extraction.description import FILE as DESCRIPTION
 from harness.extraction.description import WEIGHTS, Description, write_description
 from harness.extraction.exporting import export_all
 from harness.extraction.folder import whole_or_nothing
-<<<<<<< HEAD
 from harness.extraction.modules import names_of
 from harness.extraction.packages import versions_of
 from harness.extraction.plain import Plain, make_plain
-from harness.extraction.replanning import replan
-=======
-from harness.extraction.plain import make_plain
 from harness.extraction.replanning import origin_replayed, replan
->>>>>>> main
 from harness.extraction.retraining import Retrained, on_this_machine, retrain
 from harness.extraction.speed import measure_speed
 from harness.extraction.summary import EXTRACTED, START, Summary
@@ -137,13 +132,8 @@ def _write_weights(folder: Path, network: nn.Module) -> None:
     weights.chmod(stat.S_IMODE((folder / DESCRIPTION).stat().st_mode))
 
 
-<<<<<<< HEAD
 def _describe(plan: Plan, record: Record, retrained: Retrained, cell: Cell, plain: Plain) -> Description:
-    entry = entry_named(plan.study.architectures, plan.arms[record.arm].architecture)
-=======
-def _describe(plan: Plan, record: Record, retrained: Retrained, cell: Cell) -> Description:
     entry = plan.architecture(plan.arms[record.arm], record.params)
->>>>>>> main
     family = entry.family or entry.name
     origins = [registry.origin("architectures", family)]
     made = {name for step in plain.alterations if step.module for name in names_of(step.module)}

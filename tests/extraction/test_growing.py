@@ -131,3 +131,11 @@ def test_layers_of_torch_are_described_by_their_arguments() -> None:
     )
     described = describe(layers, "block")
     assert repr(make(json.loads(json.dumps(described)))) == repr(layers)
+
+
+def test_a_description_of_version_1_is_read(grown: Extracted, tmp_path: Path) -> None:
+    written = json.loads((grown.folder / "architecture.json").read_text())
+    old = {name: said for name, said in written.items() if name not in ("alterations", "shapes", "packages")}
+    (tmp_path / "architecture.json").write_text(json.dumps(old | {"schema_version": 1}))
+    about = read_description(tmp_path)
+    assert (about.alterations, about.shapes, about.packages) == ((), {}, {})
