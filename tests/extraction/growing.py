@@ -23,7 +23,8 @@ class Block(nn.Module):
         self.scale = nn.Parameter(torch.zeros(()))
 
     def forward(self, x: Tensor) -> Tensor:
-        return (x + self.scale * self.conv2(self.conv1(x).relu())).relu()
+        made: Tensor = x + self.scale * self.conv2(self.conv1(x).relu())
+        return made.relu()
 
 
 @dataclass(frozen=True)

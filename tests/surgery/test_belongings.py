@@ -20,7 +20,7 @@ _EDITS: dict[str, NetworkEdit] = {
 }
 
 
-def _network() -> nn.Sequential:
+def _network() -> Any:
     return nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 5))
 
 
@@ -43,17 +43,17 @@ def test_hooks_go_on_and_their_handles_still_remove_them(kind: str) -> None:
 
 def test_attributes_go_on_and_those_of_its_shape_are_cut_alike() -> None:
     network = _network()
-    weight: Any = network[0].weight
+    weight = network[0].weight
     weight.kind, weight.factor = "sparse", torch.arange(48.0).view(8, 6)
     apply(network, None, [Remove("0", (0,)), _EDITS["assign"]], _X)
-    after: Any = network[0].weight
+    after = network[0].weight
     assert after.kind == "sparse"
     assert torch.equal(after.factor, torch.arange(48.0).view(8, 6)[1:])
 
 
 @pytest.mark.parametrize("edit", [Remove("0", (1,)), Reset("0", (1,), torch.ones(1, 3, 3, 3))])
 def test_channels_stay_last_in_memory_with_all_that_the_optimizer_remembers(edit: NetworkEdit) -> None:
-    network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 6, 3))
+    network: Any = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 6, 3))
     network.to(memory_format=torch.channels_last)
     x = torch.randn(2, 3, 8, 8)
     optimizer = torch.optim.Adam(network.parameters(), 0.01)
@@ -77,7 +77,7 @@ def test_parameters_of_a_class_of_their_own_are_refused() -> None:
 
 
 def test_names_in_groups_stay_beside_their_parameters() -> None:
-    network = nn.Sequential(nn.Linear(6, 8), nn.Sigmoid(), nn.Linear(8, 5, bias=False))
+    network: Any = nn.Sequential(nn.Linear(6, 8), nn.Sigmoid(), nn.Linear(8, 5, bias=False))
     optimizer = torch.optim.SGD(list(network.named_parameters()), 0.1)
     with torch.no_grad():
         network[0].weight[1] = 0
@@ -98,7 +98,8 @@ class _Padded(nn.Module):
         self.head = nn.Linear(8, 3)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.layer(x) + self.shift.masked_fill(self.get_buffer("shift_mask"), 0.0))
+        made: Tensor = self.head(self.layer(x) + self.shift.masked_fill(self.get_buffer("shift_mask"), 0.0))
+        return made
 
 
 def test_a_buffer_of_the_networks_own_is_no_mask() -> None:
@@ -126,7 +127,7 @@ def test_masks_are_known_in_copies_and_after_being_taken_back() -> None:
 
 
 def test_a_constant_that_is_folded_into_a_masked_bias_stays() -> None:
-    network = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 5)).double()
+    network: Any = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 5)).double()
     x = _X.double()
     optimizer = torch.optim.SGD(network.parameters(), 0.0)
     with torch.no_grad():
@@ -145,12 +146,14 @@ def test_a_constant_that_is_folded_into_a_masked_bias_stays() -> None:
 
 def test_a_buffer_that_the_forward_pass_exchanges_is_given_back() -> None:
     class Counting(nn.Module):
+        runs: Tensor
+
         def __init__(self) -> None:
             super().__init__()
             self.layer, self.head = nn.Linear(6, 8), nn.Linear(8, 3)
             self.register_buffer("runs", torch.zeros(()))
 
-        def forward(self, x: Tensor) -> Tensor:
+        def forward(self, x: Tensor) -> Any:
             self.runs = self.runs + 1
             return self.head(self.layer(x))
 
