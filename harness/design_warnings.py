@@ -2,10 +2,11 @@
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.design import BATCH_SIZE, LEARNING_RATE, OF_ARCHITECTURE, ArmDesign, space_text
+from harness.design import BATCH_SIZE, LEARNING_RATE, OF_ARCHITECTURE, ArmDesign, space_text, span_text
 from harness.trial_table import SEARCHED
 
 #: Independent trials an arm needs for each of n: a two-sided distribution-free limit of the median best of n
@@ -24,7 +25,8 @@ FEWEST_SEARCHES = 5
 class DesignWarning:
     """One thing that makes a design's arms unlike each other or too small.
 
-    kind: "spaces", "reach", "unequal", "sampling", "searches" or "few". sentence: as a plan says it.
+    kind: "spaces", "reach", "unequal", "sampling", "epochs", "searches" or "few".
+    sentence: as a plan says it.
     """
 
     kind: str
@@ -44,8 +46,36 @@ def design_warnings(arms: Sequence[ArmDesign], n: int) -> tuple[DesignWarning, .
     for first, second in itertools.combinations(arms, 2):
         if (first.dataset, first.architecture) == (second.dataset, second.architecture):
             found += _differences(first, second)
+    cells: dict[tuple[str, str], list[ArmDesign]] = {}
+    for arm in arms:
+        cells.setdefault((arm.dataset, arm.architecture), []).append(arm)
+    found += [warning for cell in cells.values() for warning in _unlike_lengths(cell)]
     found += [warning for arm in arms for warning in _too_small(arm, n)]
     return tuple(dict.fromkeys(found))
+
+
+def _unlike_lengths(cell: Sequence[ArmDesign]) -> list[DesignWarning]:
+    """Arms that do not train as long as most of their cell; the shorter length counts as most on ties."""
+    arms = [arm for arm in cell if arm.epochs_planned is not None and arm.examples is not None]
+    counts = Counter((arm.examples, arm.epochs_planned) for arm in arms)
+    usual = min(counts, key=lambda length: (-counts[length], length), default=None)
+    found = []
+    for arm in arms:
+        if (arm.examples, arm.epochs_planned) == usual:
+            continue
+        like = next(other for other in arms if (other.examples, other.epochs_planned) == usual)
+        assert arm.examples and like.examples and arm.epochs_planned and like.epochs_planned
+        said = (
+            f"{arm.dataset}/{arm.architecture}: {arm.method} trains for {span_text(arm.epochs_planned)} "
+            f"epochs on {span_text(arm.examples)} examples a trial, {like.method} for "
+            f"{span_text(like.epochs_planned)} on {span_text(like.examples)}"
+        )
+        if 0 < like.examples[1] != arm.examples[1]:
+            up_to = "" if arm.examples[0] == arm.examples[1] else "up to "
+            said += f", {up_to}{arm.examples[1] / like.examples[1]:.3g} x as long"
+        said += f"; the study asks for {arm.epochs} epochs"
+        found.append(DesignWarning("epochs", arm.dataset, arm.architecture, said))
+    return found
 
 
 def _too_small(arm: ArmDesign, n: int) -> list[DesignWarning]:

@@ -1,7 +1,7 @@
 """The plan: arms, search spaces, seeds, and the frozen list of trials. `planning` makes it."""
 
 import dataclasses
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,14 +9,16 @@ from harness import registry
 from harness.architectures.base import Architecture
 from harness.architectures.named import NamedNetwork
 from harness.datasets import augmentation as operations
+from harness.datasets import validation_count
 from harness.datasets.base import DatasetFacts, DatasetSpec
 from harness.design import ArmDesign, Score
 from harness.nearest import nearest
 from harness.objectives.base import Objective
 from harness.search.seeding import derive_seed, digest
 from harness.search.space import Int, Scalar, Space, domain_to_json
-from harness.sizing.base import Cell, Params, Schedule, SizingMethod
+from harness.sizing.base import Cell, Params, Phase, Schedule, SizingMethod
 from harness.study.beside import batch_size, learning_rate, options_drawn, with_options
+from harness.study.lengths import Length, length
 from harness.study.schema import (
     ArchitectureEntry,
     Augmentation,
@@ -38,7 +40,7 @@ class Arm:
 
     sampler_text: the sampler with every option. sampler_options: the same as values, with the defaults of the
     Optuna that the run was begun under. trials: of each replicate. reach: smallest and largest size each
-    layer can end with.
+    layer can end with. epochs: that the study asks for. The last three are as in `ArmDesign`.
     """
 
     key: str
@@ -53,6 +55,9 @@ class Arm:
     trials: int
     epochs: int
     sampler_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    epochs_planned: tuple[int, int] | None = None
+    examples: tuple[int, int] | None = None
+    start_flops: tuple[float, float, float] | None = None
 
     @property
     def planned_trials(self) -> int:
@@ -73,6 +78,9 @@ class Arm:
             reach={layer: (low, high) for layer, (low, high) in self.reach.items()},
             replicates=self.sampler.replicates,
             sampler_options=dict(self.sampler_options),
+            epochs_planned=self.epochs_planned,
+            examples=self.examples,
+            start_flops=self.start_flops,
         )
 
 
@@ -158,6 +166,17 @@ class Plan:
     def batch_size(self, arm: Arm, params: Params) -> int:
         """Examples in a trial's batches: the study's number, or the one that was drawn."""
         return batch_size(self.study, self._method_entry(arm), params)
+
+    def length(self, arm: Arm, params: Params, phases: Iterable[Phase]) -> Length:
+        """How long a trial with these phases trains."""
+        return length(phases, self.batch_size(arm, params), self.one_pass(arm))
+
+    def one_pass(self, arm: Arm) -> int:
+        """Examples of the arm's training part, without those that validate."""
+        facts, fraction = self.facts[arm.dataset], self.study.training.validation_fraction
+        return facts.train_examples - validation_count(
+            facts.name, facts.train_examples, fraction, self.study.seeds.split
+        )
 
     def dataset(self, arm: Arm) -> DatasetSpec:
         """The arm's data set, as the loaders want it."""
