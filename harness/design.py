@@ -15,11 +15,13 @@ class ArmDesign:
 
     space: parameter name -> {"type", "low", "high", "log"} or {"choice": [...]}.
     reach: sized layer -> [smallest, largest] number of units that the arm can end with.
+    origin: the arm whose trials those of this one begin from, as "dataset/architecture/method".
     sampler_options: every option of the sampler, as it stood when the run was begun; plans of version 1 and 2
     hold none.
     epochs: what the study asks for. epochs_planned, examples: what the method makes of it, least and most
-    of a trial: measured intervals, and examples trained on. start_flops: least, median and most training FLOPs
-    of a trial whose network keeps its starting size. None in older plans, and if a network cannot be built.
+    of a trial: measured intervals, and examples trained on. start_flops: least, median, most training FLOPs
+    of a trial whose network keeps its starting size. None in older plans, for controls, and where a network
+    cannot be built.
     """
 
     dataset: str
@@ -32,6 +34,7 @@ class ArmDesign:
     space: dict[str, dict[str, Any]]
     reach: dict[str, tuple[int, int]]
     replicates: int = 1
+    origin: str | None = None
     sampler_options: dict[str, Any] = field(default_factory=dict)
     epochs_planned: tuple[int, int] | None = None
     examples: tuple[int, int] | None = None

@@ -44,7 +44,7 @@ def design_warnings(arms: Sequence[ArmDesign], n: int) -> tuple[DesignWarning, .
     """All that makes the arms unlike each other or too small for the best of n, one finding each."""
     found = []
     for first, second in itertools.combinations(arms, 2):
-        if (first.dataset, first.architecture) == (second.dataset, second.architecture):
+        if _are_compared(first, second):
             found += _differences(first, second)
     cells: dict[tuple[str, str], list[ArmDesign]] = {}
     for arm in arms:
@@ -54,25 +54,37 @@ def design_warnings(arms: Sequence[ArmDesign], n: int) -> tuple[DesignWarning, .
     return tuple(dict.fromkeys(found))
 
 
+def _are_compared(first: ArmDesign, second: ArmDesign) -> bool:
+    """Whether two arms are to be alike: those of a cell; a control is held against its origin alone."""
+    if (first.dataset, first.architecture) != (second.dataset, second.architecture):
+        return False
+    names = [f"{arm.dataset}/{arm.architecture}/{arm.method}" for arm in (first, second)]
+    return {first.origin, second.origin} <= {None, *names}
+
+
 def _unlike_lengths(cell: Sequence[ArmDesign]) -> list[DesignWarning]:
     """Arms that do not train as long as most of their cell; the shorter length counts as most on ties."""
-    arms = [arm for arm in cell if arm.epochs_planned is not None and arm.examples is not None]
-    counts = Counter((arm.examples, arm.epochs_planned) for arm in arms)
+    lengths = {  # of controls it is not known yet
+        arm.method: (arm.examples, arm.epochs_planned)
+        for arm in cell
+        if arm.examples is not None and arm.epochs_planned is not None
+    }
+    counts = Counter(lengths.values())
     usual = min(counts, key=lambda length: (-counts[length], length), default=None)
+    like = next((method for method, length in lengths.items() if length == usual), None)
     found = []
-    for arm in arms:
-        if (arm.examples, arm.epochs_planned) == usual:
+    for arm in cell:
+        if usual is None or arm.method not in lengths or lengths[arm.method] == usual:
             continue
-        like = next(other for other in arms if (other.examples, other.epochs_planned) == usual)
-        assert arm.examples and like.examples and arm.epochs_planned and like.epochs_planned
+        examples, epochs = lengths[arm.method]
         said = (
-            f"{arm.dataset}/{arm.architecture}: {arm.method} trains for {span_text(arm.epochs_planned)} "
-            f"epochs on {span_text(arm.examples)} examples a trial, {like.method} for "
-            f"{span_text(like.epochs_planned)} on {span_text(like.examples)}"
+            f"{arm.dataset}/{arm.architecture}: {arm.method} trains for {span_text(epochs)} epochs on "
+            f"{span_text(examples)} examples a trial, {like} for {span_text(usual[1])} on "
+            f"{span_text(usual[0])}"
         )
-        if 0 < like.examples[1] != arm.examples[1]:
-            up_to = "" if arm.examples[0] == arm.examples[1] else "up to "
-            said += f", {up_to}{arm.examples[1] / like.examples[1]:.3g} x as long"
+        if 0 < usual[0][1] != examples[1]:
+            up_to = "" if examples[0] == examples[1] else "up to "
+            said += f", {up_to}{examples[1] / usual[0][1]:.3g} x as long"
         said += f"; the study asks for {arm.epochs} epochs"
         found.append(DesignWarning("epochs", arm.dataset, arm.architecture, said))
     return found

@@ -59,6 +59,18 @@ COLUMNS = (
     Column(
         "pair_id", "text", False, "same in two arms: the trials share draws and seeds, so they are paired"
     ),
+    Column("origin_trial_id", "text", False, "the trial that this one begins from; empty if from none"),
+    Column(
+        "origin_train_flops",
+        "number",
+        False,
+        "train_flops of the trial it begins from, and of all that this one began from; empty if from none",
+    ),
+    Column("origin_train_seconds", "number", False, "train_seconds of the same trials"),
+    Column("total_train_flops", "number", False, "train_flops of the trial and of all that it begins from"),
+    Column(
+        "total_train_seconds", "number", False, "train_seconds of the trial and of all that it begins from"
+    ),
     Column("attempt", "integer", False, "1, or more where earlier attempts were lost with their worker"),
     Column("split_seed", "integer", False, "seed of the validation split"),
     Column("epochs_planned", "integer", False, "epochs asked for"),
@@ -79,6 +91,7 @@ COLUMNS = (
     Column("evaluation_seconds", "number", False, "validation and test scoring"),
     Column("device", "text", False, "device the trial ran on, with its model name"),
     Column("device_share", "number", False, "share of the device (or CPU cores) the trial was given"),
+    Column("peak_memory_bytes", "number", False, "of the GPU's allocator, or of the whole process"),
     Column("joules", "number", False, "energy of the trial, where measured"),
     Column("n_val", "integer", False, "examples behind the validation score"),
     Column("n_test", "integer", False, "examples behind the test score"),

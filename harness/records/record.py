@@ -30,6 +30,7 @@ class Costs:
     wait_seconds: from when the worker took the bundle. warm_up_seconds: data and network.
     train_seconds: steps and edits. evaluation_seconds: validation and test.
     device_share: CPU cores or share of the GPU the trial was given.
+    peak_memory_bytes: of the GPU's allocator, or of the whole process; None in old records.
     """
 
     wait_seconds: float
@@ -39,6 +40,7 @@ class Costs:
     train_flops: int
     device: str
     device_share: float
+    peak_memory_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,8 @@ class Outcome:
     start_size: of the network before its first step; None if it did not come to be measured.
     stop_reason: why the method ended the trial before its last epoch; empty if it did not.
     best_test_scores: epoch -> test score of each epoch that was the best so far; measured only where the
-    study replays the arm under pruners, and read by nothing but that.
+    study replays the arm under pruners, and read by nothing but that. notes: how it went otherwise than the
+    study asked, in sentences.
     """
 
     status: Status
@@ -64,6 +67,7 @@ class Outcome:
     test_score: float | None = None
     stop_reason: str = ""
     best_test_scores: Mapping[int, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +103,19 @@ class Record:
     finished_at: str = ""
     stop_reason: str = ""
     best_test_scores: Mapping[int, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    origin_trial_id: str | None = None
     version: int = RECORD_VERSION
 
     @property
     def has_failed(self) -> bool:
         """Whether the trial came to nothing. One that a pruner stopped has not: it is what it was by then."""
         return self.status in FAILURES
+
+    @property
+    def was_begun(self) -> bool:
+        """Whether the trial was run: one whose origin failed may have that for its outcome, and no costs."""
+        return self.costs.warm_up_seconds > 0
 
     @property
     def selected_size(self) -> Size | None:

@@ -1,13 +1,14 @@
 """Runs one trial of a plan: data, network, training, and the record of how it went."""
 
+import dataclasses
 import gc
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from harness import registry
 from harness.architectures.weights import load_weights, shapes_of
@@ -20,12 +21,17 @@ from harness.records.provenance import cpu_name
 from harness.records.record import Costs, Outcome, Record, Status
 from harness.sizing.base import State, checked_phases
 from harness.sizing.interval import Epoch
+from harness.sizing.origin import OriginOutcome
 from harness.study.plan import Arm, Plan, Trial, entry_named, make_augmentation
+from harness.study.schema import LearningRateSchedule
 from harness.study.weights import digest_of
-from harness.training import fault
+from harness.training import fault, memory
 from harness.training.fault import TrialFaultError, heeding_interrupts, is_out_of_memory, strangers
 from harness.training.journal import Journal, TrialEndedError
 from harness.training.loop import Job, train
+from harness.training.precision import products
+from harness.training.schedules import RateSchedule
+from harness.training.step import StepSettings
 
 
 class DeviceError(RuntimeError):
@@ -59,8 +65,17 @@ class TrialRunner:
         attempt: int,
         wait_seconds: float = 0.0,
         on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+        origin: OriginOutcome | None = None,
     ) -> Record:
         """Run a trial to its outcome: what its method or its network does wrong is in the record.
+
+        Args:
+            trial: to be run.
+            attempt: the how-manieth attempt this is, from 1.
+            wait_seconds: that it waited for its worker.
+            on_epoch: is told of every measured interval.
+            origin: how the trial's origin ended, if it has one. If that failed, the trial ends as it did,
+                unless its method can begin from it.
 
         Raises:
             DataError: if the data cannot be loaded: no trial of the arm can run then, so it is no outcome.
@@ -71,17 +86,21 @@ class TrialRunner:
         arm = self.plan.arms[trial.arm]
         journal = Journal()
         started_at = now()
+        memory.begin(self._device())
         status: Status = "ok"
         message = trace = residence = ""
         epochs_planned = arm.epochs
         try:
             with heeding_interrupts():
+                if origin is not None and origin.has_failed:
+                    self._begin_from_failed(arm, origin)
                 with journal.timed("warm_up"):
                     split = self.split(arm)
                     residence = split.residence
-                    job, network, state = self.start(trial, split)
+                    job, network, state = self.start(trial, split, origin)
                     epochs_planned = sum(int(phase.epochs) for phase in job.phases)
-                train(job, network, state, journal, on_epoch)
+                with products(job.step.precision):
+                    train(job, network, state, journal, on_epoch)
         except TrialEndedError as end:
             status, message = end.status, plain(str(end))
         except TrialFaultError as theirs:
@@ -105,6 +124,8 @@ class TrialRunner:
             val_score=selected.val_score if selected else None,
             test_score=journal.test_score if selected else None,
             stop_reason=journal.stop_reason,
+            notes=tuple(journal.notes),
+            best_test_scores=journal.best_test_scores,
         )
         costs = self._costs(journal, wait_seconds)
         return make_record(self.plan, trial, attempt, outcome, costs, started_at, residence)
@@ -116,8 +137,13 @@ class TrialRunner:
         if self._device().type == "cuda":
             torch.cuda.empty_cache()
 
-    def start(self, trial: Trial, split: Split) -> tuple[Job, nn.Module, State]:
+    def start(
+        self, trial: Trial, split: Split, origin: OriginOutcome | None = None
+    ) -> tuple[Job, nn.Module, State]:
         """What `train` wants of a trial: the job, the network before its first step, the method's state.
+
+        Args:
+            origin: as in `run`.
 
         Raises:
             TrialFaultError: for whatever the method or the network raises.
@@ -125,10 +151,11 @@ class TrialRunner:
         """
         study, arm = self.plan.study, self.plan.arms[trial.arm]
         method = self.plan.method(arm)
+        cell = dataclasses.replace(self.plan.cell(arm, trial.params), origin=origin)
+        schedule = dataclasses.replace(self.plan.schedule(arm, trial.params), origin=origin)
         weights = self._weights(arm)
         torch.manual_seed(trial.seeds["init"])
         with strangers:
-            cell = self.plan.cell(arm, trial.params)
             network, state = method.build(cell, trial.params)
             if weights is not None:
                 _, free = shapes_of(
@@ -139,7 +166,7 @@ class TrialRunner:
                 )
                 load_weights(network, weights, free)
             network.to(split.train.x.device)
-            phases = checked_phases(method.phases(trial.params, self.plan.schedule(arm, trial.params)))
+            phases = checked_phases(method.phases(trial.params, schedule))
         job = Job(
             method=method,
             params=trial.params,
@@ -148,8 +175,14 @@ class TrialRunner:
             split=split,
             objective=self.plan.objective,
             batch_size=self.plan.batch_size(arm, trial.params),
-            optimizer=study.training.optimizer.name,
-            optimizer_options=study.training.optimizer.options,
+            step=StepSettings(
+                study.training.optimizer.name,
+                study.training.optimizer.options,
+                study.training.precision,
+                study.training.gradient_clip,
+                study.training.compile,
+            ),
+            schedule=_rate_schedule(study.training.schedule),
             seeds=trial.seeds,
             limit_seconds=study.training.time_limit_seconds,
             certify=self.certify,
@@ -201,6 +234,23 @@ class TrialRunner:
                 )
         return file
 
+    def _begin_from_failed(self, arm: Arm, origin: OriginOutcome) -> None:
+        """End the trial as its origin ended, unless its method can begin from that.
+
+        Raises:
+            TrialEndedError: with the origin's status.
+        """
+        with strangers:
+            can_begin = self.plan.method(arm).can_begin_from(origin)
+        if not can_begin:
+            status = next(status for status in get_args(Status) if status == origin.status)
+            why = f": {origin.message}" if origin.message else ""
+            raise TrialEndedError(
+                status,
+                f"not run, because its origin, trial {origin.trial_id} of {origin.arm}, ended as "
+                f"{origin.status!r}{why}",
+            )
+
     def _charge(self, error: BaseException) -> tuple[Status, str, str]:
         """What a trial is charged with: status, message, traceback.
 
@@ -224,16 +274,19 @@ class TrialRunner:
             train_seconds=journal.seconds["train"],
             evaluation_seconds=journal.seconds["evaluation"],
             train_flops=journal.train_flops,
+            peak_memory_bytes=memory.peak_bytes(self._device()),
             device=torch.cuda.get_device_name() if on_gpu else cpu_name(),
             device_share=resources.gpus if on_gpu else resources.cpus,
         )
+
+
+def _rate_schedule(asked: LearningRateSchedule) -> RateSchedule:
+    return RateSchedule(asked.name, asked.options, asked.every, asked.warm_up_epochs)
 
 
 def _warm_up(device: torch.device) -> None:
     """One step of a tiny network: what torch loads at its first step is charged to no trial."""
     network = nn.Linear(2, 2, device=device)
     optimizer = torch.optim.Adam(network.parameters(), fused=True)
-    functional.cross_entropy(
-        network(torch.zeros(1, 2, device=device)), torch.zeros(1, dtype=torch.long, device=device)
-    ).backward()
+    network(torch.zeros(1, 2, device=device)).sum().backward()
     optimizer.step()

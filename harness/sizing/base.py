@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from harness.architectures.base import Architecture
     from harness.sizing.interval import Epoch
+    from harness.sizing.origin import OriginOutcome
     from harness.sizing.probe import Probe
     from harness.surgery.edits import Edit
 
@@ -38,6 +39,9 @@ class Cell:
 
     bounds: sized layer -> range that searched sizes are drawn from.
     start: sized layer -> units that a method starts with if it shrinks (the upper bound unless said).
+    origin: how the trial ended that this one begins from, where the study says `of:`. None without one, and
+    while the study is planned, before any trial has run: then `space` and `reach` are asked, and `build` for
+    a look at the network, so a control must cope.
     """
 
     architecture: "Architecture"
@@ -45,14 +49,21 @@ class Cell:
     outputs: int
     bounds: Mapping[str, Int]
     start: Mapping[str, int]
+    origin: "OriginOutcome | None" = None
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """What the study asks of training, the same for every arm of a cell."""
+    """What the study asks of training, the same for every arm of a cell.
+
+    train_examples: of one pass over the training part; 0 where no data set is meant.
+    origin: as in `Cell`; None while phases are asked for to plan the study.
+    """
 
     epochs: int
     learning_rate: float
+    train_examples: int = 0
+    origin: "OriginOutcome | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +72,10 @@ class Phase:
     not a new optimizer: its state is kept.
 
     epochs: number of measured intervals; after each, edits are asked for and the validation score is taken.
-    learning_rate, weight_decay: of the optimizer; weight decay never touches gates.
-    steps_per_epoch: steps in an interval; None for one pass over the training part.
+    learning_rate, weight_decay: of the optimizer; weight decay never touches gates. The study's schedule
+    multiplies the rate, beginning anew with each phase.
+    steps_per_epoch: steps in an interval; None for one pass over the training part, 0 to edit and measure
+    without a step.
     edit_every_steps: ask for edits also after every so many steps; None for ends of epochs alone.
     selectable: whether the epochs of this phase may be selected by their validation score.
     """
@@ -77,8 +90,11 @@ class Phase:
 
     def __post_init__(self) -> None:
         counts = {"epochs": self.epochs}
-        counts |= {"steps_per_epoch": self.steps_per_epoch} if self.steps_per_epoch is not None else {}
         counts |= {"edit_every_steps": self.edit_every_steps} if self.edit_every_steps is not None else {}
+        if self.steps_per_epoch is not None and operator.index(self.steps_per_epoch) < 0:
+            raise ValueError(
+                f"a phase's steps_per_epoch must be 0 or more, found {self.steps_per_epoch!r:.80}"
+            )
         for name, count in counts.items():
             if operator.index(count) < 1:  # raises TypeError for what is no whole number
                 raise ValueError(f"a phase's {name} must be 1 or more, found {count!r:.80}")
@@ -167,6 +183,11 @@ class SizingMethod(Protocol):
         A study is refused by it before anything runs."""
         return  # not "...", which type checkers take for a method that each subclass has to bring
 
+    def can_begin_from(self, origin: "OriginOutcome") -> bool:
+        """Whether a trial can be made of an origin that has failed; asked of no other. By default it cannot:
+        then the trial ends as its origin did, at no cost."""
+        return False
+
     def start_sizes(self, cell: Cell, params: Params) -> dict[str, int]:
         """Units of each sized layer of the network that `build` makes."""
         ...
@@ -196,6 +217,16 @@ class SizingMethod(Protocol):
         Args:
             tensors: the network's named parameters.
             numbers: what the method's `numbers` gave, as 0-dimensional tensors on the same device.
+        """
+        return None
+
+    def penalty_gradient(
+        self, tensors: "Mapping[str, Tensor]", numbers: "Mapping[str, Tensor]"
+    ) -> "Mapping[str, Tensor] | None":
+        """The gradient of `penalty` in closed form: parameter -> what is added to its gradient. Pure.
+
+        For a method whose penalty is simple, and whose steps shall not pay for its graph; `penalty` is then
+        not asked while training. None, as by default, to have it differentiated. Arguments as of `penalty`.
         """
         return None
 

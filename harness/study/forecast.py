@@ -68,6 +68,9 @@ def with_start_flops(plan: Plan) -> Plan:
     """
     arms = {}
     for key, arm in plan.arms.items():
+        if arm.origin is not None:  # its networks follow from how its origin's trials end
+            arms[key] = arm
+            continue
         points = _points(plan, arm)
         some = points[:: math.ceil(len(points) / _SAMPLE)]
         try:

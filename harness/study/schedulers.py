@@ -88,7 +88,8 @@ _WORDS = {
 
 
 def check_schedule(name: str, options: Mapping[str, Any], every: str) -> None:
-    """Raise ValueError, in one sentence, if there is no such scheduler, or it lacks or does not take an option.
+    """Raise ValueError, in one sentence, if there is no such scheduler, or one of its options is missing or
+    wrong.
 
     Args:
         every: "epoch" or "step".
@@ -111,7 +112,7 @@ def check_schedule(name: str, options: Mapping[str, Any], every: str) -> None:
             raise ValueError(f"{name} needs the option {option!r}")
 
 
-def _fault(option: str, kind: Kind, value: object) -> str:
+def _fault(option: str, kind: Kind, value: Any) -> str:
     """What a value ought to be, if it is not."""
     match kind:
         case "count":

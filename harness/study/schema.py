@@ -20,6 +20,7 @@ from pydantic import (
 from harness.attributes import file_of
 from harness.nearest import nearest
 from harness.study.optimizers import OPTIMIZERS, check_options
+from harness.study.schedulers import check_schedule
 
 
 class StudyError(ValueError):
@@ -248,6 +249,38 @@ class Sampler(Part):
     replicates: int = Field(default=1, ge=1, description="whole searches, each with its own seed")
 
 
+class Origin(Part):
+    """Another arm, whose trials those of a method begin from; its architecture is always the same."""
+
+    method: str
+    dataset: str | None = Field(default=None, description="the arm's own unless said")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _same_architecture(cls, value: Any) -> Any:
+        if isinstance(value, dict) and "architecture" in value:
+            raise ValueError(
+                "an origin has the architecture of the arm that begins from it; found architecture "
+                f"{value['architecture']!r:.80}, allowed: method, dataset"
+            )
+        return value
+
+
+def _method_label(value: str) -> str:
+    if "/" in value:
+        raise ValueError(
+            f"an origin is a method of this study, on another data set with {{method: ..., dataset: ...}}, "
+            f"and never of another architecture; found {value!r:.80}"
+        )
+    return value
+
+
+Of = Annotated[
+    Annotated[str, AfterValidator(_method_label), Tag("<method>")] | Annotated[Origin, Tag("<elsewhere>")],
+    Discriminator(lambda v: "<elsewhere>" if isinstance(v, dict | Origin) else "<method>"),
+]
+
+
 class Method(Part):
     """A sizing method: its options and its search space, where they differ from its own."""
 
@@ -258,6 +291,9 @@ class Method(Part):
     sampler: Sampler | None = Field(default=None, description="instead of the study's")
     trials: int | None = Field(default=None, ge=1, description="instead of the study's")
     search: dict[str, SpaceEntry] = added(3, {}, description="beside its own space; goes before the study's")
+    of: Of | None = added(
+        3, None, description="the method whose trials those of this one begin from, trial by trial"
+    )
 
 
 class Optimizer(Part):
@@ -280,6 +316,27 @@ class Task(Part):
 
     name: str = "classification"
     options: Options = {}
+
+
+class LearningRateSchedule(Part):
+    """How the learning rate changes: every phase's rate is multiplied by what this says."""
+
+    name: str = Field(default="", description="a class of torch.optim.lr_scheduler; none unless said")
+    options: Options = Field(
+        default={}, description="its own; rates as multiples of the phase's, lengths the phase's unless said"
+    )
+    every: Literal["epoch", "step"] = Field(default="epoch", description="when it moves on")
+    warm_up_epochs: int = Field(
+        default=0, ge=0, description="at the start of the trial, rising step by step from near nothing"
+    )
+
+    @model_validator(mode="after")
+    def _known(self) -> "LearningRateSchedule":
+        if self.name:
+            check_schedule(self.name, self.options, self.every)
+        elif self.options:
+            raise ValueError(f"options {', '.join(self.options)} of no scheduler; its name is needed")
+        return self
 
 
 class CropOptions(Part):
@@ -323,6 +380,18 @@ class Training(Part):
         3, Task(), description="what is learned: classification, binary, regression or module:attribute"
     )
     augmentation: Augmentation = added(3, Augmentation())
+    schedule: Annotated[
+        LearningRateSchedule, BeforeValidator(_named, json_schema_input_type=str | LearningRateSchedule)
+    ] = added(3, LearningRateSchedule(), description="of the learning rate")
+    precision: Literal["float32", "tf32", "bf16"] = added(
+        3, "float32", description="of training steps; scores are taken in float32"
+    )
+    gradient_clip: float | None = added(
+        3, None, gt=0, description="largest norm of the gradient of all parameters together"
+    )
+    compile: bool = added(
+        3, False, description="have torch compile a network once its structure has stood for an epoch"
+    )
     resize: int | None = added(
         3, None, ge=1, description="bring images to so many pixels a side, batch by batch; in evaluation too"
     )
@@ -405,6 +474,8 @@ class Study(Part):
         for file in named:
             if len({other for other in named if Path(other).name == Path(file).name}) > 1:
                 raise ValueError(f"two files are called {Path(file).name!r}; give one of them another name")
+        if self.training.precision == "tf32" and not self.resources.gpus:
+            raise ValueError("training.precision: tf32 is a way that GPUs multiply; resources.gpus is 0")
         return self
 
     def lying_in(self, folder: Path) -> "Study":

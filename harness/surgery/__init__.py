@@ -1,37 +1,50 @@
 """Surgery: the structure of any network, removal and insertion of units, with the optimizer's state."""
 
 from harness.surgery.apply import apply
+from harness.surgery.donors import Residual, donor
 from harness.surgery.edits import (
+    Assign,
     Edit,
+    InsertBlock,
     Mask,
     NetworkEdit,
     NextPhase,
     Receipt,
+    Recipe,
     Remove,
     RemoveBlock,
     Reset,
     Stop,
+    Unmask,
     Widen,
 )
 from harness.surgery.errors import SurgeryError
-from harness.surgery.operations.masks import hold_masks
+from harness.surgery.operations.masks import hold, hold_masks, masked_parameters
 from harness.surgery.structure import Group, Structure, trace
 
 __all__ = [
+    "Assign",
     "Edit",
     "Group",
+    "InsertBlock",
     "Mask",
     "NetworkEdit",
     "NextPhase",
     "Receipt",
+    "Recipe",
     "Remove",
     "RemoveBlock",
     "Reset",
+    "Residual",
     "Stop",
     "Structure",
     "SurgeryError",
+    "Unmask",
     "Widen",
     "apply",
+    "donor",
+    "hold",
     "hold_masks",
+    "masked_parameters",
     "trace",
 ]

@@ -9,14 +9,27 @@ from torch.optim import Optimizer
 
 from harness.surgery.certificate import largest_change, outputs
 from harness.surgery.changes.draft import Draft
-from harness.surgery.edits import Mask, NetworkEdit, Receipt, Remove, RemoveBlock, Reset, Widen
+from harness.surgery.edits import (
+    Assign,
+    InsertBlock,
+    Mask,
+    NetworkEdit,
+    Receipt,
+    Remove,
+    RemoveBlock,
+    Reset,
+    Unmask,
+    Widen,
+)
 from harness.surgery.errors import SurgeryError
 from harness.surgery.operations.blocks import remove_block
-from harness.surgery.operations.masks import mask
+from harness.surgery.operations.insertion import insert_block
+from harness.surgery.operations.masks import assign, mask, unmask
 from harness.surgery.operations.removal import cut, differing, plan_removal, verified
 from harness.surgery.operations.resetting import reset
 from harness.surgery.operations.widening import widen
-from harness.surgery.tracing.follow import follow
+from harness.surgery.proposal import Proposal
+from harness.surgery.severed import severed
 
 
 @torch.no_grad()
@@ -37,7 +50,7 @@ def apply(
     Args:
         network: a plain module; its modes are left as they are.
         optimizer: that trains it, or None.
-        edits: what to do.
+        edits: what to do; all of them speak of the network as it is now (`harness.surgery.edits`).
         example: a batch of the network's input, [batch, ...], on its device. Two entries are plenty.
         copies: networks of the same structure that follow along, e.g. `AveragedModel.module`.
         certify: measure the largest change of the output on the example (two more forward passes each
@@ -53,11 +66,15 @@ def apply(
     before = outputs(network, example) if certify else None
     report = Report()
     try:
+        proposal = Proposal(draft, edits, example)
         for series in _series(edits):
-            _carry_out(draft, series, example, report)
+            _carry_out(draft, proposal, series, example, report)
             if report.emptied:
-                draft.rollback()
-                return Receipt({}, {}, {}, {}, emptied=tuple(report.emptied))
+                break
+        report.emptied = report.emptied or _lost(draft.network, example, report)
+        if report.emptied:
+            draft.rollback()
+            return Receipt({}, {}, {}, {}, emptied=report.emptied)
         change = largest_change(before, outputs(network, example)) if before is not None else None
     except BaseException:
         draft.rollback()
@@ -78,6 +95,11 @@ class Report:
     folded: dict[str, bool] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     emptied: tuple[str, ...] = ()
+    assigned: dict[str, int] = field(default_factory=dict)
+    unmasked: dict[str, int] = field(default_factory=dict)
+    inserted: list[str] = field(default_factory=list)
+    behind: dict[str, str] = field(default_factory=dict)
+    dropped: dict[str, int] = field(default_factory=dict)
 
     def receipt(self, change: tuple[float, float] | None) -> Receipt:
         """The receipt for good."""
@@ -92,6 +114,10 @@ class Report:
             self.refused or None,
             (),
             change,
+            self.assigned,
+            self.unmasked,
+            tuple(self.inserted),
+            self.dropped,
         )
 
 
@@ -106,26 +132,42 @@ def _series(edits: Sequence[NetworkEdit]) -> list[list[NetworkEdit]]:
     return series
 
 
-def _carry_out(draft: Draft, series: list[NetworkEdit], example: Tensor, report: Report) -> None:
+def _carry_out(
+    draft: Draft, proposal: Proposal, series: list[NetworkEdit], example: Tensor, report: Report
+) -> None:
     match series[0]:
         case Remove():
-            _remove(draft, [edit for edit in series if isinstance(edit, Remove)], example, report)
+            asked = [proposal.removal(edit) for edit in series if isinstance(edit, Remove)]
+            _remove(draft, proposal, [edit for edit in asked if edit is not None], example, report)
         case Widen() as edit:
-            new = widen(draft, follow(draft.network, example), edit)
-            follow(draft.network, example)
-            _count(report.added, edit.layer, new)
+            widened = proposal.widening(edit)
+            if widened is not None:
+                _count(report.added, edit.layer, widen(draft, proposal.structure(), widened))
+                proposal.structure()
         case Reset() as edit:
-            _count(report.reset, edit.layer, reset(draft, follow(draft.network, example), edit))
+            left, gone = proposal.reset(edit)
+            _count(report.dropped, edit.layer, gone)
+            if left is not None:
+                _count(report.reset, edit.layer, reset(draft, proposal.structure(), left))
         case Mask() as edit:
             _count(report.masked, edit.parameter, mask(draft, edit))
+        case Unmask() as edit:
+            _count(report.unmasked, edit.parameter, unmask(draft, edit))
+        case Assign() as edit:
+            _count(report.assigned, edit.parameter, assign(draft, edit))
         case RemoveBlock() as edit:
-            remove_block(draft, edit.block, example)
-            follow(draft.network, example)
-            report.blocks.append(edit.block)
+            if remove_block(draft, edit.block, example):
+                proposal.structure()
+                report.blocks.append(edit.block)
+        case InsertBlock() as edit:
+            report.inserted.append(insert_block(draft, edit, example, report.behind))
+            proposal.structure()
 
 
-def _remove(draft: Draft, edits: list[Remove], example: Tensor, report: Report) -> None:
-    tracer = follow(draft.network, example)
+def _remove(draft: Draft, proposal: Proposal, edits: list[Remove], example: Tensor, report: Report) -> None:
+    if not edits:
+        return
+    tracer = proposal.values()
     removal = plan_removal(tracer, draft.network, edits)
     report.refused.update(removal.refused)
     report.emptied = removal.emptied
@@ -145,4 +187,12 @@ def _remove(draft: Draft, edits: list[Remove], example: Tensor, report: Report) 
 
 
 def _count(counts: dict[str, int], name: str, more: int) -> None:
-    counts[name] = counts.get(name, 0) + more
+    if more:
+        counts[name] = counts.get(name, 0) + more
+
+
+def _lost(network: nn.Module, example: Tensor, report: Report) -> tuple[str, ...]:
+    """What the network has lost with which it has lost everything, though every layer has units."""
+    if report.blocks and next(network.parameters(), None) is None:
+        return tuple(report.blocks)
+    return severed(network, example, report.masked) if report.masked else ()

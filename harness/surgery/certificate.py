@@ -10,11 +10,11 @@ _NORMALISATIONS = nn.modules.batchnorm._NormBase
 Outputs = tuple[list[Tensor], list[Tensor]]
 
 
-def outputs(network: nn.Module, example: Tensor) -> Outputs:
+def outputs(network: nn.Module, example: Tensor, *, noisy: nn.Module | None = None) -> Outputs:
     """What a network gives for an example, in evaluation and in training mode; nothing is left changed.
 
     Training mode means that normalisation goes by the batch. Noise (dropout, stochastic depth) is off: it
-    could not be drawn alike for networks of two sizes.
+    could not be drawn alike for networks of two sizes. A part of the network can be named in which it is on.
     """
     with quiet(network), torch.no_grad():
         network.eval()
@@ -22,6 +22,8 @@ def outputs(network: nn.Module, example: Tensor) -> Outputs:
         for module in network.modules():
             if isinstance(module, _NORMALISATIONS):
                 module.train()
+        if noisy is not None:
+            noisy.train()
         training = [tensor.clone() for tensor in outputs_of(network, twice(example))]
     return evaluation, training
 

@@ -3,11 +3,19 @@
 Methods propose, the engine applies. An edit on the network names what it touches by the paths that
 `nn.Module.named_modules` and `named_parameters` give; `harness.surgery` carries it out on parameters,
 buffers and optimizer state in one step. `NextPhase` and `Stop` are for the training loop.
+
+All edits of one proposal speak of the network as the method saw it: paths, indices of units and shapes of
+tensors are those before the first of them. They are carried out in their order, so values are those that
+earlier ones left. What one takes out is gone for all that follow: what a later one says of it is dropped, and
+units that should have been reset are counted in the receipt. What one puts in is out of reach for the others:
+it is neither masked nor assigned, and what they say of weights that read it leaves those as they are.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +27,7 @@ class Remove:
     why. A unit that still varies is removed as if it were held at zero, normalisation included.
 
     layer: path of the module that produces the units; a normalisation or gate behind it names the same
-    units; of an attention, units are heads. units: their indices as the layer is now; removals that follow
+    units; of an attention, units are heads. units: their indices as the layer was seen; removals that follow
     each other count as one, so that two layers of one residual sum can both name a unit. exact: leave units
     that still vary in place, e.g. where another layer of the sum is alive; the receipt names them.
     """
@@ -58,6 +66,34 @@ class Mask:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Unmask:
+    """Let masked weights go: they stay zero until they are trained, and so is what the optimizer remembers.
+
+    parameter: its path. entries: bool tensor of the parameter's shape, or int64 [k], places in the flattened
+    parameter; those that are not masked are left as they are.
+    """
+
+    parameter: str
+    entries: Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Assign:
+    """Give single weights, or running averages of a normalisation, new values.
+
+    parameter: path of the parameter or buffer. values: [k], one number, or, without entries, of its shape.
+    entries: bool tensor of its shape with k entries True (values in their order), or int64 [k], places in the
+    flattened parameter; None for all of it. forget: clear the optimizer's memory of the entries; else
+    it is kept. Masked entries stay zero, and are not counted.
+    """
+
+    parameter: str
+    values: Tensor
+    entries: Tensor | None = None
+    forget: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Reset:
     """Give units of a layer new incoming weights, and clear the optimizer's memory of them alone.
 
@@ -78,6 +114,38 @@ class RemoveBlock:
 
 
 @dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a module is made, so that an extracted network can be rebuilt without it.
+
+    make: `module:attribute` or `file.py:attribute` (of a study's plug-in file), a class of modules.
+    arguments: its keyword arguments, JSON values.
+    """
+
+    make: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class InsertBlock:
+    """Put a module where it changes nothing yet and can learn.
+
+    Refused unless the network's output on the example stays as it is (1e-6 of its scale, in evaluation and in
+    training mode), and at least one of the module's parameters gets a gradient, biases not counted: a block
+    whose weights are all zero would learn no more than a shift.
+
+    place: path of an `nn.Identity` (also one that a `RemoveBlock` has left, of this proposal too), which
+    the module replaces; or of a module in an `nn.Sequential`, behind which it goes under the name that
+    the receipt tells. module: a copy of it is inserted, on the network's device, and its parameters join the
+    optimizer's groups of their like. Make it with `harness.surgery.donor`. recipe: how it is made; not
+    needed where it is built of layers of torch.nn and `harness.surgery.Residual` alone.
+    """
+
+    place: str
+    module: nn.Module
+    recipe: Recipe | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class NextPhase:
     """End the current phase of the method now."""
 
@@ -89,7 +157,7 @@ class Stop:
     reason: str
 
 
-NetworkEdit = Remove | Widen | Mask | Reset | RemoveBlock
+NetworkEdit = Remove | Widen | Mask | Unmask | Assign | Reset | RemoveBlock | InsertBlock
 Edit = NetworkEdit | NextPhase | Stop
 
 
@@ -102,8 +170,11 @@ class Receipt:
     units given new weights. blocks: paths of blocks removed. folded: layers into which a constant of a
     removed unit was folded. exact_in_evaluation_only: those of them to which the unit sent another constant
     in training mode (batch normalisation). refused: layer -> why, for units that were left in place. emptied:
-    layers that would have kept no unit; then nothing at all was changed. output_change: largest absolute
-    change of the output on the example, evaluation and training mode, where it was measured.
+    layers that would have kept no unit, or that would have kept no weight where the output would no longer
+    depend on the input, or blocks without which no parameter would be left; then nothing at all was changed.
+    output_change: largest absolute change of the output on the example, evaluation and training mode, where
+    it was measured. assigned, unmasked: parameter -> entries. inserted: paths of modules put in. dropped:
+    layer -> units that were to be reset but had been taken out by then.
     """
 
     removed: dict[str, int]
@@ -116,3 +187,13 @@ class Receipt:
     refused: dict[str, str] | None = None
     emptied: tuple[str, ...] = ()
     output_change: tuple[float, float] | None = None
+    assigned: dict[str, int] = field(default_factory=dict)
+    unmasked: dict[str, int] = field(default_factory=dict)
+    inserted: tuple[str, ...] = ()
+    dropped: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to tell: nothing was changed, refused, dropped or emptied."""
+        said = (own.name for own in fields(self) if own.name != "output_change")
+        return not any(getattr(self, name) for name in said)

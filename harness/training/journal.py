@@ -40,6 +40,8 @@ class Journal:
     test_score: float | None = None
     train_flops: int = 0
     stop_reason: str = ""
+    notes: list[str] = field(default_factory=list)
+    best_test_scores: dict[int, float] = field(default_factory=dict)
     seconds: dict[str, float] = field(
         default_factory=lambda: {"warm_up": 0.0, "train": 0.0, "evaluation": 0.0}
     )

@@ -1,47 +1,41 @@
-"""The training loop: phases, steps, edits, validation, selection. Knows no Ray and no Optuna."""
+"""The training loop: phases, intervals, edits, validation, selection. Knows no Ray and no Optuna."""
 
 import copy
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from typing import Any, NoReturn
+from dataclasses import dataclass, field
+from typing import NoReturn
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from harness import surgery
 from harness.datasets.augmentation import Augmentation, Batch
-from harness.datasets.base import Part, Split
+from harness.datasets.base import Split
 from harness.datasets.on_demand import batches
 from harness.objectives.base import Objective
-from harness.objectives.mixture import batch_loss
-from harness.records.record import Event
-from harness.sizing.base import Cell, Moment, Params, Phase, Situation, SizingMethod, State
-from harness.sizing.gates.units import gate_parameters
+from harness.sizing.base import Cell, Moment, Params, Phase, SizingMethod, State
 from harness.sizing.interval import Epoch
 from harness.sizing.ledger.counting import FLOPS_PER_MAC, multiply_accumulates
-from harness.sizing.ledger.measure import measure
-from harness.sizing.probe import Probe
-from harness.study.optimizers import OPTIMIZERS
-from harness.surgery.edits import NetworkEdit, NextPhase, Stop
-from harness.training.fault import refusals, strangers
+from harness.sizing.ledger.measure import measure, survey
+from harness.surgery.edits import NextPhase, Stop
+from harness.training.editing import Editor
+from harness.training.fault import strangers
 from harness.training.journal import Journal, Selected, TrialEndedError
-from harness.training.proposals import checked_edits
-from harness.training.scoring import evaluate
-
-#: On so many a certificate compares outputs.
-_CERTIFIED_EXAMPLES = 64
+from harness.training.schedules import PhaseRate, RateSchedule
+from harness.training.scoring import evaluate, read, totals
+from harness.training.step import Step, StepSettings
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
     """One training to be done: everything is decided, nothing is searched.
 
-    optimizer: a class name of torch.optim with its options. limit_seconds: for the whole training.
     seeds: "order" for the order of examples, "method" for the method's choices; "init" was used in building.
-    certify: measure how much each edit changed the network's output, and enter it with the event.
+    limit_seconds: for the whole training. certify: measure how much each edit changed the network's output,
+    and enter it with the event. seals_test_scores: take the test score of every epoch that is the best so
+    far, for pruners that are replayed later; nothing here reads them.
     """
 
     method: SizingMethod
@@ -51,12 +45,13 @@ class Job:
     split: Split
     objective: Objective
     batch_size: int
-    optimizer: str
-    optimizer_options: Mapping[str, Any]
+    step: StepSettings
     seeds: Mapping[str, int]
     limit_seconds: float
-    certify: bool = False
+    schedule: RateSchedule = field(default_factory=RateSchedule)
     augmentation: Augmentation | None = None
+    certify: bool = False
+    seals_test_scores: bool = False
 
 
 def train(
@@ -74,16 +69,34 @@ def train(
     training.run()
 
 
-@contextmanager
-def _in_evaluation_mode(network: nn.Module) -> Iterator[None]:
-    """Every module as it was afterwards: parts that a network keeps in evaluation mode stay so."""
-    modes = [(module, module.training) for module in network.modules()]
-    network.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
+class _Losses:
+    """Losses of an interval's steps, read back to the host at its end and no sooner."""
+
+    def __init__(self) -> None:
+        self._losses: list[Tensor] = []
+        self._counts: list[int] = []
+
+    def add(self, loss: Tensor, examples: int) -> None:
+        """One more step."""
+        self._losses.append(loss)
+        self._counts.append(examples)
+
+    def stacked(self, device: torch.device) -> Tensor:
+        """[steps], float64, on the device."""
+        if not self._losses:
+            return torch.zeros(0, dtype=torch.float64, device=device)
+        return torch.stack(self._losses).to(torch.float64)
+
+    def mean(self, losses: Sequence[float]) -> float | None:
+        """Their mean over examples; None if there was no step. Added up in float32, step by step, so that a
+        device and the host give the same digits."""
+        if not self._counts:
+            return None
+        total = np.float32(0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for loss, count in zip(losses, self._counts, strict=True):
+                total = total + np.float32(loss) * np.float32(count)
+        return float(total) / sum(self._counts)
 
 
 class _Training:
@@ -97,25 +110,33 @@ class _Training:
         journal: Journal,
         on_epoch: Callable[[Epoch], None],
     ) -> None:
-        self.job, self.network, self.state, self.journal, self.on_epoch = (
-            job,
+        self.job, self.network, self.journal, self.on_epoch = job, network, journal, on_epoch
+        self.device = job.split.train.x.device
+        self.example = job.split.train.x[:1]
+        with strangers:
+            numbers = {
+                name: torch.tensor(value, device=self.device)
+                for name, value in job.method.numbers(job.cell, job.params).items()
+            }
+        self.order = torch.Generator().manual_seed(job.seeds["order"])
+        self.steps_done = self.epoch = self.structures = 0
+        self.deadline = time.perf_counter() + job.limit_seconds
+        self.step = Step(
+            job.step, job.method, job.objective, network, numbers, self.device, journal.notes.append
+        )
+        self.editor = Editor(
+            job.method,
+            job.params,
+            job.cell,
+            job.split.train,
+            job.objective,
+            job.batch_size,
+            torch.Generator().manual_seed(job.seeds["method"]),
+            job.certify,
             network,
             state,
             journal,
-            on_epoch,
         )
-        device = job.split.train.x.device
-        self.example = job.split.train.x[:1]
-        with strangers:
-            numbers = job.method.numbers(job.cell, job.params)
-            self.numbers = {name: torch.tensor(value, device=device) for name, value in numbers.items()}
-        self.order = torch.Generator().manual_seed(job.seeds["order"])
-        self.choices = torch.Generator().manual_seed(job.seeds["method"])
-        self.probe = Probe(job.split.train, job.batch_size, job.objective)
-        self.step = self.epoch = 0
-        self.deadline = time.perf_counter() + job.limit_seconds
-        with strangers:  # torch refuses networks that it cannot train
-            self.optimizer = self._make_optimizer()
         self._structure_changed()
         with strangers:  # the network may lack a layer that its architecture names
             self.sized_layers = tuple(job.cell.architecture.sized_layers)
@@ -123,7 +144,7 @@ class _Training:
 
     def run(self) -> None:
         with self.journal.timed("train"):
-            ended = self._edit(Moment(0, 0, 0, epoch_ended=False, phase_ended=False), self.job.phases[0])
+            ended = self._edit(Moment(0, 0, 0, epoch_ended=False, phase_ended=False))
         skipped = ended is NextPhase
         for index, phase in enumerate(self.job.phases):
             if ended is Stop:
@@ -132,145 +153,145 @@ class _Training:
                 ended = self._run_phase(index, phase)
         if self.journal.selected is not None:
             with self.journal.timed("evaluation"):
-                _, self.journal.test_score = evaluate(
-                    self.journal.selected.network, self.job.split.test, self.job.objective
-                )
+                self.journal.test_score = self._test_score(self.journal.selected.network)
 
     def _run_phase(self, index: int, phase: Phase) -> type | None:
-        for group in self.optimizer.param_groups:
-            group["lr"] = phase.learning_rate
-            group["weight_decay"] = phase.weight_decay * group["decays"]
+        self.phase, self.phase_index = phase, index
+        one_pass = math.ceil(len(self.job.split.train) / self.job.batch_size)
+        self.steps_wanted = one_pass if phase.steps_per_epoch is None else phase.steps_per_epoch
+        self.rate = PhaseRate(self.job.schedule, phase.epochs, self.steps_wanted)
+        self.step.set_rates(phase.learning_rate, phase.weight_decay)
         for interval in range(phase.epochs):
             self.epoch += 1
+            structure = self.structures
             with self.journal.timed("train"):
-                train_loss, ended = self._run_interval(index, phase)
-                last = interval == phase.epochs - 1
-                moment = Moment(index, self.epoch, self.step, epoch_ended=True, phase_ended=last)
-                ended = ended or self._edit(moment, phase)
-            self._close_epoch(phase, train_loss)
+                losses, ended = self._run_interval(index, phase)
+                if self.device.type == "cuda":
+                    torch.cuda.synchronize(self.device)  # or its steps would be charged to the evaluation
+                if ended is None:
+                    last = interval == phase.epochs - 1
+                    moment = Moment(index, self.epoch, self.steps_done, epoch_ended=True, phase_ended=last)
+                    ended = self._edit(moment, losses)
+            self._close_epoch(phase, losses)
             if ended is not None:
                 return ended
+            if self.structures == structure:
+                self.step.structure_stood()
         return None
 
-    def _run_interval(self, index: int, phase: Phase) -> tuple[float, type | None]:
-        """Train one measured interval; mean loss, and what ended it early if anything did."""
-        part, size = self.job.split.train, self.job.batch_size
+    def _run_interval(self, index: int, phase: Phase) -> tuple[_Losses, type | None]:
+        """Train one measured interval; its losses, and what ended it early if anything did.
+
+        Nothing of it is read back from the device.
+        """
         with strangers:
             self.network.train()
-        total = torch.zeros((), device=part.x.device)
-        seen, steps, ended = 0, 0, None
-        wanted = phase.steps_per_epoch or math.ceil(len(part) / size)
-        while steps < wanted and ended is None:
-            for batch in self._batches(part, size):
-                count = len(batch.y)
-                total += self._step(batch, phase) * count
-                self.journal.train_flops += FLOPS_PER_MAC * self.macs * count
-                seen, steps = seen + count, steps + 1
+        losses, steps, ended = _Losses(), 0, None
+        rate_moves = not self.job.schedule.is_constant
+        while steps < self.steps_wanted and ended is None:
+            for batch in self._batches():
+                if rate_moves:
+                    self.step.set_rate(phase.learning_rate * self.rate.factor(self.steps_done))
+                examples = len(batch.y)
+                losses.add(self.step(batch), examples)
+                self.journal.train_flops += FLOPS_PER_MAC * self.macs * examples
+                steps, self.steps_done = steps + 1, self.steps_done + 1
+                if rate_moves:
+                    self.rate.step_ended()
                 if time.perf_counter() > self.deadline:
                     raise TrialEndedError(
                         "timed_out", f"over its {self.job.limit_seconds:g} s in epoch {self.epoch}"
                     )
-                if phase.edit_every_steps and self.step % phase.edit_every_steps == 0:
-                    moment = Moment(index, self.epoch, self.step, epoch_ended=False, phase_ended=False)
-                    ended = self._edit(moment, phase)
-                if steps == wanted or ended is not None:
+                if phase.edit_every_steps and self.steps_done % phase.edit_every_steps == 0:
+                    moment = Moment(index, self.epoch, self.steps_done, epoch_ended=False, phase_ended=False)
+                    ended = self._edit(moment)
+                if steps == self.steps_wanted or ended is not None:
                     break
-        mean = float(total) / seen
-        if not math.isfinite(mean):
-            self._diverge(phase, f"the training loss was {mean}")
-        return mean, ended
+        return losses, ended
 
-    def _batches(self, part: Part, size: int) -> Iterator[Batch]:
+    def _batches(self) -> Iterator[Batch]:
         """One pass over the training part, in an order of its own, augmented if the study asks for it."""
+        part, size = self.job.split.train, self.job.batch_size
         order = torch.randperm(len(part), generator=self.order)
         augmentation = self.job.augmentation
         if augmentation is None:
             for x, y in batches(part, order, size):
                 yield Batch(x, y)
             return
-        draws = augmentation.draw(len(part), part.x.shape[1:], self.order, part.x.device)
+        draws = augmentation.draw(len(part), part.x.shape[1:], self.order, self.device)
         for start, (x, y) in zip(range(0, len(part), size), batches(part, order, size), strict=True):
             yield augmentation.apply(x, y, draws, start)
 
-    def _step(self, batch: Batch, phase: Phase) -> Tensor:
-        """One optimizer step; returns the mean loss of the batch, without the penalty."""
-        with strangers:
-            self.optimizer.zero_grad(set_to_none=True)
-            loss = batch_loss(self.job.objective, self.network(batch.x), batch)
-            penalty = self.job.method.penalty(self.tensors, self.numbers)
-            (loss if penalty is None else loss + penalty).backward()
-            self.optimizer.step()
-        self.step += 1
-        with strangers, torch.no_grad():
-            changed = self.job.method.after_step(self.all_tensors, self.numbers, phase.learning_rate)
-            for name, value in changed.items():
-                self.all_tensors[name].copy_(value)
-        surgery.hold_masks(self.network)
-        return loss.detach()
+    def _edit(self, moment: Moment, losses: _Losses | None = None) -> type | None:
+        """Have the method asked for edits, and these carried out; what ends the phase or the trial.
 
-    def _edit(self, moment: Moment, phase: Phase) -> type | None:
-        """Ask the method for edits and apply them; what ends the phase (NextPhase) or the trial (Stop)."""
-        now = Situation(
-            moment,
-            self.network,
-            self.state,
-            self.job.params,
-            self.job.cell,
-            self.probe,
-            self.choices,
-            tuple(self.journal.epochs),
-        )
-        with strangers, _in_evaluation_mode(self.network):
-            self.state, proposed = self.job.method.edits(now)
-            edits = checked_edits(proposed)
-        ended: type | None = None
-        on_network: list[NetworkEdit] = []
-        for edit in edits:
-            if isinstance(edit, NextPhase | Stop):
-                ended = type(edit)
-                self.journal.stop_reason = edit.reason if isinstance(edit, Stop) else ""
-            else:
-                on_network.append(edit)
-        if on_network:
-            certify = self.job.certify
-            example = self.job.split.train.x[:_CERTIFIED_EXAMPLES] if certify else self.example
-            with refusals:
-                receipt = surgery.apply(self.network, self.optimizer, on_network, example, certify=certify)
-            account = {what: found for what, found in asdict(receipt).items() if found}
-            if receipt.output_change is not None:
-                # A network on its way to divergence gives numbers that no record can hold.
-                changes = receipt.output_change
-                account["output_change"] = [change if math.isfinite(change) else None for change in changes]
-            self.journal.events.append(Event(self.epoch, self.step, account))
-            if receipt.emptied:
-                dead = ", ".join(receipt.emptied)
-                raise TrialEndedError("collapsed", f"{dead} lost its last unit in epoch {self.epoch}")
+        Args:
+            losses: of the interval that has just ended. Should they not be finite, the training has diverged,
+                whatever the method makes of such a network.
+        """
+
+        def still_finite() -> None:
+            if losses is not None:
+                self._check_finite(losses.mean(losses.stacked(self.device).tolist()))
+
+        done = self.editor.edit(moment, self.step.optimizer, self.example, still_finite)
+        if done.changed:
             self._structure_changed()
-        return ended
+        return done.ended
 
     def _structure_changed(self) -> None:
         """Look again at what depends on the structure."""
+        self.structures += 1
         with strangers:
-            self.tensors = dict(self.network.named_parameters())
-            self.all_tensors = self.tensors | dict(self.network.named_buffers())
+            self.step.structure_changed()
             self.macs = multiply_accumulates(self.network, self.example)
         self.copy_is_stale = True
 
-    def _close_epoch(self, phase: Phase, train_loss: float) -> None:
-        """Validate, enter the epoch into the journal, keep the network if it is the best so far."""
+    def _close_epoch(self, phase: Phase, losses: _Losses) -> None:
+        """Validate, enter the epoch into the journal, keep the network if it is the best so far.
+
+        All that is read back from the device comes in one transfer.
+        """
+        objective, validation = self.job.objective, self.job.split.validation
         with self.journal.timed("evaluation"):
-            val_loss, val_score = evaluate(self.network, self.job.split.validation, self.job.objective)
-        if not math.isfinite(val_loss):
-            self._diverge(phase, f"the validation loss was {val_loss}")
-        size = measure(self.network, self.sized_layers, self.macs)
-        entry = Epoch(self.epoch, phase.name, train_loss, val_loss, val_score, size)
+            found = survey(self.network, self.sized_layers, self.macs)
+            scored = totals(self.network, validation, objective)
+            trained = losses.stacked(self.device)
+            *numbers, nonzeros = torch.cat([trained, scored, found.nonzeros.reshape(1)]).tolist()
+            train_loss = losses.mean(numbers[: len(trained)])
+        size = found.size(int(nonzeros))
+        self._check_finite(train_loss)
+        with self.journal.timed("evaluation"):
+            val_loss, val_score = read(numbers[len(trained) :], len(validation), objective)
+        if not (math.isfinite(val_loss) and math.isfinite(val_score)):
+            what = "loss" if not math.isfinite(val_loss) else objective.score_name
+            self._diverge(f"the validation {what} was {val_loss if what == 'loss' else val_score}")
+        self.rate.epoch_ended(val_loss)
+        entry = Epoch(
+            self.epoch,
+            phase.name,
+            train_loss,
+            val_loss,
+            val_score,
+            size,
+            self.journal.train_flops,
+            self.journal.seconds["train"],
+            self.steps_done,
+            self.phase_index,
+        )
         self.journal.epochs.append(entry)
         kept = self.journal.selected
-        if phase.selectable and (kept is None or self.job.objective.is_better(val_score, kept.val_score)):
+        if phase.selectable and (kept is None or objective.is_better(val_score, kept.val_score)):
             with strangers:  # copying runs code of theirs
                 copied = self._copy_of_network(kept)
             self.journal.selected = Selected(self.epoch, val_score, copied)
+            if self.job.seals_test_scores:
+                with self.journal.timed("evaluation"):
+                    self.journal.best_test_scores[self.epoch] = self._test_score(copied)
         self.on_epoch(entry)
+
+    def _test_score(self, network: nn.Module) -> float:
+        return evaluate(network, self.job.split.test, self.job.objective)[1]
 
     def _copy_of_network(self, kept: Selected | None) -> nn.Module:
         if kept is None or self.copy_is_stale:
@@ -282,22 +303,12 @@ class _Training:
             tensor.copy_(source[name])
         return kept.network
 
-    def _diverge(self, phase: Phase, what: str) -> NoReturn:
-        size = measure(self.network, self.sized_layers, self.macs)
-        self.journal.epochs.append(Epoch(self.epoch, phase.name, None, None, None, size))
-        raise TrialEndedError("diverged", f"{what} in epoch {self.epoch}")
+    def _check_finite(self, train_loss: float | None) -> None:
+        if train_loss is not None and not math.isfinite(train_loss):
+            self._diverge(f"the training loss was {train_loss}")
 
-    def _make_optimizer(self) -> torch.optim.Optimizer:
-        """Gates in a group of their own, which weight decay does not touch."""
-        gate_names = gate_parameters(self.network)
-        groups: list[dict[str, Any]] = [
-            {"params": [], "decays": 1.0},
-            {"params": [], "decays": 0.0},
-        ]
-        for name, parameter in self.network.named_parameters():
-            groups[name in gate_names]["params"].append(parameter)
-        options = dict(self.job.optimizer_options)
-        if OPTIMIZERS[self.job.optimizer].is_fused:
-            options["fused"] = True
-        kind: type[torch.optim.Optimizer] = getattr(torch.optim, self.job.optimizer)
-        return kind([group for group in groups if group["params"]], **options)
+    def _diverge(self, what: str) -> NoReturn:
+        size = measure(self.network, self.sized_layers, self.macs)
+        place = {"step": self.steps_done, "phase_index": self.phase_index}
+        self.journal.epochs.append(Epoch(self.epoch, self.phase.name, None, None, None, size, **place))
+        raise TrialEndedError("diverged", f"{what} in epoch {self.epoch}")

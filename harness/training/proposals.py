@@ -1,12 +1,26 @@
 """Checks of what a method proposes, so that a wrong type is found here and not deep in the engine."""
 
 import operator
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
-from harness.surgery.edits import Edit, Mask, NetworkEdit, NextPhase, Remove, RemoveBlock, Reset, Stop, Widen
+from harness.surgery.edits import (
+    Assign,
+    Edit,
+    InsertBlock,
+    Mask,
+    NetworkEdit,
+    NextPhase,
+    Recipe,
+    Remove,
+    RemoveBlock,
+    Reset,
+    Stop,
+    Unmask,
+    Widen,
+)
 
 
 def checked_edits(proposed: Iterable[Any]) -> tuple[Edit, ...]:
@@ -35,6 +49,14 @@ def _has_right_types(edit: Edit) -> bool:
                 isinstance(path, str) and isinstance(weight, Tensor) for path, weight in edit.outgoing.items()
             )
         case Mask(parameter=str(), keep=Tensor()) | RemoveBlock(block=str()):
+            return True
+        case Unmask(parameter=str(), entries=Tensor()):
+            return True
+        case Assign(parameter=str(), values=Tensor(), entries=None | Tensor(), forget=bool()):
+            return True
+        case InsertBlock(place=str(), module=nn.Module(), recipe=None):
+            return True
+        case InsertBlock(place=str(), module=nn.Module(), recipe=Recipe(make=str(), arguments=Mapping())):
             return True
         case _:
             return isinstance(edit, NextPhase) or (isinstance(edit, Stop) and isinstance(edit.reason, str))

@@ -166,7 +166,7 @@ def test_weight_decay_spares_gates_of_blocks() -> None:
     job = a_job(Depth(), params={"lambda": 1.0}, cell=CELL, batch_size=5)
     network, state = job.method.build(CELL, job.params)
     training = loop._Training(job, network, state, Journal(), lambda epoch: None)
-    spared = [group["params"] for group in training.optimizer.param_groups if not group["decays"]]
+    spared = [group["params"] for group in training.step.optimizer.param_groups if not group["decays"]]
     assert [[id(own) for own in own_group] for own_group in spared] == [
         [id(gate) for gate in block_gates(network).values()]
     ]

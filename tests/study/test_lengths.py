@@ -69,10 +69,10 @@ def test_unequal_training_is_a_warning_for_those_unlike_most(tiny: Fields) -> No
     fields = tiny | {"trials": 6, "methods": ["longer", "fixed", "l2", "draws"]}
     warnings = [warning for warning in plan_of(fields).warnings if "epochs" in warning]
     assert warnings == [
-        "digits/mlp: longer trains for 10 epochs on 11,500 examples a trial, fixed for 2 on 2,300, 5 x as "
-        "long; the study asks for 2 epochs",
-        "digits/mlp: draws trains for 2-6 epochs on 2,300-6,900 examples a trial, fixed for 2 on 2,300, up to "
-        "3 x as long; the study asks for 2 epochs",
+        "digits/mlp: longer trains for 10 epochs on 11,500 examples a trial, fixed for 2 on 2,300, "
+        "5 x as long; the study asks for 2 epochs",
+        "digits/mlp: draws trains for 2-6 epochs on 2,300-6,900 examples a trial, fixed for 2 on 2,300, "
+        "up to 3 x as long; the study asks for 2 epochs",
     ]
 
 

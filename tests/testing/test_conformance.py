@@ -1,11 +1,13 @@
 """The conformance suite passes what ships, and catches a planted fault of every kind."""
 
+import random
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -111,7 +113,74 @@ class Crashes(Fixed):
         raise RuntimeError("planted")
 
 
+@dataclass(frozen=True)
+class MisreadsItsOrigin(Fixed):
+    def phases(self, params: Params, schedule: Schedule) -> Sequence[Phase]:
+        return schedule.origin.phases[:0] if schedule.origin else super().phases(params, schedule)
+
+
+@dataclass(frozen=True)
+class ChecksTheSpaceAlone(Fixed):
+    def check(self, space: Any) -> None:  # type: ignore[override]
+        return
+
+
+@dataclass(frozen=True)
+class DrawsItsSpace(Fixed):
+    def space(self, cell: Cell) -> dict[str, Domain]:
+        np.random.rand()
+        return super().space(cell)
+
+
+@dataclass(frozen=True)
+class DrawsItsPhases(Fixed):
+    def phases(self, params: Params, schedule: Schedule) -> Sequence[Phase]:
+        random.random()
+        return super().phases(params, schedule)
+
+
+@dataclass(frozen=True)
+class MovesRunningMeans(Fixed):
+    def edits(self, now: Situation) -> Any:
+        now.network.train()(torch.rand(4, *now.cell.example_shape))
+        now.network.eval()
+        return now.state, ()
+
+
+@dataclass(frozen=True)
+class KnowsMatricesAlone(Fixed):
+    def edits(self, now: Situation) -> Any:
+        for layer in now.cell.architecture.sized_layers:
+            rows, columns = now.network.get_submodule(layer).weight.shape  # type: ignore[misc]
+            assert rows * columns
+        return now.state, ()
+
+
+_ASKED: list[int] = []
+
+
+@dataclass(frozen=True)
+class RemembersOtherTrials(Fixed):
+    def penalty(self, tensors: Any, numbers: Any) -> Any:
+        _ASKED.append(1)
+        return tensors["output.bias"].square().sum() * len(_ASKED)
+
+
+@dataclass(frozen=True)
+class NeedsLayers(Fixed):
+    def space(self, cell: Cell) -> dict[str, Domain]:
+        first = cell.architecture.sized_layers[0]
+        return super().space(cell) | {first: cell.bounds[first]}
+
+
 _FAULTS = {
+    ChecksTheSpaceAlone: "planning: ",
+    DrawsItsSpace: "space",
+    DrawsItsPhases: "phases",
+    MovesRunningMeans: "edits with batch normalisation",
+    KnowsMatricesAlone: "edits with batch normalisation",
+    RemembersOtherTrials: "training",
+    NeedsLayers: "planning without sized layers",
     ForgetsALayer: "reach",
     SaysOtherSizes: "start_sizes",
     BuildsUnseeded: "build",
@@ -124,6 +193,7 @@ _FAULTS = {
     DrawsGlobally: "edits",
     LeavesItsReach: "training",
     Crashes: "training",
+    MisreadsItsOrigin: "of an origin",
 }
 
 
@@ -134,6 +204,11 @@ def test_a_planted_fault_breaks_the_rule_it_offends(
     monkeypatch.setitem(registry._from_files["methods"], "planted", (planted, Path(__file__)))
     broken = [finding.rule for finding in check_method("planted") if not finding.kept]
     assert any(rule.startswith(_FAULTS[planted]) for rule in broken), broken
+
+
+def test_a_control_keeps_every_rule() -> None:
+    registry.load_file(Path(__file__).parents[1] / "runs" / "controls.py")
+    assert [finding for finding in check_method("random-removal") if not finding.kept] == []
 
 
 def test_the_method_in_the_readme_keeps_every_rule(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from harness.sizing.base import Cell, Params, Phase, Schedule, Situation, Sizing
 from harness.sizing.interval import Epoch
 from harness.training.journal import Journal
 from harness.training.loop import Job, train
+from harness.training.step import StepSettings
 
 FEATURES, CLASSES = 4, 3
 CELL = Cell(MLP(hidden_layers=1), (FEATURES,), CLASSES, {"hidden1": Int(1, 9)}, {"hidden1": 5})
@@ -74,8 +75,7 @@ def a_job(method: SizingMethod, **changes: Any) -> Job:
         "split": a_split(),
         "objective": Classification(),
         "batch_size": 8,
-        "optimizer": "SGD",
-        "optimizer_options": {},
+        "step": StepSettings(changes.pop("optimizer", "SGD"), changes.pop("optimizer_options", {})),
         "seeds": {"init": 0, "order": 1, "method": 2},
         "limit_seconds": 60.0,
     }

@@ -20,7 +20,8 @@ from harness.surgery import Mask, NextPhase, Remove, Stop
 from harness.training import loop
 from harness.training.fault import TrialFaultError
 from harness.training.journal import Journal, TrialEndedError
-from harness.training.scoring import evaluate
+from harness.training.scoring import evaluate, totals
+from harness.training.step import StepSettings
 from tests.training.small import CELL, CLASSES, FEATURES, Scripted, Trained, a_job, a_split, trained
 
 MACS = FEATURES * 5 + 5 * CLASSES  # of 4-5-3, by hand: 35
@@ -28,6 +29,10 @@ MACS = FEATURES * 5 + 5 * CLASSES  # of 4-5-3, by hand: 35
 
 def scripted(*phases: Phase, **answers: Any) -> Scripted:
     return Scripted(phases or (Phase(3, 0.1),), **answers)
+
+
+def outcomes(left: Trained) -> list[dict[str, Any]]:
+    return [epoch.outcome() for epoch in left.journal.epochs]
 
 
 def remove(layer: str, *units: int, after_epoch: int) -> Any:
@@ -100,13 +105,13 @@ def test_every_epoch_has_every_example_once_in_an_order_of_its_own() -> None:
 def test_the_order_depends_on_its_seed_alone() -> None:
     job = a_job(scripted())
     other_seeds = {"init": 9, "order": 1, "method": 9}
-    assert orders(job) == orders(replace(job, seeds=other_seeds, optimizer="Adam"))
+    assert orders(job) == orders(replace(job, seeds=other_seeds, step=StepSettings("Adam", {})))
     assert orders(job) != orders(replace(job, seeds={"init": 0, "order": 7, "method": 2}))
 
 
 def test_training_is_reproducible_bit_for_bit() -> None:
     one, two = (trained(a_job(scripted(), optimizer="Adam")) for _ in range(2))
-    assert one.journal.epochs == two.journal.epochs
+    assert outcomes(one) == outcomes(two)
     assert one.journal.test_score == two.journal.test_score
     assert all(
         torch.equal(a, b) for a, b in zip(one.network.parameters(), two.network.parameters(), strict=True)
@@ -187,9 +192,9 @@ def test_phases_set_the_learning_rate_and_keep_the_optimizer() -> None:
     memories: list[int] = []
 
     def look(now: Situation) -> Sequence[Any]:
-        group = training.optimizer.param_groups[0]
+        group = training.step.optimizer.param_groups[0]
         rates.append((group["lr"], group["weight_decay"]))
-        memories.append(len(training.optimizer.state))
+        memories.append(len(training.step.optimizer.state))
         return ()
 
     method = scripted(Phase(1, 0.1, 0.01), Phase(1, 0.02), propose=look)
@@ -207,7 +212,7 @@ def test_weight_decay_spares_gates() -> None:
     attach_gates(network, ["hidden1"])
     training = loop._Training(job, network, state, Journal(), lambda epoch: None)
     training.run()
-    decay = {id(p): g["weight_decay"] for g in training.optimizer.param_groups for p in g["params"]}
+    decay = {id(p): g["weight_decay"] for g in training.step.optimizer.param_groups for p in g["params"]}
     assert {name: decay[id(parameter)] for name, parameter in network.named_parameters()} == {
         "hidden1.weight": 0.5,
         "hidden1.bias": 0.5,
@@ -293,17 +298,23 @@ def test_after_step() -> None:
 
 
 class Scores:
-    """Stands in for `evaluate`: given validation scores, one after the other; notes every call."""
+    """Stands in for scoring: given validation scores, one after the other; notes every call."""
 
     def __init__(self, split: Any, *validation: float) -> None:
         self.split, self.validation = split, list(validation)
         self.calls: list[str] = []
         self.tested: nn.Module | None = None
 
-    def __call__(self, network: nn.Module, part: Part, objective: Objective) -> tuple[float, float]:
-        if part is self.split.validation:
-            self.calls.append("validation")
-            return 1.0, self.validation.pop(0)
+    def put(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(loop, "read", self.validated)
+        monkeypatch.setattr(loop, "evaluate", self.evaluate)
+
+    def validated(self, numbers: Sequence[float], examples: int, objective: Objective) -> tuple[float, float]:
+        assert examples == len(self.split.validation)
+        self.calls.append("validation")
+        return 1.0, self.validation.pop(0)
+
+    def evaluate(self, network: nn.Module, part: Part, objective: Objective) -> tuple[float, float]:
         assert part is self.split.test
         self.calls.append("test")
         self.tested = network
@@ -325,7 +336,7 @@ def test_the_best_validation_score_is_selected_first_on_ties(
 ) -> None:
     split = a_split()
     given = Scores(split, *scores)
-    monkeypatch.setattr(loop, "evaluate", given)
+    given.put(monkeypatch)
     weights: list[Tensor] = []
 
     def keep(now: Situation) -> Sequence[Any]:
@@ -348,7 +359,7 @@ def test_epochs_of_some_phases_are_never_selected(
     monkeypatch: pytest.MonkeyPatch, scores: tuple[float, ...], selected: int
 ) -> None:
     split = a_split()
-    monkeypatch.setattr(loop, "evaluate", Scores(split, *scores))
+    Scores(split, *scores).put(monkeypatch)
     left = trained(a_job(scripted(Phase(2, 0.1, selectable=False), Phase(2, 0.1)), split=split))
     assert left.journal.selected is not None
     assert left.journal.selected.epoch == selected
@@ -357,7 +368,7 @@ def test_epochs_of_some_phases_are_never_selected(
 def test_no_phase_that_may_be_selected_means_no_test_score(monkeypatch: pytest.MonkeyPatch) -> None:
     split = a_split()
     given = Scores(split, 0.9, 0.8)
-    monkeypatch.setattr(loop, "evaluate", given)
+    given.put(monkeypatch)
     left = trained(a_job(scripted(Phase(2, 0.1, selectable=False)), split=split))
     assert left.journal.selected is None
     assert "test" not in given.calls
@@ -376,7 +387,7 @@ def test_the_selected_network_keeps_the_structure_it_had(
 ) -> None:
     split = a_split()
     given = Scores(split, *scores)
-    monkeypatch.setattr(loop, "evaluate", given)
+    given.put(monkeypatch)
     method = scripted(Phase(4, 0.1), propose=remove("hidden1", 1, 2, after_epoch=3))
     left = trained(a_job(method, split=split))
     assert left.error is None
@@ -391,7 +402,7 @@ def test_nothing_that_decides_reads_the_test_part() -> None:
     split = a_split()
     poisoned = replace(split, test=Part(split.test.x[:] * math.nan, (split.test.y + 1) % CLASSES))
     whole, blind = (trained(a_job(scripted(), split=given)) for given in (split, poisoned))
-    assert whole.journal.epochs == blind.journal.epochs
+    assert outcomes(whole) == outcomes(blind)
     assert whole.journal.selected is not None
     assert blind.journal.selected is not None
     assert whole.journal.selected.epoch == blind.journal.selected.epoch
@@ -469,6 +480,7 @@ def test_no_time_goes_uncharged(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(loop, "multiply_accumulates", slowly(0.05, multiply_accumulates))
     monkeypatch.setattr(loop, "evaluate", slowly(0.05, evaluate))
+    monkeypatch.setattr(loop, "totals", slowly(0.05, totals))
     method = scripted(Phase(1, 0.1), propose=slowly(0.05, lambda now: ()))
     spent = trained(a_job(method)).journal.seconds
     assert spent["warm_up"] > 0.05  # looking at the network
@@ -533,7 +545,10 @@ def test_looking_changes_nothing() -> None:
     assert looked.error is left_alone.error is None
     assert len(looking.losses) == 4
     assert all(first == second for first, second in looking.losses)
-    assert looked.journal.epochs == left_alone.journal.epochs
+    pair = outcomes(looked), outcomes(left_alone)
+    costs = [(epoch.pop("train_flops"), other.pop("train_flops")) for epoch, other in zip(*pair, strict=True)]
+    assert pair[0] == pair[1]
+    assert all(charged > plain for charged, plain in costs), "looking is not for nothing"
     for name, tensor in left_alone.network.state_dict().items():
         assert torch.equal(tensor, looked.network.state_dict()[name]), name
 

@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from harness.cli.views.origins import origin_lines
 from harness.datasets.residency import forecast as residence
 from harness.design import BATCH_SIZE, LEARNING_RATE, span_text
 from harness.search.space import domain_text
@@ -48,6 +49,8 @@ def show_plan(plan: Plan, console: Console) -> None:
         console.print(Text(f"Augmentation: {', '.join(map(_operation, asked.items()))}"))
     _show_spaces(plan, console)
     _show_costs(plan, console)
+    for line in origin_lines(plan):
+        console.print(Text(line))
     for warning in plan.warnings:
         console.print(Text(f"Note: {warning}"))
 
@@ -69,13 +72,17 @@ def _show_spaces(plan: Plan, console: Console) -> None:
             sampler += f", {arm.sampler.replicates} searches"
         if arm.sampling == "adaptive":
             sampler += f", rounds of {arm.sampler.round_size}"
+        if arm.origin is not None:
+            sampler = f"begins from {arm.origin}"
         table.add_row(Text(arm.key), str(arm.trials), Text(_epochs(arm)), Text(sampler), Text(space))
     console.print(table)
 
 
 def _epochs(arm: Arm) -> str:
     """What a trial is trained for, and what the study asks for where that is other."""
-    planned = arm.epochs_planned or (arm.epochs, arm.epochs)
+    planned = arm.epochs_planned
+    if planned is None:
+        return f"by its origin (asked: {arm.epochs})"
     return span_text(planned) + ("" if planned == (arm.epochs, arm.epochs) else f" (asked: {arm.epochs})")
 
 
@@ -101,7 +108,7 @@ def _show_costs(plan: Plan, console: Console) -> None:
             f"{median:,}",
             f"{most:,}",
             f"{found.peak_bytes / 2**20:.1f} MiB",
-            span_text(arm.examples or (0, 0)),
+            span_text(arm.examples) if arm.examples else "by its origin",
             "-".join(dict.fromkeys(f"{flops:.2e}" for flops in (found.start_flops[0], found.start_flops[2]))),
             f"{found.train_flops:.2e}",
         )

@@ -29,6 +29,9 @@ class Gated:
 
     per_unit: tensors of a layer that have one entry for each of its units -> what a unit that is put in
     later starts with. `harness.surgery` cuts and extends them together with the layer's rows.
+
+    undecayed: parameters that weight decay never touches. `harness.surgery` asks for them where it inserts a
+    block.
     """
 
     per_unit: ClassVar[Mapping[str, float]] = {
@@ -37,6 +40,7 @@ class Gated:
         "gate_sign_spread": 0.0,
         "gate_alive": 1.0,
     }
+    undecayed: ClassVar[tuple[str, ...]] = ("gate", "block_gate")
     gate: nn.Parameter | None
     gate_rule: GateRule
     block_gate: nn.Parameter | None

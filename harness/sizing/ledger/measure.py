@@ -1,6 +1,7 @@
 """The size ledger: what a network physically is, counted and not declared."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -10,27 +11,52 @@ from harness.sizing.gates.units import gate_parameters
 from harness.sizing.ledger.size import Size
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Survey:
+    """A ledger whose non-zeros still lie on the device: int64, a scalar."""
+
+    units: dict[str, int]
+    parameters: int
+    nonzeros: Tensor
+    macs: int
+
+    def size(self, nonzeros: int) -> Size:
+        """The ledger, once the count has been read back."""
+        return Size(self.units, self.parameters, nonzeros, self.macs)
+
+
 def measure(network: nn.Module, sized_layers: Sequence[str], macs: int) -> Size:
     """The ledger of a network as it is now, gates folded in.
 
     Args:
         macs: of `multiply_accumulates`, which changes only with the structure.
     """
+    found = survey(network, sized_layers, macs)
+    return found.size(int(found.nonzeros))
+
+
+def survey(network: nn.Module, sized_layers: Sequence[str], macs: int) -> Survey:
+    """As `measure`, and nothing is read back from the device."""
     units = {layer: _units(network, layer) for layer in sized_layers}
     open_units = {
         layer: module.factor().detach() != 0
         for layer, module in network.named_modules()
         if isinstance(module, Gated)
     }
-    folded, parameters, nonzeros = gate_parameters(network), 0, 0
+    folded, parameters, counts = gate_parameters(network), 0, []
     for name, parameter in network.named_parameters():
         if name in folded:
             continue
         layer = name.rpartition(".")[0]
         parameters += parameter.numel()
-        rows = parameter.detach()
-        nonzeros += int(torch.count_nonzero(rows[open_units[layer]] if layer in open_units else rows))
-    return Size(units, parameters, nonzeros, macs)
+        values = parameter.detach()
+        if layer in open_units:
+            # A row whose gate is shut is zero once the gate is folded in.
+            counts.append((torch.count_nonzero(values.reshape(len(values), -1), 1) * open_units[layer]).sum())
+        else:
+            counts.append(torch.count_nonzero(values))
+    nonzeros = torch.stack(counts).sum() if counts else torch.zeros((), dtype=torch.int64)
+    return Survey(units, parameters, nonzeros, macs)
 
 
 def _units(network: nn.Module, layer: str) -> int:

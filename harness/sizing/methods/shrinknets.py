@@ -114,6 +114,18 @@ class ShrinkNets(SizingMethod):
         total = sum(rule.factor(tensors[gate]).abs().sum() * cost for gate, cost in _priced_gates(numbers))
         return numbers["lambda"] * total
 
+    def penalty_gradient(
+        self, tensors: "Mapping[str, Tensor]", numbers: "Mapping[str, Tensor]"
+    ) -> "Mapping[str, Tensor] | None":
+        if self.step == "proximal":
+            return None
+        # Of |gate| its sign; of max(0, gate) 1 where the gate is open, 0 where it is shut.
+        gradients = {}
+        for name, cost in _priced_gates(numbers):
+            gate, price = tensors[name].detach(), numbers["lambda"] * cost
+            gradients[name] = (gate > 0) * price if self.gate == "rectified" else gate.sign() * price
+        return gradients
+
     def after_step(
         self, tensors: "Mapping[str, Tensor]", numbers: "Mapping[str, Tensor]", learning_rate: float
     ) -> "Mapping[str, Tensor]":

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from harness.surgery.changes.optimizer_state import Reshaping, check_state, enrol, exchange
+from harness.surgery.changes.optimizer_state import Reshaping, admit, check_state, enrol, exchange
+from harness.surgery.changes.seen import Moving, Seen
 from harness.surgery.errors import SurgeryError
 
 
@@ -32,6 +33,9 @@ class Draft:
         self._made: dict[int, Tensor] = {}
         self._undo: list[Callable[[], Any]] = []
         self._on_commit: list[Callable[[Optimizer], None]] = []
+        self.seen = Seen(network)
+        #: Counts what was done: to tensors at all, and to which there are and of what shapes.
+        self.changes = self.reshapes = 0
 
     def tensor(self, path: str) -> Tensor:
         """A parameter or buffer of the network as it is now."""
@@ -45,6 +49,10 @@ class Draft:
             reshaping: new values from old ones; for copies of the network from theirs.
             memory: the same for the optimizer's memory of the parameter; `reshaping` if None.
         """
+        self.changes += 1
+        if isinstance(reshaping, Moving):
+            self.reshapes += 1
+            self.seen.move(path, reshaping)
         for target, places in zip(self._targets, self._places, strict=True):
             old = _tensor(target, path)
             checked = self._optimizer is not None and target is self.network and isinstance(old, nn.Parameter)
@@ -89,6 +97,7 @@ class Draft:
             values: for the network and each of its copies.
             beside: path of a parameter of the network.
         """
+        self.changes, self.reshapes = self.changes + 1, self.reshapes + 1
         layer, _, name = path.rpartition(".")
         for target, places, value in zip(self._targets, self._places, values, strict=True):
             module = target.get_submodule(layer)
@@ -99,10 +108,11 @@ class Draft:
             self._made[id(new)] = new
             self._undo.append(partial(setitem, module._parameters, name, None))
             if target is self.network and isinstance(neighbour, nn.Parameter):
-                self._on_commit.append(partial(enrol, new=new, beside=neighbour))
+                self._on_commit.append(partial(enrol, new=new, path=path, beside=neighbour))
 
     def add_buffer(self, path: str, value: Tensor) -> None:
         """Give a module a buffer that it did not have."""
+        self.changes, self.reshapes = self.changes + 1, self.reshapes + 1
         layer, _, name = path.rpartition(".")
         for target, places in zip(self._targets, self._places, strict=True):
             module = target.get_submodule(layer)
@@ -119,7 +129,11 @@ class Draft:
             setattr(module, name, value)
 
     def exchange_module(self, path: str, make: Callable[[nn.Module], nn.Module]) -> None:
-        """Put another module in a module's place, wherever it is used; parameters it drops are forgotten."""
+        """Put another module in a module's place, wherever it is used.
+
+        Parameters it drops are forgotten by the optimizer, and those that it brings are enrolled.
+        """
+        self.changes, self.reshapes = self.changes + 1, self.reshapes + 1
         for index, target in enumerate(self._targets):
             old = target.get_submodule(path)
             new = make(old)
@@ -136,6 +150,35 @@ class Draft:
             if target is self.network:
                 forget = [partial(exchange, old=own, new=None, reshaping=_unchanged) for own in dropped]
                 self._on_commit.extend(forget)
+                self._enrol_new(before)
+
+    def put_behind(self, path: str, name: str, make: Callable[[], nn.Module]) -> None:
+        """Put a new module behind another one of an `nn.Sequential`; the others keep their names."""
+        self.changes, self.reshapes = self.changes + 1, self.reshapes + 1
+        parent, _, child = path.rpartition(".")
+        for index, target in enumerate(self._targets):
+            before = dict(target.named_parameters())
+            held = target.get_submodule(parent)._modules
+            old = dict(held)
+            self._undo.append(partial(_refill, held, old))
+            new = make()
+            _refill(held, {})
+            for own, module in old.items():
+                held[own] = module
+                if own == child:
+                    held[name] = new
+            self._places[index] = _places(target)
+            if target is self.network:
+                self._enrol_new(before)
+
+    def _enrol_new(self, before: dict[str, nn.Parameter]) -> None:
+        """Have the optimizer own the network's parameters that were not in it before."""
+        known = {id(parameter) for parameter in before.values()}
+        for path, new in self.network.named_parameters():
+            if id(new) not in known and id(new) not in self._made:
+                self._made[id(new)] = new
+                gates, like = _alike(self.network, path, known)
+                self._on_commit.append(partial(admit, new=new, path=path, like=like, is_gate=gates))
 
     def rollback(self) -> None:
         """Take every change back."""
@@ -160,6 +203,36 @@ class Draft:
 
 def _unchanged(tensor: Tensor) -> Tensor:
     return tensor
+
+
+def _refill(held: dict[str, Any], modules: dict[str, Any]) -> None:
+    held.clear()
+    held.update(modules)
+
+
+def _alike(network: nn.Module, path: str, known: set[int]) -> tuple[bool, list[nn.Parameter]]:
+    """Whether a new parameter is a gate, and those of the network that it is to be trained like.
+
+    Best first: of the same name in modules of the same class, of the same name, with as many axes, any. No
+    gate is like what is none.
+    """
+    layer, _, name = path.rpartition(".")
+    module, new = network.get_submodule(layer), network.get_parameter(path)
+    is_gate = name in getattr(module, "undecayed", ())
+    ranked: list[tuple[bool, bool, bool, int, nn.Parameter]] = []
+    for holder in network.modules():
+        for each, parameter in holder._parameters.items():
+            gate = each in getattr(holder, "undecayed", ())
+            if parameter is not None and id(parameter) in known and gate == is_gate:
+                same = each == name
+                rank = (
+                    not (same and type(holder) is type(module)),
+                    not same,
+                    parameter.dim() != new.dim(),
+                    len(ranked),
+                )
+                ranked.append((*rank, parameter))
+    return is_gate, [entry[-1] for entry in sorted(ranked, key=lambda entry: entry[:-1])]
 
 
 def _tensor(network: nn.Module, path: str) -> Tensor:

@@ -1,6 +1,6 @@
 """Carrying an optimizer's memory over to parameters of another shape."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -44,6 +44,8 @@ def exchange(optimizer: Optimizer, old: nn.Parameter, new: nn.Parameter | None, 
         places = [index for index, own in enumerate(group["params"]) if own is old]
         for index in places:
             group["params"][index : index + 1] = [] if new is None else [new]
+            if new is None and "param_names" in group:
+                del group["param_names"][index]
     state: dict[str, Any] | None = optimizer.state.pop(old, None)
     if state is not None and new is not None:
         with torch.no_grad():
@@ -53,9 +55,37 @@ def exchange(optimizer: Optimizer, old: nn.Parameter, new: nn.Parameter | None, 
             }
 
 
-def enrol(optimizer: Optimizer, new: nn.Parameter, beside: nn.Parameter) -> None:
+def enrol(optimizer: Optimizer, new: nn.Parameter, path: str, beside: nn.Parameter) -> None:
     """Put a parameter that did not exist before into another one's group."""
     for group in optimizer.param_groups:
         if any(own is beside for own in group["params"]):
-            group["params"].append(new)
+            _append(group, new, path)
             return
+
+
+def admit(
+    optimizer: Optimizer, new: nn.Parameter, path: str, like: Sequence[nn.Parameter], *, is_gate: bool
+) -> None:
+    """Put a parameter of an inserted module into the group of the first of its like that is in one.
+
+    Gates are never decayed: without a group of gates they get one, which is trained as the first group is.
+    """
+    for each in like:
+        for group in optimizer.param_groups:
+            if any(own is each for own in group["params"]):
+                _append(group, new, path)
+                return
+    first = optimizer.param_groups[0]
+    if not is_gate:
+        _append(first, new, path)
+        return
+    options = {key: value for key, value in first.items() if key not in ("params", "param_names")}
+    options |= {key: 0.0 for key in ("weight_decay", "decays") if key in first}
+    named = "param_names" in first
+    optimizer.add_param_group(options | {"params": [(path, new)] if named else [new]})
+
+
+def _append(group: dict[str, Any], new: nn.Parameter, path: str) -> None:
+    group["params"].append(new)
+    if "param_names" in group:
+        group["param_names"].append(path)

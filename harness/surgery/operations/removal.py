@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.surgery.changes.draft import Draft
+from harness.surgery.changes.seen import Places
 from harness.surgery.edits import Remove
 from harness.surgery.operations.resize import fit_attributes
 from harness.surgery.operations.silence import Fold, contribution, judge
@@ -115,6 +116,13 @@ class Slice:
         for axis, positions in self._keep.items():
             tensor = tensor.index_select(axis, positions.to(tensor.device))
         return tensor
+
+    def places(self, before: tuple[Places, ...]) -> tuple[Places, ...]:
+        """What stands where afterwards, on each axis."""
+        return tuple(
+            own[self._keep[axis].cpu().numpy()] if axis in self._keep else own
+            for axis, own in enumerate(before)
+        )
 
 
 def _fold(draft: Draft, fold: Fold) -> None:

@@ -42,6 +42,9 @@ def _put(draft: Draft, path: str, axis: int, rows: Tensor, values: Tensor) -> No
             f"not {tuple(values.shape)}."
         )
 
+    if not len(rows):
+        return
+
     def renewed(old: Tensor) -> Tensor:
         new = old.clone()
         new.movedim(axis, 0)[rows.to(old.device)] = values.to(old)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.surgery.changes.draft import Draft
+from harness.surgery.changes.seen import Places
 from harness.surgery.edits import Widen
 from harness.surgery.errors import SurgeryError
 from harness.surgery.operations.resize import fit_attributes
@@ -29,6 +30,8 @@ def widen(draft: Draft, tracer: Tracer, edit: Widen) -> int:
     members = tracer.coupling.members(classes)
     _check(tracer, edit, classes)
     new = edit.incoming.shape[0]
+    if not new:
+        return 0
     path, axis = tracer.producers[edit.layer]
     readers = {read.weight: read.in_axis for read in tracer.reads}
     grown: dict[str, None] = {}
@@ -145,3 +148,10 @@ class Insert:
         front = tensor.narrow(self._axis, 0, self._place)
         back = tensor.narrow(self._axis, self._place, tensor.shape[self._axis] - self._place)
         return torch.cat([front, added, back], dim=self._axis)
+
+    def places(self, before: tuple[Places, ...]) -> tuple[Places, ...]:
+        """What stands where afterwards, on each axis."""
+        new = np.full(self._count, -1, dtype=np.int64)
+        front, back = np.split(before[self._axis], [self._place])
+        grown = np.concatenate([front, new, back])
+        return tuple(grown if axis == self._axis else own for axis, own in enumerate(before))

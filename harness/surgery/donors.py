@@ -1,0 +1,55 @@
+"""Modules that a method makes for a network: built from a generator of its own, and described for later."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Generator, Tensor, nn
+
+from harness.surgery.edits import Recipe
+
+_RECIPE = "harness_recipe"
+
+
+class Residual(nn.Module):
+    """activation(x + branch(x)): the identity where the branch gives zeros and the activation does nothing.
+
+    branch: maps [batch, ...] to the same shape. activation: what is behind the sum; nothing if None.
+    """
+
+    def __init__(self, branch: nn.Module, activation: nn.Module | None = None) -> None:
+        super().__init__()
+        self.branch = branch
+        self.activation = activation if activation is not None else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[batch, ...] to the same shape."""
+        made: Tensor = self.activation(x + self.branch(x))
+        return made
+
+
+def donor(build: Callable[[], nn.Module], generator: Generator) -> nn.Module:
+    """What `build` makes, with its random numbers drawn from a method's generator.
+
+    Torch's global generators, of the CPU and of every GPU, are as before afterwards, so that a method that
+    builds modules trains on as one that does not.
+
+    Args:
+        build: makes a module, e.g. `lambda: Residual(nn.Linear(8, 8))`.
+        generator: `Situation.generator`; one number is drawn from it.
+    """
+    seed = int(torch.randint(2**62, (), generator=generator))
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        torch.manual_seed(seed)
+        return build()
+
+
+def keep_recipe(module: nn.Module, recipe: Recipe | None) -> None:
+    """Note on a module how it is made."""
+    if recipe is not None:
+        setattr(module, _RECIPE, recipe)
+
+
+def recipe_of(module: nn.Module) -> Recipe | None:
+    """How a module says that it is made."""
+    recipe: Recipe | None = getattr(module, _RECIPE, None)
+    return recipe

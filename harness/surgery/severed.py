@@ -1,0 +1,71 @@
+"""Whether masks have cut a network's output off from its input."""
+
+import copy
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from harness.surgery.errors import SurgeryError
+from harness.surgery.tracing.follow import MASK_SUFFIX, outputs_of, quiet, twice
+
+
+def severed(network: nn.Module, example: Tensor, masked: Iterable[str]) -> tuple[str, ...]:
+    """The layers by whose masks the output no longer depends on the input; none if it does.
+
+    A network may be constant on an example by chance (dead activations). So where the input gets no gradient,
+    it is asked again of a copy whose weights, where they are not masked, are positive: there every
+    path that is left lets something through.
+
+    Args:
+        example: [batch, ...], on the network's device; integers have no gradient, and tell nothing.
+        masked: parameters that have just been masked further.
+    """
+    if not example.is_floating_point() or _depends(network, example):
+        return ()
+    try:
+        if _depends(_opened(network), example.double().abs() + 1):
+            return ()
+    except SurgeryError:  # it does not run in double precision, so nothing more can be found out
+        return ()
+    layers: dict[str, bool] = {}
+    for path in masked:
+        mask = network.get_buffer(path + MASK_SUFFIX)
+        layer = path.rpartition(".")[0]
+        layers[layer] = layers.get(layer, False) or not mask.any()
+    empty = tuple(layer for layer, whole in layers.items() if whole)
+    return empty or tuple(layers)
+
+
+def _depends(network: nn.Module, example: Tensor) -> bool:
+    """Whether the input gets a gradient from a random sum of the outputs, in evaluation mode."""
+    generator = torch.Generator().manual_seed(0)
+    with quiet(network), torch.enable_grad():
+        network.eval()
+        x = twice(example.detach()).clone().requires_grad_()
+        made = [tensor for tensor in outputs_of(network, x) if tensor.requires_grad]
+        if not made:
+            return False
+        parts = [
+            (tensor.double() * torch.randn(tensor.shape, generator=generator).to(tensor.device)).sum()
+            for tensor in made
+        ]
+        [gradient] = torch.autograd.grad(torch.stack(parts).sum(), x, allow_unused=True)
+    return gradient is not None and bool((gradient != 0).any())
+
+
+@torch.no_grad()
+def _opened(network: nn.Module) -> nn.Module:
+    """A copy in double precision, with random positive weights in all places that are not masked."""
+    made, generator = copy.deepcopy(network).double(), torch.Generator().manual_seed(0)
+    for module in made.modules():
+        for name, parameter in module._parameters.items():
+            if parameter is not None:
+                drawn = torch.rand(parameter.shape, generator=generator, dtype=parameter.dtype) + 0.5
+                drawn /= max(1, parameter[0].numel()) if parameter.dim() > 1 else 1
+                keep = module._buffers.get(name + MASK_SUFFIX)
+                drawn = drawn.to(parameter.device)
+                parameter.copy_(drawn if keep is None else drawn * keep)
+        if isinstance(module, nn.modules.batchnorm._NormBase) and module.running_mean is not None:
+            module.running_mean.zero_()
+    return made
