@@ -39,7 +39,7 @@ def replan(
             "has not; it came from another run"
         )
     paths = matching_plugins(written.plugins, plugins, whose="the study of this run", where="--plugin")
-    study = written.study.model_copy(update={"plugins": [str(path) for path in paths]})
+    study = written.study.model_copy(update={"plugins": [str(path) for path in paths]}).lying_in(Path.cwd())
     study = with_weights_found(study, str(directory.plan_file), data_root)
     dataset = written.arms[record.arm].dataset
 

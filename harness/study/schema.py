@@ -173,9 +173,11 @@ class Dataset(Part):
     resize: Annotated[list[Size], Field(min_length=2, max_length=2)] | None = added(
         3, None, description="of images: height and width that all are brought to"
     )
-    test: str | None = added(3, None, description="the test part, where it is a file or attribute of its own")
+    test: str | None = added(
+        3, None, description="the test part, where it is a file or attribute, or has another name"
+    )
     test_fraction: float | None = added(3, None, gt=0, lt=1, description="drawn for the test part")
-    test_seed: int | None = added(3, None, ge=0, description="of that draw; 0 unless said")
+    test_seed: int = added(3, 0, ge=0, description="of that draw")
     options: Options = added(3, {}, description="of a plug-in's, or what a module's attribute is called with")
     _study_folder: Path | None = PrivateAttr(default=None)
 
@@ -186,8 +188,7 @@ class Dataset(Part):
 
     def settings(self) -> dict[str, Any]:
         """What is said beside name, source and path, by field, ready for JSON."""
-        left_out = {"name", "source", "path"} | (set() if self.options else {"options"})
-        return self.model_dump(mode="json", exclude_none=True, exclude=left_out)
+        return self.model_dump(mode="json", exclude_defaults=True, exclude={"name", "source", "path"})
 
 
 class ArchitectureEntry(Part):
@@ -457,7 +458,9 @@ class Study(Part):
     )
     paired: bool = Field(default=False, description="arms of a cell share draws and seeds, trial by trial")
     claim: Claim
-    plugins: list[str] = Field(default=[], description="Python files that define METHODS or ARCHITECTURES")
+    plugins: list[str] = Field(
+        default=[], description="Python files that define METHODS, ARCHITECTURES or DATASETS"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> "Study":

@@ -215,12 +215,11 @@ class _Training:
         order = torch.randperm(len(part), generator=self.order)
         augmentation = self.job.augmentation
         if augmentation is None:
-            for x, y in batches(part, order, size):
-                yield Batch(x, y)
-            return
+            return batches(part, order, size)
         draws = augmentation.draw(len(part), part.x.shape[1:], self.order, self.device)
-        for start, (x, y) in zip(range(0, len(part), size), batches(part, order, size), strict=True):
-            yield augmentation.apply(x, y, draws, start)
+        starts = range(0, len(part), size)
+        pairs = zip(starts, batches(part, order, size), strict=True)
+        return (augmentation.apply(batch, draws, start) for start, batch in pairs)
 
     def _edit(self, moment: Moment, losses: _Losses | None = None) -> type | None:
         """Have the method asked for edits, and these carried out; what ends the phase or the trial.

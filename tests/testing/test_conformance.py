@@ -211,11 +211,18 @@ def test_a_control_keeps_every_rule() -> None:
     assert [finding for finding in check_method("random-removal") if not finding.kept] == []
 
 
-def test_the_method_in_the_readme_keeps_every_rule(tmp_path: Path) -> None:
-    code = next(
-        block for block in re.findall(r"```python\n(.*?)```", README.read_text(), re.S) if "half.py" in block
-    )
-    path = tmp_path / "half.py"
-    path.write_text(code)
+def _load_from_readme(file: str, folder: Path) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", README.read_text(), re.S)
+    path = folder / file
+    path.write_text(next(block for block in blocks if block.startswith(f"# {file}:")))
     registry.load_file(path)
+
+
+def test_the_method_in_the_readme_keeps_every_rule(tmp_path: Path) -> None:
+    _load_from_readme("half.py", tmp_path)
     assert [finding for finding in check_method("half") if not finding.kept] == []
+
+
+def test_the_architecture_in_the_readme_keeps_every_rule(tmp_path: Path) -> None:
+    _load_from_readme("small.py", tmp_path)
+    assert [finding for finding in check_architecture("small") if not finding.kept] == []

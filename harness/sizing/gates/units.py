@@ -88,11 +88,26 @@ def gate_parameters(network: nn.Module) -> frozenset[str]:
 
 def dead_units(network: nn.Module) -> dict[str, tuple[int, ...]]:
     """Path of each layer whose units are gated -> indices of its units that are dead for good."""
-    dead = {}
-    for path, gate in gates(network).items():
-        rule = cast(Gated, network.get_submodule(path)).gate_rule
-        dead[path] = tuple(torch.nonzero(rule.dead(gate.detach())).flatten().tolist())
-    return dead
+    return {
+        path: tuple(torch.nonzero(dead).flatten().tolist())
+        for path, (_, dead) in gates_on_host(network).items()
+    }
+
+
+def gates_on_host(network: nn.Module) -> dict[str, tuple[Tensor, Tensor]]:
+    """Path of each layer whose units are gated -> its gates, and whether each is dead for good.
+
+    Both [units], on the CPU; those of all layers are read from their device in one transfer.
+    """
+    by_layer = {path: gate.detach() for path, gate in gates(network).items()}
+    if not by_layer:
+        return {}
+    rules = {path: cast(Gated, network.get_submodule(path)).gate_rule for path in by_layer}
+    dead = [rules[path].dead(gate).to(gate.dtype) for path, gate in by_layer.items()]
+    read = torch.cat([*by_layer.values(), *dead]).cpu()
+    parts = read.split([len(gate) for gate in by_layer.values()] * 2)
+    count = len(by_layer)
+    return {path: (parts[place], parts[count + place] != 0) for place, path in enumerate(by_layer)}
 
 
 def fold_gates(network: nn.Module) -> None:

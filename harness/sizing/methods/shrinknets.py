@@ -147,18 +147,18 @@ class ShrinkNets(SizingMethod):
     def edits(self, now: Situation) -> "tuple[State, Sequence[Edit]]":
         import torch
 
-        from harness.sizing.gates.units import dead_units, gates
+        from harness.sizing.gates.units import gates_on_host
         from harness.surgery.edits import Remove
 
         if now.moment.step == 0:
             return now.state, ()
         layer_at = {place: layer for layer, place in now.state["places"].items()}
-        gate_at, proposed = gates(now.network), []
-        for place, dead in dead_units(now.network).items():
+        proposed = []
+        for place, (gate, is_dead) in gates_on_host(now.network).items():
+            dead = tuple(torch.nonzero(is_dead).flatten().tolist())
             if self.removal_probability < 1:
                 drawn = torch.rand(len(dead), generator=now.generator) < self.removal_probability
                 dead = tuple(unit for unit, goes in zip(dead, drawn.tolist(), strict=True) if goes)
-            gate = gate_at[place].detach()
             spared = max(0, min(self.min_units, len(gate)) - (len(gate) - len(dead)))
             # If a layer would lose its last units, the strongest of the dead are kept.
             order = gate[list(dead)].argsort(stable=True)[: len(dead) - spared].tolist()
