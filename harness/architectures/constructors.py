@@ -3,11 +3,9 @@
 By a constructor's signature: the length of the output under the first of `OUTPUTS` that it takes, the
 channels of an example under the first of `CHANNELS`, its flat length under the first of `FEATURES`, its whole
 shape under the first of `SHAPES`, the side of a square image under the first of `SIDES`. One that takes any
-keyword is given `num_classes` (all of torchvision's do), one of timm's also `in_chans`. What a study writes
-goes before all of these.
+keyword is given `num_classes` (all of torchvision's do). What a study writes goes before all of these.
 """
 
-import functools
 import inspect
 import math
 from collections.abc import Callable, Mapping
@@ -92,8 +90,6 @@ def arguments_for(
         _give(known, SIDES, example_shape[1], names, written)
     if any_keyword and not {*OUTPUTS} & {*known, *written}:
         known["num_classes"] = outputs
-    if isinstance(build, functools.partial) and "in_chans" not in written and example_shape:
-        known["in_chans"] = example_shape[0]
     if "weights_backbone" in names:  # torchvision's default would be downloaded
         known["weights_backbone"] = None
     return known | dict(written)
@@ -155,7 +151,11 @@ def _of_timm(name: str) -> Constructor:
         raise ValueError(f"timm:{name}: timm is not installed") from error
     if not timm.is_model(name):
         raise ValueError(f"timm has no network {name!r}{_hint(name, timm.list_models())}")
-    return functools.partial(timm.create_model, name)
+
+    def build(num_classes: int, in_chans: int, **options: Any) -> Any:
+        return timm.create_model(name, num_classes=num_classes, in_chans=in_chans, **options)
+
+    return build
 
 
 def _hint(name: str, known: list[str]) -> str:
