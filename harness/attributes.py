@@ -9,6 +9,7 @@ import importlib
 import importlib.util
 import sys
 from dataclasses import dataclass
+from functools import cache
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.metadata import EntryPoint, packages_distributions, version
 from pathlib import Path
@@ -107,8 +108,14 @@ def origin(name: str) -> Origin:
     if spec is None:
         raise ValueError(f"{name}: there is no module {place!r}")
     file = Path(spec.origin) if spec.origin and spec.has_location else None
-    package = next(iter(packages_distributions().get(place.partition(".")[0], [])), None)
+    package = _distribution(place.partition(".")[0])
     return Origin(file, place, package, version(package) if package else None)
+
+
+@cache
+def _distribution(top: str) -> str | None:
+    """The installed distribution that a module belongs to; what is installed is looked through once."""
+    return next(iter(packages_distributions().get(top, [])), None)
 
 
 def origin_of_entry(point: EntryPoint) -> Origin:

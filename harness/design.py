@@ -15,6 +15,7 @@ class ArmDesign:
 
     space: parameter name -> {"type", "low", "high", "log"} or {"choice": [...]}.
     reach: sized layer -> [smallest, largest] number of units that the arm can end with.
+    origin: the arm whose trials those of this one begin from, as "dataset/architecture/method".
     sampler_options: every option of the sampler, as it stood when the run was begun; plans of version 1 and 2
     hold none.
     """
@@ -29,6 +30,7 @@ class ArmDesign:
     space: dict[str, dict[str, Any]]
     reach: dict[str, tuple[int, int]]
     replicates: int = 1
+    origin: str | None = None
     sampler_options: dict[str, Any] = field(default_factory=dict)
 
     @property

@@ -42,10 +42,18 @@ def design_warnings(arms: Sequence[ArmDesign], n: int) -> tuple[DesignWarning, .
     """All that makes the arms unlike each other or too small for the best of n, one finding each."""
     found = []
     for first, second in itertools.combinations(arms, 2):
-        if (first.dataset, first.architecture) == (second.dataset, second.architecture):
+        if _are_compared(first, second):
             found += _differences(first, second)
     found += [warning for arm in arms for warning in _too_small(arm, n)]
     return tuple(dict.fromkeys(found))
+
+
+def _are_compared(first: ArmDesign, second: ArmDesign) -> bool:
+    """Whether two arms are to be alike: those of a cell; a control is held against its origin alone."""
+    if (first.dataset, first.architecture) != (second.dataset, second.architecture):
+        return False
+    names = [f"{arm.dataset}/{arm.architecture}/{arm.method}" for arm in (first, second)]
+    return {first.origin, second.origin} <= {None, *names}
 
 
 def _too_small(arm: ArmDesign, n: int) -> list[DesignWarning]:

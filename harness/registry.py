@@ -61,6 +61,8 @@ class UnknownNameError(ValueError):
 
 def names(kind: str) -> dict[str, str]:
     """Every registered name of a kind ("methods", "architectures", "objectives") and where it comes from."""
+    if kind == "datasets":
+        return {name: datasets.where_from(name) for name in datasets.source_names()}
     found = dict.fromkeys(_SHIPPED[kind], "shipped")
     found |= {
         point.name: f"package {point.dist.name if point.dist else '?'}" for point in _entry_points(kind)

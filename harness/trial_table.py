@@ -59,6 +59,18 @@ COLUMNS = (
     Column(
         "pair_id", "text", False, "same in two arms: the trials share draws and seeds, so they are paired"
     ),
+    Column("origin_trial_id", "text", False, "the trial that this one begins from; empty if from none"),
+    Column(
+        "origin_train_flops",
+        "number",
+        False,
+        "train_flops of the trial it begins from, and of all that this one began from; empty if from none",
+    ),
+    Column("origin_train_seconds", "number", False, "train_seconds of the same trials"),
+    Column("total_train_flops", "number", False, "train_flops of the trial and of all that it begins from"),
+    Column(
+        "total_train_seconds", "number", False, "train_seconds of the trial and of all that it begins from"
+    ),
     Column("attempt", "integer", False, "1, or more where earlier attempts were lost with their worker"),
     Column("split_seed", "integer", False, "seed of the validation split"),
     Column("epochs_planned", "integer", False, "epochs asked for"),

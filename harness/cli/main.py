@@ -245,9 +245,11 @@ def methods() -> None:
 
 @app.command()
 def check(
-    part: Annotated[str, typer.Argument(help="A method, an architecture, or a plug-in file with some.")],
+    part: Annotated[
+        str, typer.Argument(help="A method, an architecture, a data set, or a plug-in file with some.")
+    ],
 ) -> None:
-    """Hold a method or an architecture against its contract; exit code 1 if it breaks a rule."""
+    """Hold a method, an architecture or a data set against its contract; exit code 1 if it breaks a rule."""
     from harness.cli.views.check import show_check
 
     if not show_check(part, terminal()):

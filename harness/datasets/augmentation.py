@@ -14,7 +14,7 @@ it.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from harness.datasets.base import DatasetFacts
 
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Batch:
+class Batch(NamedTuple):
     """What a step trains on: x [batch, *example_shape], y [batch, *target_shape].
 
     partner_y, weight: where examples were mixed, the targets of the other example, and the share, [batch], of
@@ -203,11 +202,11 @@ class Augmentation:
         moved = torch.cat(drawn).to(device, non_blocking=True)
         return torch.split(moved, [len(part) for part in drawn])
 
-    def apply(self, x: "Tensor", y: "Tensor", draws: "Sequence[Tensor]", start: int) -> Batch:
+    def apply(self, batch: Batch, draws: "Sequence[Tensor]", start: int) -> Batch:
         """The batch whose first example is the pass's number `start`, augmented."""
-        batch = Batch(x, y)
+        end = start + len(batch.y)
         for operation, drawn in zip(self.operations, draws, strict=True):
-            batch = operation.apply(batch, drawn[:, start : start + len(x)])
+            batch = operation.apply(batch, drawn[:, start:end])
         return batch
 
 

@@ -38,7 +38,8 @@ class DatasetSpec:
     name: how the study and its report call it. source: a known data set ("mnist"), or the format of files
     given by the user ("npz", "parquet"). path: file or folder, looked for beside the study file, then in the
     data folder, unless absolute; None for known data sets. settings: what else the study says of it, by the
-    name of the field. beside: the study file's folder; None for a study that lies in no file.
+    name of the field. beside: the study file's folder, or the folder that
+    the study was made in; None where nothing is to be looked for beside it.
     """
 
     name: str

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from harness.datasets.augmentation import Batch
 from harness.datasets.base import Examples, Part
 
 #: Gathered at once ahead of their use, where examples are streamed to another device.
@@ -92,19 +93,19 @@ def on_demand(x: Examples) -> OnDemand:
     return OnDemand(x, x.device)
 
 
-def batches(part: Part, order: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """A pass over a part: x [size, *example_shape] and y [size, *target_shape], the last may be smaller.
+def batches(part: Part, order: Tensor, size: int) -> Iterator[Batch]:
+    """A pass over a part, in batches of so many examples; the last may be smaller.
 
     Args:
         order: indices of examples, on the CPU. What comes does not depend on where the examples are kept.
     """
     x, there = part.x, order.to(part.y.device)
     if isinstance(x, OnDemand) and x.is_streamed:
-        yield from zip(_streamed(x, order, size), part.y[there].split(size), strict=True)
+        yield from map(Batch, _streamed(x, order, size), part.y[there].split(size))
         return
     for start in range(0, len(order), size):
         chosen = there[start : start + size]
-        yield x[chosen], part.y[chosen]
+        yield Batch(x[chosen], part.y[chosen])
 
 
 def _streamed(x: OnDemand, order: Tensor, size: int) -> Iterator[Tensor]:

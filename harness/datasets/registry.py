@@ -11,11 +11,11 @@ from harness.datasets.base import DataError, DatasetSpec
 from harness.datasets.sources.base import Source
 from harness.datasets.sources.cifar import CIFAR10, CIFAR100
 from harness.datasets.sources.digits import Digits
-from harness.datasets.sources.examples import Examples
 from harness.datasets.sources.images import Images
 from harness.datasets.sources.mnist import MnistLayout
 from harness.datasets.sources.npz import Npz
 from harness.datasets.sources.parquet import Parquet
+from harness.datasets.sources.python_object import PythonObject
 from harness.datasets.sources.strangers import Stranger
 from harness.datasets.sources.table import Table
 from harness.nearest import nearest
@@ -48,25 +48,37 @@ def source_names() -> tuple[str, ...]:
     return (*own, *sorted(others - set(own)))
 
 
-def described(name: str) -> tuple[str, type, tuple[dataclasses.Field[Any], ...]]:
-    """Where a source comes from, its class, and the options that a study may set.
+def where_from(name: str) -> str:
+    """Where a source comes from, for readers; nothing is loaded."""
+    if name in KNOWN_SETS or name in FORMATS:
+        return "shipped"
+    if name in FROM_FILES:
+        return f"file {FROM_FILES[name][1]}"
+    entry = _entry(name)
+    return f"package {entry.dist.name if entry and entry.dist else '?'}"
+
+
+def described(name: str) -> tuple[type, tuple[str, ...]]:
+    """A source's class, and the options that a study may set.
 
     Raises:
         DataError: if another package's cannot be imported.
     """
     if name in KNOWN_SETS:
-        return "shipped", type(KNOWN_SETS[name]), ()
+        return type(KNOWN_SETS[name]), ()
+    found: Any
     if name in FORMATS:
-        return "shipped", FORMATS[name], dataclasses.fields(FORMATS[name])  # type: ignore[arg-type]
-    if name in FROM_FILES:
-        part, file = FROM_FILES[name]
-        return f"file {file}", part, dataclasses.fields(part)
-    entry = _entry(name)
-    assert entry is not None, f"{name} is among the names"
-    found = _loaded(entry, f"data set {name!r}")
-    part = found if isinstance(found, type) else type(found)
-    options = dataclasses.fields(found) if isinstance(found, type) and dataclasses.is_dataclass(found) else ()
-    return f"package {entry.dist.name if entry.dist else '?'}", part, options
+        found = FORMATS[name]
+    elif name in FROM_FILES:
+        found = FROM_FILES[name][0]
+    else:
+        entry = _entry(name)
+        assert entry is not None, f"{name} is among the names"
+        found = _loaded(entry, f"data set {name!r}")
+    if not isinstance(found, type):
+        return type(found), ()
+    fields = dataclasses.fields(found) if dataclasses.is_dataclass(found) else ()
+    return found, tuple(field.name for field in fields)
 
 
 def origin(name: str) -> Origin | None:
@@ -105,7 +117,7 @@ def find_source(spec: DatasetSpec) -> Source:
             source: Source = _made(FORMATS[spec.source], spec.source, dict(spec.settings))
             return source
         if attributes.is_attribute(spec.source):
-            examples = with_options(Examples, spec.source, {"attribute": spec.source, **spec.settings})
+            examples = with_options(PythonObject, spec.source, {"attribute": spec.source, **spec.settings})
             return Stranger(examples, attributes.origin(spec.source))
         return _plugged_in(spec)
     except DataError:

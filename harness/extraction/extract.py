@@ -2,7 +2,7 @@
 
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -17,7 +17,7 @@ from harness.extraction.description import WEIGHTS, Description, write_descripti
 from harness.extraction.exporting import export_all
 from harness.extraction.folder import whole_or_nothing
 from harness.extraction.plain import make_plain
-from harness.extraction.replanning import replan
+from harness.extraction.replanning import origin_replayed, replan
 from harness.extraction.retraining import Retrained, on_this_machine, retrain
 from harness.extraction.speed import measure_speed
 from harness.extraction.summary import EXTRACTED, START, Summary
@@ -70,6 +70,7 @@ def extract(
     directory = RunDirectory(Path(run))
     record = choose(directory, trial)
     plan, planned = replan(directory, record, root, [Path(plugin) for plugin in plugins])
+    origin = origin_replayed(plan, record, directory)
     target = Path(out or directory.path / "extracted" / record.trial_id).absolute()
     with whole_or_nothing(target) as folder:
         watcher.say(
@@ -81,16 +82,18 @@ def extract(
         epochs = record.selected_epoch
         assert epochs is not None, "only a trial with a selected epoch is chosen"
         try:
-            retrained = retrain(runner, planned, record, lambda epoch: watcher.trained(epoch.epoch, epochs))
+            retrained = retrain(
+                runner, planned, record, lambda epoch: watcher.trained(epoch.epoch, epochs), origin
+            )
         finally:
             watcher.end()
-        summary = _write(folder, plan, record, retrained)
+        cell = replace(plan.cell(plan.arms[record.arm], record.params), origin=origin)
+        summary = _write(folder, plan, record, retrained, cell)
     return Extracted(target, summary)
 
 
-def _write(folder: Path, plan: Plan, record: Record, retrained: Retrained) -> Summary:
+def _write(folder: Path, plan: Plan, record: Record, retrained: Retrained, cell: Cell) -> Summary:
     """The plain network in all its forms, and what is known of it."""
-    cell = plan.cell(plan.arms[record.arm], record.params)
     plain = make_plain(
         retrained.network,
         cell.architecture,

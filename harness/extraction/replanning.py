@@ -9,6 +9,9 @@ from harness.extraction.plugins import matching_plugins
 from harness.records.differences import changes
 from harness.records.directory import RunDirectory
 from harness.records.record import Record
+from harness.records.store import DamagedRecordError
+from harness.runs.origins import MissingOriginError, origin_outcome
+from harness.sizing.origin import OriginOutcome
 from harness.study.plan import Plan, Trial
 from harness.study.planning import plan_arms
 from harness.study.weights import with_weights_found
@@ -36,7 +39,7 @@ def replan(
             "has not; it came from another run"
         )
     paths = matching_plugins(written.plugins, plugins, whose="the study of this run", where="--plugin")
-    study = written.study.model_copy(update={"plugins": [str(path) for path in paths]})
+    study = written.study.model_copy(update={"plugins": [str(path) for path in paths]}).lying_in(Path.cwd())
     study = with_weights_found(study, str(directory.plan_file), data_root)
     dataset = written.arms[record.arm].dataset
 
@@ -50,13 +53,49 @@ def replan(
         raise ExtractionError(
             f"trial {record.trial_id}: code that its plug-in uses is not that of the run: {differing[0]}"
         )
-    trial = plan.make_trial(plan.arms[record.arm], record.replicate, record.index, record.params)
+    return plan, _trial_of(plan, record, directory)
+
+
+def _trial_of(plan: Plan, record: Record, directory: RunDirectory) -> Trial:
+    trial = plan.make_trial(
+        plan.arms[record.arm], record.replicate, record.index, record.params, record.origin_trial_id
+    )
     if trial.id != record.trial_id:
         raise ExtractionError(
             f"trial {record.trial_id}: study, parameters and seeds now give the id {trial.id}: the record or "
             f"{directory.plan_file} was changed, or another version of the harness wrote them"
         )
-    return plan, trial
+    return trial
+
+
+def origin_replayed(plan: Plan, record: Record, directory: RunDirectory) -> OriginOutcome | None:
+    """How the origin of a record's trial ended, by its own record in the run; None if it has none.
+
+    Raises:
+        ExtractionError: if that record is not there, damaged, or of another plan.
+    """
+    if record.origin_trial_id is None:
+        return None
+
+    def read(trial_id: str) -> Record | None:
+        try:
+            found = directory.store.read(trial_id)
+        except DamagedRecordError as error:
+            raise ExtractionError(
+                f"trial {record.trial_id} begins from trial {trial_id}, whose record {error}; `harness run` "
+                "runs that again"
+            ) from error
+        if found is not None:
+            _trial_of(plan, found, directory)
+        return found
+
+    try:
+        return origin_outcome(plan, record.origin_trial_id, read)
+    except MissingOriginError as error:
+        raise ExtractionError(
+            f"trial {record.trial_id}: {error}; put the record back into {directory.store.folder}, or let "
+            "`harness run` run that trial again"
+        ) from error
 
 
 def _check_data(directory: RunDirectory, found: DatasetFacts, planned: DatasetFacts) -> None:

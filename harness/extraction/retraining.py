@@ -18,6 +18,7 @@ from harness.records.record import Record
 from harness.runs.trial_runner import TrialRunner
 from harness.sizing.interval import Epoch
 from harness.sizing.ledger.size import Size
+from harness.sizing.origin import OriginOutcome
 from harness.study.plan import Plan, Trial
 from harness.training.journal import Journal, TrialEndedError
 from harness.training.loop import train
@@ -76,11 +77,22 @@ def on_this_machine(plan: Plan) -> Plan:
 
 
 def retrain(
-    runner: TrialRunner, trial: Trial, record: Record, on_epoch: Callable[[Epoch], None]
+    runner: TrialRunner,
+    trial: Trial,
+    record: Record,
+    on_epoch: Callable[[Epoch], None],
+    origin: OriginOutcome | None = None,
 ) -> Retrained:
     """Train up to and including the record's selected epoch, in the settings of a worker.
 
     Sets the process's number of threads, as a worker does.
+
+    Args:
+        runner: of the plan, on this machine.
+        trial: to be trained, and the record of it.
+        record: see trial.
+        on_epoch: is told of every measured interval.
+        origin: how the trial's origin ended, if it has one.
 
     Raises:
         DataError: if the data cannot be loaded.
@@ -90,7 +102,7 @@ def retrain(
     last = record.selected_epoch
     runner.prepare_worker()
     split = runner.split(runner.plan.arms[trial.arm])
-    job, network, state = runner.start(trial, split)
+    job, network, state = runner.start(trial, split, origin)
     # Here a slow machine costs patience; the limit was for the search.
     job = dataclasses.replace(job, limit_seconds=math.inf)
     journal = Journal()
@@ -177,9 +189,10 @@ def _comparable(
 
 
 def _of_network(epoch: Epoch) -> dict[str, Any]:
-    """An interval without what it cost, which old records do not say."""
+    """An interval without what old records do not say."""
     fields = epoch.outcome()
-    del fields["train_flops"]
+    for name in ("train_flops", "step", "phase_index"):
+        del fields[name]
     return fields
 
 

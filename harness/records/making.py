@@ -33,6 +33,7 @@ def make_record(
         replicate=trial.replicate,
         index=trial.index,
         pair_id=trial.pair_id,
+        origin_trial_id=trial.origin,
         params=dict(trial.params),
         seeds=dict(trial.seeds),
         **told | {"epochs": list(outcome.epochs), "events": list(outcome.events)},

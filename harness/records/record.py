@@ -104,12 +104,18 @@ class Record:
     stop_reason: str = ""
     best_test_scores: Mapping[int, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    origin_trial_id: str | None = None
     version: int = RECORD_VERSION
 
     @property
     def has_failed(self) -> bool:
         """Whether the trial came to nothing. One that a pruner stopped has not: it is what it was by then."""
         return self.status in FAILURES
+
+    @property
+    def was_begun(self) -> bool:
+        """Whether the trial was run: one whose origin failed may have that for its outcome, and no costs."""
+        return self.costs.warm_up_seconds > 0
 
     @property
     def selected_size(self) -> Size | None:

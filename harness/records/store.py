@@ -17,7 +17,7 @@ from harness.study.versions import check_version
 _RECORDS = TypeAdapter(Record)
 
 
-_IDENTITY = {"trial_id", "arm", "replicate", "index", "pair_id", "params", "seeds"}
+_IDENTITY = {"trial_id", "arm", "replicate", "index", "pair_id", "params", "seeds", "origin_trial_id"}
 
 
 class DamagedRecordError(ValueError):

@@ -1,6 +1,7 @@
 """From a run directory to what is judged: the trial table, the histories, the study's design."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pandas as pd
 from harness.design import BATCH_SIZE, LEARNING_RATE, Claim, StudyDesign
 from harness.records.directory import RunDirectory
 from harness.records.record import Record
+from harness.results.origin_costs import costs_with_origins
 from harness.results.plateau import size_has_settled
 from harness.study.beside import told
 from harness.study.written import WrittenPlan
@@ -40,7 +42,8 @@ def read_run(path: Path) -> "tuple[pd.DataFrame, pd.DataFrame, StudyDesign]":
 
 def trial_table(plan: WrittenPlan, records: list[Record]) -> pd.DataFrame:
     """One row a record, with the columns of `harness.trial_table` and a `param_` column a searched value."""
-    rows = [_row(plan, record) for record in records]
+    by_id = {record.trial_id: record for record in records}
+    rows = [_row(plan, record, by_id) for record in records]
     table = pd.DataFrame(rows, columns=list(dict.fromkeys([c.name for c in COLUMNS] + _param_columns(rows))))
     kinds = {"text": "string", "integer": "Int64", "number": "float64"}
     return table.astype({column.name: kinds[column.kind] for column in COLUMNS})
@@ -113,7 +116,7 @@ def _param_columns(rows: list[dict[str, Any]]) -> list[str]:
     return [name for row in rows for name in row if name.startswith(PARAMETER_PREFIX)]
 
 
-def _row(plan: WrittenPlan, record: Record) -> dict[str, Any]:
+def _row(plan: WrittenPlan, record: Record, records: Mapping[str, Record]) -> dict[str, Any]:
     arm, size, costs = plan.arms[record.arm], record.selected_size, record.costs
     settled = size_has_settled([sum(epoch.size.units.values()) for epoch in record.epochs])
     return {
@@ -133,6 +136,8 @@ def _row(plan: WrittenPlan, record: Record) -> dict[str, Any]:
         "sampler": arm.sampler,
         "replicate": record.replicate,
         "pair_id": record.pair_id,
+        "origin_trial_id": record.origin_trial_id,
+        **costs_with_origins(record, records),
         "attempt": record.attempt,
         "split_seed": plan.study.seeds.split,
         "epochs_planned": record.epochs_planned,

@@ -8,6 +8,7 @@ from harness.datasets.base import DataError
 from harness.records.directory import RunDirectory
 from harness.records.faults import attempt_name
 from harness.records.record import Record
+from harness.runs.origins import origin_outcome
 from harness.study.plan import Trial
 
 if TYPE_CHECKING:
@@ -56,12 +57,14 @@ def run_attempt(
         EngineError: for what is the fault of neither the trial nor its data; its traceback is kept.
         OSError: if the record cannot be kept.
     """
-    before = directory.store.read(attempt.trial.id)
-    if before is not None:
-        return before
+    recorded = directory.store.read(attempt.trial.id)
+    if recorded is not None:
+        return recorded
     directory.log.write("started", attempt.trial.id, attempt.number)
     try:
-        record = runner.run(attempt.trial, attempt.number, wait_seconds)
+        before = attempt.trial.origin
+        origin = None if before is None else origin_outcome(runner.plan, before, directory.store.read)
+        record = runner.run(attempt.trial, attempt.number, wait_seconds, origin=origin)
         if record.status == "out_of_memory":
             runner.free_memory()
     except DataError:
@@ -69,7 +72,7 @@ def run_attempt(
     except Exception as error:
         trace = directory.faults.write(attempt_name(attempt.trial.id, attempt.number), error)
         raise EngineError(attempt, directory.faults.read(trace.stem) or "", trace) from error
-    if record.status == "out_of_memory" and not attempt.ran_out:
+    if record.status == "out_of_memory" and record.was_begun and not attempt.ran_out:
         directory.log.write("out_of_memory", attempt.trial.id, attempt.number)
         return None
     directory.store.write(record)

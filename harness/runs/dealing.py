@@ -5,6 +5,9 @@ every trial of the round has its record; it is told in plan order. So what is se
 which executor runs it, how many workers there are, or how often the run was stopped and taken up again: on
 taking up, the adaptive searches are asked and told again from the records there are.
 
+A trial that begins from another (a control) is held until that one has its record, however it ended, and so
+have all that it began from itself.
+
 A trial that ran out of memory may only have had the wrong neighbours. It is dealt once more, and alone: when
 nothing else is out or left to deal, and nothing else until it is back.
 """
@@ -16,7 +19,9 @@ from dataclasses import dataclass, field
 
 from harness.records.record import Record
 from harness.runs.attempts import MAX_LOSSES, Attempt
+from harness.runs.holding import Held
 from harness.search.samplers import Search, make_sampler
+from harness.study.origins import Controls, controls_of
 from harness.study.plan import Arm, Plan, Trial
 
 #: Work that a worker takes at once: enough to drown the cost of dealing (some 50 ms), little enough that
@@ -69,6 +74,7 @@ class Dealer:
         self._starts = dict(starts)
         self._losses: dict[str, int] = {}
         self._waiting: dict[str, deque[Trial]] = {key: deque() for key in plan.arms}
+        self._held, self._controls = Held(), Controls(plan)
         self._turn = deque(key for key in plan.arms if arms is None or key in arms)
         self._dealt = dict.fromkeys(plan.arms, 0)
         self._ran_out: set[str] = set()
@@ -81,13 +87,14 @@ class Dealer:
         #: Arm -> bundles that a worker is at, one trial at a time; kept by the executor, for whoever watches.
         self.running: Counter[str] = Counter()
         self._seconds: dict[str, list[float]] = {key: [] for key in plan.arms}
-        for trials in plan.frozen.values():
-            for trial in trials:
-                self._add(trial)
+        frozen = [trial for trials in plan.frozen.values() for trial in trials]
+        self.trials |= {trial.id: trial for trial in frozen}  # an arm may come before what it begins from
+        for trial in frozen:
+            self._add(trial)
         self._rounds = [
             _Round(make_search(plan, arm, replicate), arm, replicate)
             for arm in plan.arms.values()
-            if arm.sampling == "adaptive"
+            if arm.sampling == "adaptive" and arm.origin is None
             for replicate in range(arm.sampler.replicates)
         ]
         for pending in self._rounds:
@@ -122,7 +129,9 @@ class Dealer:
     def finished(self) -> bool:
         """Whether every trial of the arms to deal has its record."""
         waiting = any(self._waiting[key] for key in self._turn) or bool(self._to_be_alone)
-        return not waiting and not any(self._dealt.values())
+        if waiting or any(self._dealt.values()):
+            return False
+        return not self._held.are_any_to_come(self._turn, self.trials)
 
     def dealt(self, arm: str) -> int:
         """Trials of an arm that were dealt and have not come back."""
@@ -190,12 +199,14 @@ class Dealer:
     def strangers(self) -> list[str]:
         """Ids of records that belong to no trial of this plan.
 
-        Not those of a search that waits for a lost record: its later trials are known when it goes on.
+        Not those of a search that waits for a lost record, nor their controls: its later trials are known
+        when it goes on.
         """
         waiting = {
-            (pending.arm.key, pending.replicate)
+            (key, pending.replicate)
             for pending in self._rounds
             if not all(trial.id in self.records for trial in pending.asked)
+            for key in (pending.arm.key, *controls_of(self.plan, pending.arm.key))
         }
         return sorted(
             trial_id
@@ -229,13 +240,33 @@ class Dealer:
     def _add(self, trial: Trial) -> None:
         self.trials[trial.id] = trial
         record = self.records.get(trial.id)
-        if record is None:
-            self._waiting[trial.arm].append(trial)
-        else:
+        if record is not None:
             self._enter(record)
+        else:
+            self._queue(trial)
+
+    def _queue(self, trial: Trial) -> None:
+        """Behind those that come before it in its arm; controls come free in another order than theirs, when
+        all that they begin from have their records."""
+        origin = trial.origin
+        while origin is not None:
+            if origin not in self.records:
+                self._held.hold(trial, origin)
+                return
+            origin = self.trials[origin].origin
+        waiting = self._waiting[trial.arm]
+        place = len(waiting)
+        while place and (waiting[place - 1].replicate, waiting[place - 1].index) > (
+            trial.replicate,
+            trial.index,
+        ):
+            place -= 1
+        waiting.insert(place, trial)
 
     def _enter(self, record: Record) -> None:
         self.records[record.trial_id] = record
+        for trial in self._held.release(record.trial_id):
+            self._queue(trial)
         self._seconds[record.arm].append(
             record.costs.warm_up_seconds + record.costs.train_seconds + record.costs.evaluation_seconds
         )
@@ -255,6 +286,8 @@ class Dealer:
                 pending.next_index += 1
                 pending.asked.append(trial)
                 self._add(trial)
+                for control in self._controls.of(trial):
+                    self._add(control)
 
     def _bundle_size(self, key: str, workers: int) -> int:
         times = self._seconds[key]

@@ -1,6 +1,7 @@
 """Runs a study into a directory: Plan + executor + record store, with progress and resumption."""
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from harness.records.directory import DirectoryError, RunDirectory
 from harness.runs.dealing import Dealer
 from harness.runs.executors.base import EngineFaultError, Executor, ExecutorError, ResourcesError
 from harness.study.file import find_study, load_study
+from harness.study.origins import controls_of
 from harness.study.plan import PLAN_VERSION, Plan
 from harness.study.planning import make_plan
 from harness.study.schema import Study, StudyError
@@ -189,6 +191,7 @@ def _run_into(
             )
             watcher.say(f"Record {trial_id} {wrong}; it was set aside as {aside}{then}")
         _refuse_strangers(dealer, directory)
+        _refuse_controls_alone(dealer, chosen)
         if not dealer.finished:
             with _executor(request, plan, directory) as executor:
                 watcher.begin(dealer, executor.workers)
@@ -223,11 +226,30 @@ def _chosen_arms(plan: Plan, patterns: tuple[str, ...]) -> set[str]:
     return chosen
 
 
+def _refuse_controls_alone(dealer: Dealer, chosen: set[str]) -> None:
+    """Arms that begin from the trials of others need these chosen too, or done."""
+    arms, done = dealer.plan.arms, Counter(record.arm for record in dealer.records.values())
+    for key in (key for key in arms if key in chosen and done[key] < arms[key].planned_trials):
+        origin = arms[key].origin
+        while origin is not None:
+            trials = arms[key].trials
+            there = sum(r.arm == origin and r.index < trials for r in dealer.records.values())
+            missing = arms[key].planned_trials - there
+            if missing and origin not in chosen:
+                raise StudyError(
+                    f"--only: {key} begins from the trials of {origin}, of which {missing} have no record "
+                    f"yet; choose {origin} as well, or run it first"
+                )
+            origin = arms[origin].origin
+
+
 def _tell_unreadable(dealer: Dealer) -> None:
     """At the end of a run in which the data of some arms could not be read; all others have run."""
     sentences = []
     for dataset, why in dealer.unreadable.items():
-        arms = ", ".join(key for key, arm in dealer.plan.arms.items() if arm.dataset == dataset)
+        stopped = [key for key, arm in dealer.plan.arms.items() if arm.dataset == dataset]
+        stopped += [control for key in stopped for control in controls_of(dealer.plan, key)]
+        arms = ", ".join(dict.fromkeys(stopped))
         sentences.append(f"{why} (so these arms were stopped: {arms})")
     if sentences:
         raise DataError("; ".join(sentences))

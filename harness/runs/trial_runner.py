@@ -1,9 +1,11 @@
 """Runs one trial of a plan: data, network, training, and the record of how it went."""
 
+import dataclasses
 import gc
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import torch
 from torch import nn
@@ -19,6 +21,7 @@ from harness.records.provenance import cpu_name
 from harness.records.record import Costs, Outcome, Record, Status
 from harness.sizing.base import State, checked_phases
 from harness.sizing.interval import Epoch
+from harness.sizing.origin import OriginOutcome
 from harness.study.plan import Arm, Plan, Trial, entry_named, make_augmentation
 from harness.study.schema import LearningRateSchedule
 from harness.study.weights import digest_of
@@ -62,8 +65,17 @@ class TrialRunner:
         attempt: int,
         wait_seconds: float = 0.0,
         on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+        origin: OriginOutcome | None = None,
     ) -> Record:
         """Run a trial to its outcome: what its method or its network does wrong is in the record.
+
+        Args:
+            trial: to be run.
+            attempt: the how-manieth attempt this is, from 1.
+            wait_seconds: that it waited for its worker.
+            on_epoch: is told of every measured interval.
+            origin: how the trial's origin ended, if it has one. If that failed, the trial ends as it did,
+                unless its method can begin from it.
 
         Raises:
             DataError: if the data cannot be loaded: no trial of the arm can run then, so it is no outcome.
@@ -80,10 +92,12 @@ class TrialRunner:
         epochs_planned = arm.epochs
         try:
             with heeding_interrupts():
+                if origin is not None and origin.has_failed:
+                    self._begin_from_failed(arm, origin)
                 with journal.timed("warm_up"):
                     split = self.split(arm)
                     residence = split.residence
-                    job, network, state = self.start(trial, split)
+                    job, network, state = self.start(trial, split, origin)
                     epochs_planned = sum(int(phase.epochs) for phase in job.phases)
                 with products(job.step.precision):
                     train(job, network, state, journal, on_epoch)
@@ -123,8 +137,13 @@ class TrialRunner:
         if self._device().type == "cuda":
             torch.cuda.empty_cache()
 
-    def start(self, trial: Trial, split: Split) -> tuple[Job, nn.Module, State]:
+    def start(
+        self, trial: Trial, split: Split, origin: OriginOutcome | None = None
+    ) -> tuple[Job, nn.Module, State]:
         """What `train` wants of a trial: the job, the network before its first step, the method's state.
+
+        Args:
+            origin: as in `run`.
 
         Raises:
             TrialFaultError: for whatever the method or the network raises.
@@ -132,10 +151,11 @@ class TrialRunner:
         """
         study, arm = self.plan.study, self.plan.arms[trial.arm]
         method = self.plan.method(arm)
+        cell = dataclasses.replace(self.plan.cell(arm, trial.params), origin=origin)
+        schedule = dataclasses.replace(self.plan.schedule(arm, trial.params), origin=origin)
         weights = self._weights(arm)
         torch.manual_seed(trial.seeds["init"])
         with strangers:
-            cell = self.plan.cell(arm, trial.params)
             network, state = method.build(cell, trial.params)
             if weights is not None:
                 _, free = shapes_of(
@@ -146,7 +166,7 @@ class TrialRunner:
                 )
                 load_weights(network, weights, free)
             network.to(split.train.x.device)
-            phases = checked_phases(method.phases(trial.params, self.plan.schedule(arm, trial.params)))
+            phases = checked_phases(method.phases(trial.params, schedule))
         job = Job(
             method=method,
             params=trial.params,
@@ -213,6 +233,23 @@ class TrialRunner:
                     "the study on the new content into another directory with --out"
                 )
         return file
+
+    def _begin_from_failed(self, arm: Arm, origin: OriginOutcome) -> None:
+        """End the trial as its origin ended, unless its method can begin from that.
+
+        Raises:
+            TrialEndedError: with the origin's status.
+        """
+        with strangers:
+            can_begin = self.plan.method(arm).can_begin_from(origin)
+        if not can_begin:
+            status = next(status for status in get_args(Status) if status == origin.status)
+            why = f": {origin.message}" if origin.message else ""
+            raise TrialEndedError(
+                status,
+                f"not run, because its origin, trial {origin.trial_id} of {origin.arm}, ended as "
+                f"{origin.status!r}{why}",
+            )
 
     def _charge(self, error: BaseException) -> tuple[Status, str, str]:
         """What a trial is charged with: status, message, traceback.

@@ -3,5 +3,18 @@
 from harness.search.space import Choice, Float, Int
 from harness.sizing.base import Cell, Phase, Schedule, Situation, SizingMethod
 from harness.sizing.methods.fixed import Fixed
+from harness.sizing.origin import OriginEdit, OriginOutcome
 
-__all__ = ["Cell", "Choice", "Fixed", "Float", "Int", "Phase", "Schedule", "Situation", "SizingMethod"]
+__all__ = [
+    "Cell",
+    "Choice",
+    "Fixed",
+    "Float",
+    "Int",
+    "OriginEdit",
+    "OriginOutcome",
+    "Phase",
+    "Schedule",
+    "Situation",
+    "SizingMethod",
+]

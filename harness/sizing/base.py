@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from harness.architectures.base import Architecture
     from harness.sizing.interval import Epoch
+    from harness.sizing.origin import OriginOutcome
     from harness.sizing.probe import Probe
     from harness.surgery.edits import Edit
 
@@ -38,6 +39,9 @@ class Cell:
 
     bounds: sized layer -> range that searched sizes are drawn from.
     start: sized layer -> units that a method starts with if it shrinks (the upper bound unless said).
+    origin: how the trial ended that this one begins from, where the study says `of:`. None without one, and
+    while the study is planned, before any trial has run: then `space` and `reach` are asked, and `build` for
+    a look at the network, so a control must cope.
     """
 
     architecture: "Architecture"
@@ -45,14 +49,21 @@ class Cell:
     outputs: int
     bounds: Mapping[str, Int]
     start: Mapping[str, int]
+    origin: "OriginOutcome | None" = None
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """What the study asks of training, the same for every arm of a cell."""
+    """What the study asks of training, the same for every arm of a cell.
+
+    train_examples: of one pass over the training part; 0 where no data set is meant.
+    origin: as in `Cell`; None while phases are asked for to plan the study.
+    """
 
     epochs: int
     learning_rate: float
+    train_examples: int = 0
+    origin: "OriginOutcome | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +182,11 @@ class SizingMethod(Protocol):
         the architecture has no sized ones), or the space in use holds values that it cannot train with.
         A study is refused by it before anything runs."""
         return  # not "...", which type checkers take for a method that each subclass has to bring
+
+    def can_begin_from(self, origin: "OriginOutcome") -> bool:
+        """Whether a trial can be made of an origin that has failed; asked of no other. By default it cannot:
+        then the trial ends as its origin did, at no cost."""
+        return False
 
     def start_sizes(self, cell: Cell, params: Params) -> dict[str, int]:
         """Units of each sized layer of the network that `build` makes."""

@@ -12,7 +12,8 @@ class Epoch:
     or, of the training loss, that no step was made.
 
     epoch: from 1. val_score: by the study's objective, on the validation part. size: at the end of the
-    interval, after edits. train_flops, train_seconds: of the trial up to here; None in old records.
+    interval, after edits. train_flops, train_seconds: of the trial up to here. step: how many
+    steps that were. phase_index: of the phase, from 0. None in old records.
     """
 
     epoch: int
@@ -23,6 +24,8 @@ class Epoch:
     size: Size
     train_flops: int | None = None
     train_seconds: float | None = None
+    step: int | None = None
+    phase_index: int | None = None
 
     def outcome(self) -> dict[str, Any]:
         """What the interval gave, without the seconds, which differ between runs of the same plan."""

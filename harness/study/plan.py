@@ -9,6 +9,7 @@ from harness import registry
 from harness.architectures.base import Architecture
 from harness.architectures.named import NamedNetwork
 from harness.datasets import augmentation as operations
+from harness.datasets import validation_count
 from harness.datasets.base import DatasetFacts, DatasetSpec
 from harness.design import ArmDesign, Score
 from harness.nearest import nearest
@@ -36,6 +37,7 @@ PLAN_VERSION = 3
 class Arm:
     """Cell x method, with its search. key: "dataset/architecture/method", unique in a plan.
 
+    origin: key of the arm whose trials those of this one begin from; it has the sampler of that one then.
     sampler_text: the sampler with every option. sampler_options: the same as values, with the defaults of the
     Optuna that the run was begun under. trials: of each replicate. reach: smallest and largest size each
     layer can end with.
@@ -52,6 +54,7 @@ class Arm:
     reach: Mapping[str, tuple[int, int]]
     trials: int
     epochs: int
+    origin: str | None = None
     sampler_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
@@ -72,6 +75,7 @@ class Arm:
             space={name: domain_to_json(domain) for name, domain in self.space.items()},
             reach={layer: (low, high) for layer, (low, high) in self.reach.items()},
             replicates=self.sampler.replicates,
+            origin=self.origin,
             sampler_options=dict(self.sampler_options),
         )
 
@@ -81,7 +85,8 @@ class Trial:
     """One model to be trained once. id: hash of all that defines the trial.
 
     seeds: "init" for weights, "order" for the order of examples, "method" for the method's own choices.
-    pair_id: shared by the trials of a cell that share draws and seeds; None in an unpaired study.
+    pair_id: shared by trials that share draws and seeds: those of a cell in a paired study, a control's and
+    its origin's in any; None else. origin: id of the trial that it begins from.
     """
 
     id: str
@@ -91,6 +96,7 @@ class Trial:
     params: Mapping[str, Scalar]
     seeds: Mapping[str, int]
     pair_id: str | None = None
+    origin: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,11 +159,18 @@ class Plan:
 
     def schedule(self, arm: Arm, params: Params) -> Schedule:
         """What is asked of the training of a trial: by the study, or where it says so by what was drawn."""
-        return Schedule(arm.epochs, learning_rate(self.study, self._method_entry(arm), params))
+        rate = learning_rate(self.study, self._method_entry(arm), params)
+        return Schedule(arm.epochs, rate, self.train_examples(arm))
 
     def batch_size(self, arm: Arm, params: Params) -> int:
         """Examples in a trial's batches: the study's number, or the one that was drawn."""
         return batch_size(self.study, self._method_entry(arm), params)
+
+    def train_examples(self, arm: Arm) -> int:
+        """Examples of one pass over the arm's training part."""
+        facts, fraction = self.facts[arm.dataset], self.study.training.validation_fraction
+        held_out = validation_count(facts.name, facts.train_examples, fraction, self.study.seeds.split)
+        return facts.train_examples - held_out
 
     def dataset(self, arm: Arm) -> DatasetSpec:
         """The arm's data set, as the loaders want it."""
@@ -167,16 +180,24 @@ class Plan:
         """Seed of the arm's sampler; in a paired study the same for the arms of a cell."""
         return derive_seed("search", self.study.seeds.study, self._stream(arm), replicate)
 
-    def make_trial(self, arm: Arm, replicate: int, index: int, params: Mapping[str, Scalar]) -> Trial:
-        """The trial at a drawn point, with its seeds and its id."""
+    def make_trial(
+        self,
+        arm: Arm,
+        replicate: int,
+        index: int,
+        params: Mapping[str, Scalar],
+        origin: str | None = None,
+    ) -> Trial:
+        """The trial at a drawn point, with its seeds and its id; origin: id of the trial it begins from."""
         stream, root = self._stream(arm), self.study.seeds.study
         seeds = {
             purpose: derive_seed(purpose, root, stream, replicate, index)
             for purpose in ("init", "order", "method")
         }
         definition = [self._definition(arm), replicate, index, dict(params), seeds]
-        pair_id = f"{stream}/{replicate}/{index}" if self.study.paired else None
-        return Trial(digest(definition)[:16], arm.key, replicate, index, dict(params), seeds, pair_id)
+        definition += [] if origin is None else [origin]
+        pair_id = f"{stream}/{replicate}/{index}" if self.study.paired or self._has_controls(arm) else None
+        return Trial(digest(definition)[:16], arm.key, replicate, index, dict(params), seeds, pair_id, origin)
 
     def to_json(self) -> dict[str, Any]:
         """The plan as it is written to the run directory: the same study and data give the same plan."""
@@ -210,8 +231,15 @@ class Plan:
             "plugins": dict(self.plugin_digests if self.version == 1 else self.sources.get(arm.key, {})),
         }
 
+    def _has_controls(self, arm: Arm) -> bool:
+        """Whether the arm is one of a control and its origin."""
+        return arm.origin is not None or any(other.origin == arm.key for other in self.arms.values())
+
     def _stream(self, arm: Arm) -> str:
-        """What draws and seeds depend on: the arm, or in a paired study the cell alone."""
+        """What draws and seeds depend on: the arm, or in a paired study the cell alone; a control shares its
+        origin's."""
+        if arm.origin is not None:
+            return self._stream(self.arms[arm.origin])
         return f"{arm.dataset}/{arm.architecture}" if self.study.paired else arm.key
 
 

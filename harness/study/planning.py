@@ -27,8 +27,9 @@ from harness.search.samplers import (
     make_sampler,
     sampling_of,
 )
-from harness.search.space import Scalar
+from harness.search.space import Domain, Scalar
 from harness.sizing.base import Cell, SizingMethod, checked_phases
+from harness.study.origins import as_control, check_origins, draw_controls, in_order, origin_of
 from harness.study.plan import (
     PLAN_VERSION,
     Arm,
@@ -77,6 +78,8 @@ def make_plan(
     plan = plan_arms(study, source, prepare, version, begun)
     frozen = {}
     for arm in plan.arms.values():
+        if arm.origin is not None:
+            continue
         if arm.sampling == "adaptive":
             _try_out(study, source, arm)
             continue
@@ -86,6 +89,7 @@ def make_plan(
             frozen[arm.key, replicate] = tuple(
                 plan.make_trial(arm, replicate, index, point) for index, point in enumerate(points)
             )
+    frozen = draw_controls(plan, frozen)
     for arm in plan.arms.values():
         _check_phases(plan, source, arm, frozen)
         _check_weights(plan, source, arm, frozen)
@@ -137,7 +141,27 @@ def plan_arms(
     _check_overrides(study, source, arms)
     digests = {Path(path).name: hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in study.plugins}
     sources = {} if version == 1 else {key: _sources(study, arm, version) for key, arm in arms.items()}
-    return Plan(study, facts, arms, digests, sources=sources, version=version)
+    plan = Plan(study, facts, arms, digests, sources=sources, version=version)
+    return dataclasses.replace(plan, arms=_with_origins(plan, source))
+
+
+def _with_origins(plan: Plan, source: str) -> dict[str, Arm]:
+    """The arms, those that begin from another's trials with what they share with it."""
+    entries = {key: entry_named(plan.study.methods, arm.method) for key, arm in plan.arms.items()}
+    origins = {key: origin_of(entries[key], arm.dataset, arm.architecture) for key, arm in plan.arms.items()}
+    arms = dict(plan.arms)
+    for key in in_order(origins):
+        origin, made = origins[key], plan.method(arms[key])
+        if origin is not None:
+            with _naming(source, f"methods.{arms[key].method}"):
+                arm = as_control(arms[key], arms[origin], entries[key])
+                architecture = entry_named(plan.study.architectures, arm.architecture)
+                choice = choices(plan.study, source, entries[key], architecture)
+                facts = plan.facts[arm.dataset]
+                cell = make_cell(choice.widest, facts, plan.objective.outputs(facts))
+                reach = _checked_reach(made, cell, arm.space, choice)
+                arms[key] = dataclasses.replace(arm, reach=reach)
+    return arms
 
 
 def _check_architectures(
@@ -245,6 +269,7 @@ def _check_names(study: Study, source: str) -> None:
             f"{source}: claim.baseline: {study.claim.baseline!r} is no method of this study"
             f"{nearest(study.claim.baseline, labels)}"
         )
+    check_origins(study, source)
 
 
 def _make_arm(
@@ -265,14 +290,7 @@ def _make_arm(
     space = joined(source, method, space, choice.beside)
     with _naming(source, f"methods.{method.name}"):
         _check_takes_cell(made)
-        _ask(made.check, cell, space)
-        reach = _ask(made.reach, cell, space)
-        for layer, (low, high) in reach.items():
-            if wrong := wrong_sizes(cell.architecture, layer, low, high):
-                raise ValueError(f"space.{layer}: {wrong}")
-        reach = {
-            layer: (0 if layer in choice.at_times else low, high) for layer, (low, high) in reach.items()
-        }
+        reach = _checked_reach(made, cell, space, choice)
     sampler = method.sampler or study.sampler
     return Arm(
         key=f"{dataset.name}/{entry.name}/{method.name}",
@@ -287,6 +305,18 @@ def _make_arm(
         trials=method.trials or study.trials,
         epochs=entry.epochs or study.training.epochs,
     )
+
+
+def _checked_reach(
+    method: SizingMethod, cell: Cell, space: Mapping[str, Domain], choice: Choices
+) -> dict[str, tuple[int, int]]:
+    """What a method reaches in a space, if it and its architecture can do with that."""
+    _ask(method.check, cell, space)
+    reach = _ask(method.reach, cell, space)
+    for layer, (low, high) in reach.items():
+        if wrong := wrong_sizes(cell.architecture, layer, low, high):
+            raise ValueError(f"space.{layer}: {wrong}")
+    return {layer: (0 if layer in choice.at_times else low, high) for layer, (low, high) in reach.items()}
 
 
 def _with_sampler(arm: Arm, begun: ArmDesign | None) -> Arm:

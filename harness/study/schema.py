@@ -173,9 +173,11 @@ class Dataset(Part):
     resize: Annotated[list[Size], Field(min_length=2, max_length=2)] | None = added(
         3, None, description="of images: height and width that all are brought to"
     )
-    test: str | None = added(3, None, description="the test part, where it is a file or attribute of its own")
+    test: str | None = added(
+        3, None, description="the test part, where it is a file or attribute, or has another name"
+    )
     test_fraction: float | None = added(3, None, gt=0, lt=1, description="drawn for the test part")
-    test_seed: int | None = added(3, None, ge=0, description="of that draw; 0 unless said")
+    test_seed: int = added(3, 0, ge=0, description="of that draw")
     options: Options = added(3, {}, description="of a plug-in's, or what a module's attribute is called with")
     _study_folder: Path | None = PrivateAttr(default=None)
 
@@ -186,8 +188,7 @@ class Dataset(Part):
 
     def settings(self) -> dict[str, Any]:
         """What is said beside name, source and path, by field, ready for JSON."""
-        left_out = {"name", "source", "path"} | (set() if self.options else {"options"})
-        return self.model_dump(mode="json", exclude_none=True, exclude=left_out)
+        return self.model_dump(mode="json", exclude_defaults=True, exclude={"name", "source", "path"})
 
 
 class ArchitectureEntry(Part):
@@ -249,6 +250,38 @@ class Sampler(Part):
     replicates: int = Field(default=1, ge=1, description="whole searches, each with its own seed")
 
 
+class Origin(Part):
+    """Another arm, whose trials those of a method begin from; its architecture is always the same."""
+
+    method: str
+    dataset: str | None = Field(default=None, description="the arm's own unless said")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _same_architecture(cls, value: Any) -> Any:
+        if isinstance(value, dict) and "architecture" in value:
+            raise ValueError(
+                "an origin has the architecture of the arm that begins from it; found architecture "
+                f"{value['architecture']!r:.80}, allowed: method, dataset"
+            )
+        return value
+
+
+def _method_label(value: str) -> str:
+    if "/" in value:
+        raise ValueError(
+            f"an origin is a method of this study, on another data set with {{method: ..., dataset: ...}}, "
+            f"and never of another architecture; found {value!r:.80}"
+        )
+    return value
+
+
+Of = Annotated[
+    Annotated[str, AfterValidator(_method_label), Tag("<method>")] | Annotated[Origin, Tag("<elsewhere>")],
+    Discriminator(lambda v: "<elsewhere>" if isinstance(v, dict | Origin) else "<method>"),
+]
+
+
 class Method(Part):
     """A sizing method: its options and its search space, where they differ from its own."""
 
@@ -259,6 +292,9 @@ class Method(Part):
     sampler: Sampler | None = Field(default=None, description="instead of the study's")
     trials: int | None = Field(default=None, ge=1, description="instead of the study's")
     search: dict[str, SpaceEntry] = added(3, {}, description="beside its own space; goes before the study's")
+    of: Of | None = added(
+        3, None, description="the method whose trials those of this one begin from, trial by trial"
+    )
 
 
 class Optimizer(Part):
@@ -422,7 +458,9 @@ class Study(Part):
     )
     paired: bool = Field(default=False, description="arms of a cell share draws and seeds, trial by trial")
     claim: Claim
-    plugins: list[str] = Field(default=[], description="Python files that define METHODS or ARCHITECTURES")
+    plugins: list[str] = Field(
+        default=[], description="Python files that define METHODS, ARCHITECTURES or DATASETS"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> "Study":

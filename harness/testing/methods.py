@@ -18,6 +18,7 @@ from harness.study.plan import Arm, Plan, Trial
 from harness.study.planning import make_plan
 from harness.study.schema import Study, StudyError
 from harness.testing.findings import Finding, found
+from harness.testing.origins import as_control
 
 _EPOCHS = 4
 _PHASES = "phases: asked for 1 epoch or more, at least one phase, with epochs, one of them selectable"
@@ -85,6 +86,7 @@ class _Check:
             found("after_step: known names, same shapes, pure", self._after_step),
             found("edits: leave the network and torch's global generator alone", self._edits),
             found("training ends ok, within reach, and twice the same", self._training),
+            found("of an origin, where it looks at one: training ends ok, and twice the same", self._control),
         ]
 
     def _space(self) -> str:
@@ -187,6 +189,9 @@ class _Check:
                 if not reach[layer][0] <= units <= reach[layer][1]:
                     return f"{layer} ended with {units} units, said to reach {reach[layer]}"
         return ""
+
+    def _control(self) -> str:
+        return as_control(self.runner, self.trials[0], _plan_for("shrinknets", {}))
 
     def _built(self, trial: Trial) -> tuple[torch.nn.Module, Any]:
         torch.manual_seed(trial.seeds["init"])

@@ -156,7 +156,7 @@ class _Training:
                 self.journal.test_score = self._test_score(self.journal.selected.network)
 
     def _run_phase(self, index: int, phase: Phase) -> type | None:
-        self.phase = phase
+        self.phase, self.phase_index = phase, index
         one_pass = math.ceil(len(self.job.split.train) / self.job.batch_size)
         self.steps_wanted = one_pass if phase.steps_per_epoch is None else phase.steps_per_epoch
         self.rate = PhaseRate(self.job.schedule, phase.epochs, self.steps_wanted)
@@ -215,12 +215,11 @@ class _Training:
         order = torch.randperm(len(part), generator=self.order)
         augmentation = self.job.augmentation
         if augmentation is None:
-            for x, y in batches(part, order, size):
-                yield Batch(x, y)
-            return
+            return batches(part, order, size)
         draws = augmentation.draw(len(part), part.x.shape[1:], self.order, self.device)
-        for start, (x, y) in zip(range(0, len(part), size), batches(part, order, size), strict=True):
-            yield augmentation.apply(x, y, draws, start)
+        starts = range(0, len(part), size)
+        pairs = zip(starts, batches(part, order, size), strict=True)
+        return (augmentation.apply(batch, draws, start) for start, batch in pairs)
 
     def _edit(self, moment: Moment, losses: _Losses | None = None) -> type | None:
         """Have the method asked for edits, and these carried out; what ends the phase or the trial.
@@ -276,6 +275,8 @@ class _Training:
             size,
             self.journal.train_flops,
             self.journal.seconds["train"],
+            self.steps_done,
+            self.phase_index,
         )
         self.journal.epochs.append(entry)
         kept = self.journal.selected
@@ -307,5 +308,6 @@ class _Training:
 
     def _diverge(self, what: str) -> NoReturn:
         size = measure(self.network, self.sized_layers, self.macs)
-        self.journal.epochs.append(Epoch(self.epoch, self.phase.name, None, None, None, size))
+        place = {"step": self.steps_done, "phase_index": self.phase_index}
+        self.journal.epochs.append(Epoch(self.epoch, self.phase.name, None, None, None, size, **place))
         raise TrialEndedError("diverged", f"{what} in epoch {self.epoch}")

@@ -9,7 +9,8 @@ from harness.datasets.base import Part
 from harness.objectives.base import Objective
 from harness.training.fault import strangers
 
-_BATCH = 4096
+#: Examples at once; where one has more values than so many, fewer, or its activations would fill a memory.
+_BATCH, _LARGE_VALUES, _LARGE_BATCH = 4096, 1 << 15, 128
 
 
 def evaluate(network: nn.Module, part: Part, objective: Objective) -> tuple[float, float]:
@@ -31,9 +32,10 @@ def totals(network: nn.Module, part: Part, objective: Objective) -> Tensor:
     statistics: Tensor | None = None
     with strangers, torch.inference_mode():
         network.eval()
-        for start in range(0, len(part), _BATCH):
-            y = part.y[start : start + _BATCH]
-            outputs = network(part.x[start : start + _BATCH])
+        size = _BATCH if part.x.shape[1:].numel() <= _LARGE_VALUES else _LARGE_BATCH
+        for start in range(0, len(part), size):
+            y = part.y[start : start + size]
+            outputs = network(part.x[start : start + size])
             loss += objective.loss(outputs, y, "sum")
             more = objective.statistics(outputs, y)
             statistics = more if statistics is None else statistics + more

@@ -104,7 +104,7 @@ def test_places_and_flips_are_uniform() -> None:
 def test_a_batch_is_changed_by_the_columns_of_its_own_examples() -> None:
     batch = images(10)
     draws = ALL.draw(10, batch.x.shape[1:], torch.Generator().manual_seed(3), torch.device("cpu"))
-    steps = (ALL.apply(batch.x[i : i + 4], batch.y[i : i + 4], draws, i) for i in range(0, 10, 4))
+    steps = (ALL.apply(Batch(batch.x[i : i + 4], batch.y[i : i + 4]), draws, i) for i in range(0, 10, 4))
     for start, found in zip(range(0, 10, 4), steps, strict=True):
         one = Batch(batch.x[start : start + 4], batch.y[start : start + 4])
         for operation, own in zip(ALL.operations, draws, strict=True):
@@ -128,7 +128,7 @@ def test_no_value_is_read_back_from_the_device() -> None:
     # "meta" holds no values, so whatever looked at one would fail.
     draws = ALL.draw(6, (2, 5, 7), torch.Generator(), torch.device("meta"))
     x, y = torch.empty(6, 2, 5, 7, device="meta"), torch.empty(6, dtype=torch.long, device="meta")
-    batch = ALL.apply(x, y, draws, 0)
+    batch = ALL.apply(Batch(x, y), draws, 0)
     assert batch.weight is not None
     assert (batch.x.shape, batch.weight.device.type) == ((6, 2, 5, 7), "meta")
 

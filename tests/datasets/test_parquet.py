@@ -119,6 +119,16 @@ def test_shards_with_a_hash_behind_in_a_folder_of_data(pictures: Path, cache: Pa
     assert prepare(PARQUET, tmp_path, cache) == facts
 
 
+def test_shards_in_a_folder_of_their_part_and_a_test_part_of_another_name(
+    pictures: Path, cache: Path, tmp_path: Path
+) -> None:
+    facts = prepare(PARQUET, tmp_path, cache)
+    for part, folder in (("train", "train"), ("test", "validation")):
+        (pictures / folder).mkdir()
+        (pictures / f"{part}.parquet").rename(pictures / folder / "0000.parquet")
+    assert prepare(replace(PARQUET, settings={"test": "validation"}), tmp_path, cache) == facts
+
+
 @pytest.mark.parametrize("notes", [b"null", b'{"info": null}', b"{", b"[]", b'{"info": {"features": [1]}}'])
 def test_odd_metadata_are_none(pictures: Path, cache: Path, tmp_path: Path, notes: bytes) -> None:
     _write(pictures / "train.parquet", IMAGES, LABELS, {b"huggingface": notes})

@@ -66,7 +66,8 @@ def test_options_of_a_plugged_in_source(
 ) -> None:
     monkeypatch.setitem(registry.FROM_FILES, "rings", (Rings, Path(__file__)))
     spec = DatasetSpec("mine", "rings")
-    assert registry.described("rings")[2][0].name == "noise"
+    assert registry.described("rings") == (Rings, ("noise",))
+    assert registry.where_from("rings") == f"file {__file__}"
     loud = replace(spec, settings={"options": {"noise": 1.0}})
     assert refusal(replace(spec, settings={"options": {"noise": "x"}}), None).startswith(
         "data set 'mine': rings: option noise: input should be a valid number"

@@ -91,11 +91,11 @@ def test_a_pass_gives_the_same_batches_however_examples_are_kept(
         streamed = on_demand._streamed(both[1].train.x, order, size)
         for start, one, other, apart in zip(range(0, 32, size), whole, lazy, streamed, strict=True):
             chosen = order[start : start + size]
-            assert torch.equal(one[0], both[0].train.x[chosen])
-            assert torch.equal(one[1], both[0].train.y[chosen])
-            assert torch.equal(one[0], other[0])
-            assert torch.equal(one[1], other[1])
-            assert torch.equal(one[0], apart)
+            assert torch.equal(one.x, both[0].train.x[chosen])
+            assert torch.equal(one.y, both[0].train.y[chosen])
+            assert torch.equal(one.x, other.x)
+            assert torch.equal(one.y, other.y)
+            assert torch.equal(one.x, apart)
 
 
 @pytest.mark.parametrize("chunk", [1, 700, 1 << 26])
@@ -109,11 +109,12 @@ def test_what_is_streamed_is_gathered_here_and_finished_there(
     assert x.mean is not None
     assert x.std is not None
     away = Part(OnDemand(x.stored, meta, x.rows, x.mean.to(meta), x.std.to(meta)), both[1].train.y.to(meta))
-    shapes = [(part.device, len(part), len(y)) for part, y in batches(away, torch.randperm(32), 10)]
+    found = list(batches(away, torch.randperm(32), 10))
+    shapes = [(batch.x.device, len(batch.x), len(batch.y)) for batch in found]
     assert shapes == [(meta, size, size) for size in (10, 10, 10, 2)]
     assert away.x[:3].device == meta
     first = next(batches(away, torch.randperm(32), 10))  # left early, the gathering thread ends with it
-    assert len(first[0]) == 10
+    assert len(first.x) == 10
 
 
 @pytest.mark.parametrize(

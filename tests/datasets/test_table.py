@@ -157,6 +157,6 @@ def test_one_table_needs_a_test_part(refusal: Refusal, tmp_path: Path) -> None:
 def test_all_places_are_named(refusal: Refusal, tmp_path: Path) -> None:
     spec = replace(_spec("gone.csv", target="age"), beside=tmp_path / "study")
     assert refusal(spec, tmp_path) == (
-        "data set 'houses', field 'path': 'gone.csv' found, but there is no study/gone.csv (beside the study "
-        "file) and gone.csv (in the data folder)"
+        "data set 'houses', field 'path': 'gone.csv' found, but there is no study/gone.csv (beside the "
+        "study) and gone.csv (in the data folder)"
     )

@@ -30,6 +30,19 @@ FIELDS: Fields = {
 
 PLAN: Plan = plan_of(FIELDS)
 
+#: The same with controls: of both kinds of arms, of another control, and before the arm they begin from.
+CONTROLLED: Plan = plan_of(
+    FIELDS
+    | {
+        "methods": [
+            {"name": "of-of-tpe", "method": "l2", "of": "of-tpe", "trials": 5},
+            *FIELDS["methods"],
+            {"name": "of-tpe", "method": "l2", "of": "tpe"},
+            {"name": "of-fixed", "method": "l2", "of": "fixed", "trials": 3},
+        ]
+    }
+)
+
 ADAPTIVE = "digits/mlp/tpe"
 
 

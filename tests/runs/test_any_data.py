@@ -12,7 +12,7 @@ from harness.datasets.registry import FROM_FILES
 from harness.runs.run import plan_study
 from harness.study.plan import Plan
 from harness.study.schema import StudyError
-from tests.making import Fields
+from tests.making import Ended, Fields
 
 _RINGS = """
 from dataclasses import dataclass
@@ -93,8 +93,21 @@ def test_what_is_not_there_is_told_with_every_place(study: Path, tmp_path: Path)
         plan_study(str(study), tmp_path / "data")
     assert str(raised.value) == (
         f"{study}: datasets.0: data set 'pets', field 'path': 'pets' found, but there is no {tmp_path}/pets "
-        f"(beside the study file) and {tmp_path}/data/pets (in the data folder)"
+        f"(beside the study) and {tmp_path}/data/pets (in the data folder)"
     )
+
+
+def test_a_plug_in_file_is_held_against_the_contract(
+    study: Path, tmp_path: Path, harness_command: Callable[..., Ended]
+) -> None:
+    assert study.is_file()
+    assert harness_command("check", tmp_path / "rings.py").code == 0
+    unsteady = _RINGS.replace("default_rng(0)", "default_rng()")
+    (tmp_path / "rings.py").write_text(unsteady)
+    ended = harness_command("check", tmp_path / "rings.py")
+    assert ended.code == 1
+    assert ended.out.count("BROKEN") == 1
+    assert "x_train, x_test changed" in ended.out
 
 
 def test_a_name_that_ships_is_not_taken(study: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from harness.runs.attempts import MAX_LOSSES, Attempt
 from harness.runs.dealing import BUNDLE_SECONDS, Bundle, Dealer
 from harness.study.plan import Plan, Trial
 from tests.making import a_record, plan_of
-from tests.runs.dealt import ADAPTIVE, FIELDS, PLAN, record_of
+from tests.runs.dealt import ADAPTIVE, CONTROLLED, FIELDS, PLAN, record_of
 
 
 def run_in_order(plan: Plan) -> dict[str, Trial]:
@@ -40,8 +40,8 @@ _EVENTS = st.lists(st.integers(0, 2**20), min_size=1, max_size=300)
 class _World:
     """Workers that take bundles, finish trials, die, give bundles back, and drivers that are restarted."""
 
-    def __init__(self, workers: int) -> None:
-        self.workers = workers
+    def __init__(self, workers: int, plan: Plan) -> None:
+        self.workers, self.plan = workers, plan
         self.written: dict[str, Record] = {}
         self.writes: Counter[str] = Counter()
         self.starts: dict[str, int] = {}
@@ -50,7 +50,7 @@ class _World:
 
     def restart(self) -> None:
         """The driver was killed: what its workers had not recorded is gone."""
-        self.dealer = Dealer(PLAN, self.written, self.starts)
+        self.dealer = Dealer(self.plan, self.written, self.starts)
         self.out: list[list[Attempt]] = []
         self.losses_since_start.clear()
 
@@ -96,6 +96,8 @@ class _World:
         for attempt in bundle.attempts:
             assert attempt.trial.id not in self.written, "a finished trial is dealt again"
             assert attempt.trial.id not in running, "a running trial is dealt again"
+            origin = attempt.trial.origin
+            assert origin is None or origin in self.written, "a control is dealt before its origin is done"
             assert attempt.number == self.starts.get(attempt.trial.id, 0) + 1
 
     def start(self, attempt: Attempt) -> None:
@@ -129,19 +131,20 @@ class _World:
         raise AssertionError("the run does not end")
 
 
+@pytest.mark.parametrize(("plan", "in_order"), [(PLAN, IN_ORDER), (CONTROLLED, run_in_order(CONTROLLED))])
 @given(_EVENTS, st.integers(1, 5))
-@settings(max_examples=60)
-def test_every_trial_is_recorded_exactly_once(events: list[int], workers: int) -> None:
-    world = _World(workers)
+@settings(max_examples=40)
+def test_every_trial_is_recorded_exactly_once(
+    plan: Plan, in_order: dict[str, Trial], events: list[int], workers: int
+) -> None:
+    world = _World(workers, plan)
     for number in events:
         world.happen(number)
     world.finish()
-    assert world.writes == Counter(dict.fromkeys(IN_ORDER, 1))
-    assert world.written.keys() == IN_ORDER.keys(), "another search than in order"
-    assert {i: trial.params for i, trial in world.dealer.trials.items()} == {
-        i: trial.params for i, trial in IN_ORDER.items()
-    }
-    assert all(world.dealer.dealt(key) == 0 for key in PLAN.arms)
+    assert world.writes == Counter(dict.fromkeys(in_order, 1))
+    assert world.written.keys() == in_order.keys(), "another search than in order"
+    assert world.dealer.trials == in_order
+    assert all(world.dealer.dealt(key) == 0 for key in plan.arms)
     assert world.dealer.deal(workers) is None
 
 
@@ -244,8 +247,62 @@ def test_data_that_cannot_be_read_stop_their_arms_and_no_others() -> None:
     assert dealer.unreadable == {"digits": "gone"}
 
 
+def test_controls_of_what_cannot_be_read_are_not_waited_for() -> None:
+    """Those whose origin is done go on; the others never can, and the run ends."""
+    plan = plan_of(
+        FIELDS
+        | {
+            "datasets": ["digits", {"name": "other", "source": "digits"}],
+            "methods": [
+                "fixed",
+                {"name": "c", "method": "l2", "of": {"method": "fixed", "dataset": "digits"}},
+            ],
+        }
+    )
+    dealer = Dealer(plan, {}, {})
+    first, second = dealer.deal(1), dealer.deal(1)
+    assert first is not None
+    assert second is not None
+    assert {first.arm, second.arm} == {"digits/mlp/fixed", "other/mlp/fixed"}
+    for begun in (first, second):
+        dealer.take(record_of(begun.attempts[0].trial))
+    dealt = []
+    while (bundle := dealer.deal(1)) is not None:
+        for attempt in bundle.attempts:
+            if attempt.trial.arm == "digits/mlp/fixed":
+                dealer.stop_arms_of(attempt, "gone")
+                dealer.return_unstarted(attempt)
+            else:
+                dealt.append(attempt.trial.arm)
+                dealer.take(record_of(attempt.trial))
+    assert dealer.finished
+    assert Counter(dealt)["other/mlp/fixed"] == 5
+    assert Counter(dealt)["other/mlp/c"] == 1
+
+
+def test_controls_are_dealt_in_plan_order_whatever_finishes_first() -> None:
+    plan = plan_of(FIELDS | {"methods": ["fixed", {"name": "c", "method": "l2", "of": "fixed"}]})
+    dealer, out = Dealer(plan, {}, {}), list[Trial]()
+    while (bundle := dealer.deal(1)) is not None:
+        out += [attempt.trial for attempt in bundle.attempts]
+    assert {trial.arm for trial in out} == {"digits/mlp/fixed"}
+    for trial in reversed(out):
+        dealer.take(record_of(trial))
+    controls = []
+    while (bundle := dealer.deal(1)) is not None:
+        controls += [attempt.trial.index for attempt in bundle.attempts]
+    assert controls == list(range(6))
+
+
 def test_records_of_no_trial_are_named() -> None:
     assert Dealer(PLAN, {"zz": a_record("zz")}, {}).strangers() == ["zz"]
+
+
+def test_controls_of_a_search_that_waits_for_a_lost_record_are_no_strangers() -> None:
+    records = {i: record_of(trial) for i, trial in run_in_order(CONTROLLED).items()}
+    lost = next(i for i, record in records.items() if record.arm == ADAPTIVE)
+    del records[lost]
+    assert Dealer(CONTROLLED, records, {}).strangers() == []
 
 
 def test_arms_are_dealt_in_turn() -> None:

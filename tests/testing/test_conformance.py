@@ -111,6 +111,12 @@ class Crashes(Fixed):
         raise RuntimeError("planted")
 
 
+@dataclass(frozen=True)
+class MisreadsItsOrigin(Fixed):
+    def phases(self, params: Params, schedule: Schedule) -> Sequence[Phase]:
+        return schedule.origin.phases[:0] if schedule.origin else super().phases(params, schedule)
+
+
 _FAULTS = {
     ForgetsALayer: "reach",
     SaysOtherSizes: "start_sizes",
@@ -124,6 +130,7 @@ _FAULTS = {
     DrawsGlobally: "edits",
     LeavesItsReach: "training",
     Crashes: "training",
+    MisreadsItsOrigin: "of an origin",
 }
 
 
@@ -134,6 +141,11 @@ def test_a_planted_fault_breaks_the_rule_it_offends(
     monkeypatch.setitem(registry._from_files["methods"], "planted", (planted, Path(__file__)))
     broken = [finding.rule for finding in check_method("planted") if not finding.kept]
     assert any(rule.startswith(_FAULTS[planted]) for rule in broken), broken
+
+
+def test_a_control_keeps_every_rule() -> None:
+    registry.load_file(Path(__file__).parents[1] / "runs" / "controls.py")
+    assert [finding for finding in check_method("random-removal") if not finding.kept] == []
 
 
 def _load_from_readme(file: str, folder: Path) -> None:

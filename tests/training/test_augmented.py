@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.architectures.mlp import MLP
-from harness.datasets.augmentation import Augmentation, Crop, Cutout, Flip, Mixup
+from harness.datasets.augmentation import Augmentation, Batch, Crop, Cutout, Flip, Mixup
 from harness.datasets.base import DatasetFacts, Normalisation, Part, Split
 from harness.datasets.on_demand import OnDemand
 from harness.search.space import Int
@@ -70,7 +70,7 @@ def expected(passes: int, seed: int = 1) -> list[Tensor]:
         draws = ALL.draw(EXAMPLES, SHAPE, generator, CPU)
         for start in range(0, EXAMPLES, BATCH):
             chosen = order[start : start + BATCH]
-            batches.append(ALL.apply(part.x[chosen], part.y[chosen], draws, start).x)
+            batches.append(ALL.apply(Batch(part.x[chosen], part.y[chosen]), draws, start).x)
     return batches
 
 

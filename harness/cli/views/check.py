@@ -9,9 +9,10 @@ from harness import registry
 from harness.nearest import nearest
 from harness.study.schema import StudyError
 from harness.testing.architectures import check_architecture
+from harness.testing.datasets import check_dataset
 from harness.testing.methods import check_method
 
-_CHECKS = {"methods": check_method, "architectures": check_architecture}
+_CHECKS = {"methods": check_method, "architectures": check_architecture, "datasets": check_dataset}
 
 
 def show_check(part: str, console: Console) -> bool:
@@ -51,5 +52,5 @@ def _parts_called(name: str) -> list[tuple[str, str]]:
     wanted = [(kind, name) for kind in _CHECKS if name in registry.names(kind)]
     if not wanted:
         known = [known for kind in _CHECKS for known in registry.names(kind)]
-        raise StudyError(f"there is no method or architecture {name!r}{nearest(name, known)}")
+        raise StudyError(f"there is no method, architecture or data set {name!r}{nearest(name, known)}")
     return wanted

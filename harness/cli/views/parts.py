@@ -9,7 +9,7 @@ from rich.text import Text
 
 from harness import registry
 from harness.datasets import source_names
-from harness.datasets.registry import described
+from harness.datasets.registry import described, where_from
 from harness.search.samplers import sampler_names, sampling_of
 from harness.study.file import shipped_studies
 
@@ -33,9 +33,9 @@ def show_parts(console: Console) -> None:
     for heading in ("data sets", "from", "what it is", "options"):
         table.add_column(heading)
     for name in source_names():
-        origin, part, fields = described(name)
+        part, settable = described(name)
         about = (inspect.getdoc(part) or "").split("\n\n")[0].replace("\n", " ")
-        table.add_row(Text(name), Text(origin), Text(about), Text(", ".join(field.name for field in fields)))
+        table.add_row(Text(name), Text(where_from(name)), Text(about), Text(", ".join(settable)))
     console.print(table, "")
     console.print(Text("samplers: " + ", ".join(f"{name} ({sampling_of(name)})" for name in sampler_names())))
     console.print(Text(f"shipped studies: {', '.join(shipped_studies())}"))

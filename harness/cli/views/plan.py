@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from harness.cli.views.origins import origin_lines
 from harness.datasets.residency import forecast as residence
 from harness.design import BATCH_SIZE, LEARNING_RATE
 from harness.search.space import domain_text
@@ -48,6 +49,8 @@ def show_plan(plan: Plan, console: Console) -> None:
         console.print(Text(f"Augmentation: {', '.join(map(_operation, asked.items()))}"))
     _show_spaces(plan, console)
     _show_costs(plan, console)
+    for line in origin_lines(plan):
+        console.print(Text(line))
     for warning in plan.warnings:
         console.print(Text(f"Note: {warning}"))
 
@@ -69,6 +72,8 @@ def _show_spaces(plan: Plan, console: Console) -> None:
             sampler += f", {arm.sampler.replicates} searches"
         if arm.sampling == "adaptive":
             sampler += f", rounds of {arm.sampler.round_size}"
+        if arm.origin is not None:
+            sampler = f"begins from {arm.origin}"
         table.add_row(Text(arm.key), str(arm.trials), str(arm.epochs), Text(sampler), Text(space))
     console.print(table)
 

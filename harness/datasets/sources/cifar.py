@@ -14,7 +14,10 @@ from harness.datasets.sources.downloads import fetch
 
 @dataclass(frozen=True, slots=True)
 class Cifar:
-    """class_name: torchvision's class. folder, files: what it reads, noted here to spare importing torch."""
+    """Colour images of 32×32, 50,000 for training and 10,000 for testing, as published.
+
+    class_name: torchvision's class. folder, files: what it reads, noted here to spare importing torch.
+    """
 
     class_name: str
     folder: str

@@ -1,5 +1,6 @@
 """A folder of images, one folder a class: class/name.png."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,8 +37,8 @@ class Images:
         for part, folder in self._parts(spec, located(spec, data_root)):
             found = [file for images in _classes(folder).values() for file in images]
             # A class is a folder's name, and what is compared of a file is its own name and its content.
-            named += (f"{part}/{file.relative_to(folder).as_posix()}" for file in found)
-            files += found
+            named += (f"{part}/{file}" for file in found)
+            files += (folder / file for file in found)
         return [decoder(), *named, *files]
 
     def __call__(self, spec: DatasetSpec, data_root: Path) -> RawData:
@@ -78,7 +79,7 @@ class Images:
             )
         return [("train", there["train"]), ("test", test)]
 
-    def _read(self, folder: Path, classes: dict[str, list[Path]], names: list[str]) -> RawPart:
+    def _read(self, folder: Path, classes: dict[str, list[str]], names: list[str]) -> RawPart:
         pictures = Stack(sum(map(len, classes.values())))
         labels = []
         for name, files in classes.items():
@@ -87,7 +88,7 @@ class Images:
                     f"{folder / name}: a class found that the training set lacks, which has "
                     f"{', '.join(names):.80}"
                 )
-            for file in files:
+            for file in (folder / beneath for beneath in files):
                 pictures.add(decode(file.read_bytes(), str(file), self.resize), str(file))
                 labels.append(names.index(name))
         return RawPart(
@@ -95,9 +96,9 @@ class Images:
         )
 
 
-def _classes(folder: Path) -> dict[str, list[Path]]:
-    """Class -> its images, both in the order of their names. Raises DataError."""
-    found: dict[str, list[Path]] = {}
+def _classes(folder: Path) -> dict[str, list[str]]:
+    """Class -> its images, relative to the folder, both in the order of their names. Raises DataError."""
+    found: dict[str, list[str]] = {}
     for inner in sorted(folder.iterdir()):
         if inner.name.startswith("."):
             continue
@@ -105,16 +106,26 @@ def _classes(folder: Path) -> dict[str, list[Path]]:
             if inner.suffix.lower() in _SUFFIXES:
                 raise DataError(f"{inner}: an image found that lies in no class's folder")
             continue  # a list of classes, a licence
-        found[inner.name] = []
-        for file in sorted(inner.rglob("*"), key=lambda path: path.relative_to(inner).as_posix()):
-            beneath = file.relative_to(inner)
-            if file.is_dir() or file.name in _DROPPINGS or any(part[0] == "." for part in beneath.parts):
-                continue
-            if file.suffix.lower() not in _SUFFIXES:
-                raise DataError(f"{file}: no image found, as its name ends; {', '.join(_SUFFIXES)} are read")
-            found[inner.name].append(file)
+        found[inner.name] = _images(folder, inner.name)
         if not found[inner.name]:
             raise DataError(f"{inner}: no images found, at least one of every class is needed")
     if not found:
         raise DataError(f"{folder}: no folders of classes found, it is empty of images")
     return found
+
+
+def _images(folder: Path, name: str) -> list[str]:
+    # Texts and no paths, of which ten thousands take a second: they are asked for before every trial.
+    found = []
+    start = len(str(folder)) + 1
+    for place, folders, files in os.walk(folder / name, followlinks=True):
+        folders[:] = [inner for inner in folders if not inner.startswith(".")]
+        for file in files:
+            if file.startswith(".") or file in _DROPPINGS:
+                continue
+            if os.path.splitext(file)[1].lower() not in _SUFFIXES:
+                raise DataError(
+                    f"{place}/{file}: no image found, as its name ends; {', '.join(_SUFFIXES)} are read"
+                )
+            found.append(f"{place[start:]}/{file}".replace(os.sep, "/"))
+    return sorted(found)

@@ -23,7 +23,10 @@ from harness.datasets.sources.downloads import fetch
 
 @dataclass(frozen=True, slots=True)
 class MnistLayout:
-    """class_name: torchvision's class, which also names the folder."""
+    """Grey images of 28×28 in ten classes, 60,000 for training and 10,000 for testing.
+
+    class_name: torchvision's class, which also names the folder.
+    """
 
     class_name: str
 
@@ -39,6 +42,8 @@ class MnistLayout:
         return RawData(_read_part(folder, "train"), _read_part(folder, "t10k"), classes=10)
 
 
+#: A small file may unpack to more than there is memory.
+_MOST_BYTES = 1 << 30
 _KINDS = ("images-idx3", "labels-idx1")
 
 
@@ -58,9 +63,12 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     try:
         with gzip.open(path) as file:
-            return file.read()
+            data = file.read(_MOST_BYTES + 1)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DataError(f"{path}: not readable as gzip ({error}): truncated or damaged") from error
+    if len(data) > _MOST_BYTES:
+        raise DataError(f"{path}: more than {_MOST_BYTES:,} bytes found when unpacked, no more are allowed")
+    return data
 
 
 def _read_idx(path: Path, axes: int) -> NDArray[Any]:

@@ -1,8 +1,9 @@
 """Images in parquet files, as Hugging Face lays them out.
 
 A folder with train.parquet and test.parquet, or with shards named train-00000-of-00002.parquet and so on,
-with a hash behind if there is one; or with such files in a folder `data`. Other files are not read. Columns
-are those that the study names, else image{bytes, path} or img, and label or fine_label.
+with a hash behind if there is one, or with folders train and test of shards 0000.parquet and so on; or with
+such files in a folder `data`. Other files are not read. Columns are those that the study names, else
+image{bytes, path} or img, and label or fine_label.
 """
 
 import json
@@ -23,7 +24,7 @@ from harness.nearest import nearest
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_SHARD = re.compile(r"(train|test)-(\d+)-of-(\d+)(-[0-9a-f]+)?\.parquet")
+_SHARD = re.compile(r"(.+)-(\d+)-of-(\d+)(-[0-9a-f]+)?\.parquet")
 #: Rows whose bytes are held at a time.
 _ROWS = 1024
 #: What a column is for -> its names in well-known data sets, the first that is there.
@@ -34,18 +35,19 @@ _USUAL = {"image": ("image", "img"), "label": ("label", "fine_label")}
 class Parquet:
     """Pictures in parquet files, as Hugging Face lays them out.
 
-    columns: {image: ..., label: ...}, where they have other names. resize: [height, width]. kind: what the
-    labels are; unless said, whole numbers are classes and others numbers. Grey images keep one channel, all
-    others become RGB; all must have one size.
+    columns: {image: ..., label: ...}, where they have other names. test: what the test part is called, such
+    as validation. resize: [height, width]. kind: what the labels are; unless said, whole numbers are classes
+    and others numbers. Grey images keep one channel, all others become RGB; all must have one size.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
+    test: str = "test"
     resize: Size | None = None
     kind: Target | None = None
 
     def source_identity(self, spec: DatasetSpec, data_root: Path) -> Sequence[Path | str]:
         folder = _folder(spec, data_root)
-        return [*_files(folder, "train"), *_files(folder, "test"), decoder()]
+        return [*_files(folder, "train"), *_files(folder, self.test), decoder()]
 
     def __call__(self, spec: DatasetSpec, data_root: Path) -> RawData:
         folder = _folder(spec, data_root)
@@ -54,7 +56,7 @@ class Parquet:
                 raise DataError(
                     f"data set {spec.name!r}, field 'columns': {use!r} found{nearest(use, _USUAL)}"
                 )
-        train, test = (self._read_part(_files(folder, part)) for part in ("train", "test"))
+        train, test = (self._read_part(_files(folder, part)) for part in ("train", self.test))
         target = target_of(train.y, self.kind)
         known = self._known_classes(_files(folder, "train")[0]) if target == "classes" else None
         return RawData(train, test, known, target)
@@ -137,13 +139,20 @@ def _folder(spec: DatasetSpec, data_root: Path) -> Path:
     if not folder.is_dir():
         raise DataError(f"{folder}: a file found (data set {spec.name!r}, field 'path'), a folder is needed")
     inner = folder / "data"
-    return inner if not list(folder.glob("*.parquet")) and inner.is_dir() else folder
+    return inner if inner.is_dir() and not list(folder.glob("*.parquet")) else folder
 
 
 def _files(folder: Path, part: str) -> list[Path]:
     whole = folder / f"{part}.parquet"
     if whole.is_file():
         return [whole]
+    if numbered := sorted((folder / part).glob("*.parquet")):
+        if [file.stem for file in numbered] != [f"{number:04}" for number in range(len(numbered))]:
+            raise DataError(
+                f"{folder / part}: {', '.join(file.name for file in numbered):.80} found, 0000.parquet to "
+                f"{len(numbered) - 1:04}.parquet are needed"
+            )
+        return numbered
     shards: dict[tuple[int, int], Path] = {}
     for file in sorted(folder.iterdir()):
         match = _SHARD.fullmatch(file.name)

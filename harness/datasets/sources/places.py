@@ -1,4 +1,4 @@
-"""Where the user's files are looked for: beside the study file first, then in the data folder."""
+"""Where the user's files are looked for: beside the study first, then in the data folder."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def located(spec: DatasetSpec, data_root: Path, field: str = "path", path: str |
     if Path(named).is_absolute():
         places = {Path(named): "the path is absolute"}
     else:
-        places = {} if spec.beside is None else {spec.beside / named: "beside the study file"}
+        places = {} if spec.beside is None else {spec.beside / named: "beside the study"}
         places.setdefault(data_root / named, "in the data folder")
     for place in places:
         if place.exists():

@@ -40,6 +40,8 @@ def study_of_everything(tiny: Fields, marker: Path) -> Fields:
         "shrinknets",
         {"name": "tpe", "method": "l2", "sampler": _TPE, "trials": 5},
         faulty("tpe-odd", "some_sizes", sampler=_TPE | {"replicates": 2}, trials=4),
+        {"name": "control", "method": "l2", "of": "tpe-odd"},
+        {"name": "of-control", "method": "shrinknets", "of": "control", "trials": 2},
         faulty("quit_once", "quit_once", options={"marker": str(marker)}, trials=2),
         faulty("engine_once", "engine_once", options={"marker": f"{marker}-engine"}, trials=2),
         faulty("memory_once", "memory_once", options={"marker": f"{marker}-memory"}, trials=2),
@@ -73,8 +75,10 @@ def test_both_executors_give_the_same_records(
         if outcome["arm"].rpartition("/")[2] not in _DEADLY
     }
     assert ours == outcomes_of(inline)
-    assert len(ours) == len(FAULTS) + 3 + 5 + 2 * 4 + 2
+    assert len(ours) == len(FAULTS) + 3 + 5 + 2 * 4 + 2 * 4 + 2 * 2 + 2
     assert {record.status for record in records["tpe-odd"]} == {"ok", "crashed"}
+    ends = {record.trial_id: record.status for record in records["tpe-odd"]}
+    assert {record.origin_trial_id: record.status for record in records["control"]} == ends
     table = table_of(on_ray)
     alive = table[~table["method"].isin(_DEADLY)].reset_index(drop=True)
     pd.testing.assert_frame_equal(alive, table_of(inline))

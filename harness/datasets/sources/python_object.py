@@ -18,7 +18,7 @@ from harness.datasets.sources.strangers import told
 
 
 @dataclass(frozen=True, slots=True)
-class Examples:
+class PythonObject:
     """Examples that a Python object gives by number.
 
     attribute: `module:attribute` or `file.py:attribute`: an object, or what gives one when it is called with
