@@ -45,14 +45,14 @@ def origin(network: str) -> Origin:
 
 
 def check_written(network: str, written: Mapping[str, Any]) -> None:
-    """Raise ValueError if what a study writes has weights downloaded, which no trial's identity would hold."""
+    """Raise ValueError if a study would have weights downloaded, which no trial's identity would hold."""
     if network.partition(":")[0] not in _GALLERIES:
         return
     for name in _DOWNLOADS:
         if written.get(name):
             raise ValueError(
-                f"{network}: {name}: {written[name]!r} would be downloaded whenever a network is built; name a "
-                "file under the architecture's `weights`"
+                f"{network}: {name}: {written[name]!r} would be downloaded whenever a network is built; name "
+                "a file under the architecture's `weights`"
             )
 
 
