@@ -160,11 +160,7 @@ class _Check:
         network, state = self._built(self.trials[0])
         before = copy.deepcopy(network.state_dict())
         global_state = torch.random.get_rng_state()
-        for moment in (
-            Moment(0, 0, 0, epoch_ended=False, phase_ended=False),
-            Moment(0, 1, 18, epoch_ended=True, phase_ended=False),
-            Moment(0, _EPOCHS, 18 * _EPOCHS, epoch_ended=True, phase_ended=True),
-        ):
+        for moment in self._moments():
             probe, generator = Probe(split.train, 64, self.plan.objective), torch.Generator().manual_seed(0)
             now = Situation(moment, network, state, self.trials[0].params, self.cell, probe, generator)
             state, _ = self.method.edits(now)
@@ -176,6 +172,16 @@ class _Check:
             return f"the network changed: {changed or sorted(after.keys() ^ before.keys())}"
         same = torch.equal(global_state, torch.random.get_rng_state())
         return "" if same else "random numbers were drawn from torch's global generator"
+
+    def _moments(self) -> list[Moment]:
+        """Before the first step, and every end of an epoch; of digits, with 18 steps each."""
+        schedule = self.plan.schedule(self.arm)
+        moments = [Moment(0, 0, 0, epoch_ended=False, phase_ended=False)]
+        for index, phase in enumerate(checked_phases(self.method.phases(self.trials[0].params, schedule))):
+            for left in reversed(range(phase.epochs)):
+                epoch = moments[-1].epoch + 1
+                moments.append(Moment(index, epoch, 18 * epoch, epoch_ended=True, phase_ended=not left))
+        return moments
 
     def _training(self) -> str:
         reach = self.method.reach(self.cell, self.arm.space)
