@@ -52,14 +52,15 @@ def test_the_warm_up_comes_once() -> None:
 @pytest.mark.parametrize("name", sorted(SCHEDULERS))
 def test_schedulers_are_torchs_own(name: str) -> None:
     """The rate of an optimizer under torch's scheduler, divided by its first; every option is known."""
-    needed: dict[str, Any] = {
+    needs: dict[str, dict[str, Any]] = {
         "StepLR": {"step_size": 2},
         "MultiStepLR": {"milestones": [1, 3]},
         "ExponentialLR": {"gamma": 0.7},
         "CosineAnnealingWarmRestarts": {"T_0": 2},
         "CyclicLR": {"base_lr": 0.1, "max_lr": 1.0},
         "OneCycleLR": {"max_lr": 1.0},
-    }.get(name, {})
+    }
+    needed = needs.get(name, {})
     check_schedule(name, needed, "epoch")
     ours = PhaseRate(RateSchedule(name, needed), epochs=5, steps_per_epoch=3)
     theirs = dict(needed)
