@@ -115,6 +115,7 @@ class _Check:
             found("start_sizes: every sized layer, and what build builds", self._start_sizes),
             found("build: the same seed gives the same network", self._build),
             found("penalty: a scalar, pure, the same for a stack of trials under vmap", self._penalty),
+            found("penalty_gradient: the gradient of the penalty", self._penalty_gradient),
             found("after_step: known names, same shapes, pure", self._after_step),
             found("edits: leave the network and all global generators alone", self._edits),
             found("training ends ok, within reach, and twice the same", self._training),
@@ -180,6 +181,25 @@ class _Check:
             else f"stacked {stacked.tolist()}, one by one {apart.tolist()}"
         )
 
+    def _penalty_gradient(self) -> str:
+        network, _ = self._built(self.trials[0])
+        tensors = dict(network.named_parameters())
+        numbers = self._numbers(self.trials[0].params)
+        given = self.method.penalty_gradient(tensors, numbers)
+        if given is None:
+            return ""
+        penalty = self.method.penalty(tensors, numbers)
+        if penalty is None:
+            return "there is a gradient and no penalty"
+        found = torch.autograd.grad(penalty, list(tensors.values()), allow_unused=True)
+        for (name, tensor), gradient in zip(tensors.items(), found, strict=True):
+            zero = torch.zeros_like(tensor)
+            said, true = given.get(name, zero), zero if gradient is None else gradient
+            if said.shape != tensor.shape or not torch.allclose(said, true):
+                return f"of {name} it is another"
+        unknown = sorted(given.keys() - tensors.keys())
+        return f"unknown names: {unknown}" if unknown else ""
+
     def _after_step(self) -> str:
         network, _ = self._built(self.trials[0])
         tensors = {n: t.detach().clone() for n, t in [*network.named_parameters(), *network.named_buffers()]}
@@ -200,13 +220,8 @@ class _Check:
         network, state = self._built(self.trials[0])
         network.eval()
         before = copy.deepcopy(network.state_dict())
-        epochs = self.arm.epochs
         drawn = ""
-        for moment in (
-            Moment(0, 0, 0, epoch_ended=False, phase_ended=False),
-            Moment(0, 1, 18, epoch_ended=True, phase_ended=False),
-            Moment(0, epochs, 18 * epochs, epoch_ended=True, phase_ended=True),
-        ):
+        for moment in self._moments():
             probe, generator = Probe(split.train, 64, self.plan.objective), torch.Generator().manual_seed(0)
             now = Situation(moment, network, state, self.trials[0].params, self.cell, probe, generator)
             (state, _), words = asked(self.method.edits, now)
@@ -216,6 +231,17 @@ class _Check:
         if changed or after.keys() != before.keys():
             return f"the network changed: {changed or sorted(after.keys() ^ before.keys())}"
         return drawn
+
+    def _moments(self) -> list[Moment]:
+        """Before the first step, and every end of an epoch; of digits, with 18 steps each."""
+        params = self.trials[0].params
+        schedule = self.plan.schedule(self.arm, params)
+        moments = [Moment(0, 0, 0, epoch_ended=False, phase_ended=False)]
+        for index, phase in enumerate(checked_phases(self.method.phases(params, schedule))):
+            for left in reversed(range(phase.epochs)):
+                epoch = moments[-1].epoch + 1
+                moments.append(Moment(index, epoch, 18 * epoch, epoch_ended=True, phase_ended=not left))
+        return moments
 
     def _training(self) -> str:
         reach = self.method.reach(self.cell, self.arm.space)

@@ -101,6 +101,21 @@ class DrawsGlobally(Fixed):
 
 
 @dataclass(frozen=True)
+class BuildsADonorItself(Fixed):
+    """In the middle of its second phase, without `harness.surgery.donor`."""
+
+    def phases(self, params: Params, schedule: Schedule) -> Sequence[Phase]:
+        first = max(1, schedule.epochs // 2)
+        rest = [Phase(schedule.epochs - first, 0.1)] if schedule.epochs > first else []
+        return (Phase(first, 0.1), *rest)
+
+    def edits(self, now: Situation) -> Any:
+        if now.moment.phase == 1 and not now.moment.phase_ended:
+            torch.nn.Linear(4, 4)
+        return now.state, ()
+
+
+@dataclass(frozen=True)
 class LeavesItsReach(Fixed):
     def edits(self, now: Situation) -> "tuple[Any, Sequence[Edit]]":
         units = len(now.network.get_submodule("hidden1").weight)  # type: ignore[arg-type]
@@ -191,6 +206,7 @@ _FAULTS = {
     StepsIntoTheUnknown: "after_step",
     TouchesTheNetwork: "edits",
     DrawsGlobally: "edits",
+    BuildsADonorItself: "edits",
     LeavesItsReach: "training",
     Crashes: "training",
     MisreadsItsOrigin: "of an origin",
