@@ -4,8 +4,6 @@ Networks are built without memory (on torch's meta device), so that a plan of an
 laptop.
 """
 
-import dataclasses
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -60,27 +58,6 @@ def forecast(plan: Plan, arm: Arm) -> Forecast:
         _spread(flops),
         sum(flops) / len(flops) * arm.planned_trials,
     )
-
-
-def with_start_flops(plan: Plan) -> Plan:
-    """The plan, with what its arms will take told in their designs, from some of their trials.
-
-    An arm of which a network cannot be built is left without: that is an outcome of its trials.
-    """
-    arms = {}
-    for key, arm in plan.arms.items():
-        if arm.origin is not None:  # its networks follow from how its origin's trials end
-            arms[key] = arm
-            continue
-        points = _points(plan, arm)
-        some = points[:: math.ceil(len(points) / _SAMPLE)]
-        try:
-            macs = [_measure(plan, arm, params)[1] for params in some]
-        except StudyError:
-            arms[key] = arm
-            continue
-        arms[key] = dataclasses.replace(arm, start_flops=_spread(_flops(plan, arm, some, macs)))
-    return dataclasses.replace(plan, arms=arms)
 
 
 def _flops(plan: Plan, arm: Arm, points: Sequence[Params], macs: Sequence[int]) -> list[float]:
