@@ -8,11 +8,13 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from harness.datasets.base import Normalisation
+from harness.extraction.alteration import Alteration
 from harness.extraction.errors import ExtractionError
 from harness.study.versions import VersionError, check_version
 
 FILE = "architecture.json"
-SCHEMA_VERSION = 1
+#: 1 knew neither alterations, shapes nor packages.
+SCHEMA_VERSION = 2
 WEIGHTS = "model.safetensors"
 
 
@@ -21,10 +23,13 @@ class Description:
     """An extracted network.
 
     family, options: the architecture, as the registry of the harness knows it.
-    plugins: file name -> SHA-256 of the plug-in file that defines the family; none if it ships or comes from
-        an installed package. sources: the same of all that this file imports (`harness.sources`).
+    plugins: file name -> SHA-256 of the plug-in files that define the family and inserted blocks; none if
+        these ship or come from installed packages. sources: the same of all that these files import
+        (`harness.sources`). packages: installed package -> version, of those that the network's code is from.
     example_shape: of one example, without the batch axis. outputs: length of the output, one logit a class.
-    sizes: sized layer -> units.
+    sizes: sized layer -> units, as the architecture is asked to build them.
+    alterations: blocks that were then taken out and put in, in this order. shapes: path -> shape, of tensors
+        that were cut or grown beyond what sizes say, after the alterations.
     normalisation: the network takes (x - mean) / std, one number for each entry of the axis after the batch,
         where x are the values of the source: 0 to 255 for images.
     val_score, test_score: accuracy of this very network.
@@ -48,6 +53,9 @@ class Description:
     test_score: float
     sources: dict[str, str] = field(default_factory=dict)
     is_resized: bool = False
+    alterations: tuple[Alteration, ...] = ()
+    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    packages: dict[str, str] = field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
 
 

@@ -9,14 +9,16 @@ import torch
 from safetensors.torch import save_model
 from torch import nn
 
-from harness import registry
+from harness import attributes, registry
 from harness.datasets.base import data_root
 from harness.extraction.choice import choose
 from harness.extraction.description import FILE as DESCRIPTION
 from harness.extraction.description import WEIGHTS, Description, write_description
 from harness.extraction.exporting import export_all
 from harness.extraction.folder import whole_or_nothing
-from harness.extraction.plain import make_plain
+from harness.extraction.modules import names_of
+from harness.extraction.packages import versions_of
+from harness.extraction.plain import Plain, make_plain
 from harness.extraction.replanning import origin_replayed, replan
 from harness.extraction.retraining import Retrained, on_this_machine, retrain
 from harness.extraction.speed import measure_speed
@@ -104,7 +106,7 @@ def _write(folder: Path, plan: Plan, record: Record, retrained: Retrained, cell:
     )
     device = retrained.split.train.x.device
     network, start = plain.network.cpu(), _start_network(plan, record, cell)
-    description = _describe(plan, record, retrained, cell)
+    description = _describe(plan, record, retrained, cell, plain)
     write_description(folder, description)
     _write_weights(folder, network)
     summary = Summary(
@@ -130,12 +132,18 @@ def _write_weights(folder: Path, network: nn.Module) -> None:
     weights.chmod(stat.S_IMODE((folder / DESCRIPTION).stat().st_mode))
 
 
-def _describe(plan: Plan, record: Record, retrained: Retrained, cell: Cell) -> Description:
+def _describe(plan: Plan, record: Record, retrained: Retrained, cell: Cell, plain: Plain) -> Description:
     entry = plan.architecture(plan.arms[record.arm], record.params)
     family = entry.family or entry.name
-    origin = registry.origin("architectures", family)
-    file = origin.file if origin is not None and not origin.module else None
-    used = {} if file is None else sources_of(file)
+    origins = [registry.origin("architectures", family)]
+    made = {name for step in plain.alterations if step.module for name in names_of(step.module)}
+    # One name a module is enough: looking for its package takes long.
+    origins += [
+        attributes.origin(name) for name in {name.rpartition(":")[0]: name for name in sorted(made)}.values()
+    ]
+    files = [each.file for each in origins if each is not None and each.file is not None and not each.module]
+    used = {name: digest for file in files for name, digest in sources_of(file).items()}
+    packages = {each.package for each in origins if each is not None and each.package is not None}
     assert record.selected_epoch is not None
     return Description(
         study=plan.study.name,
@@ -143,17 +151,20 @@ def _describe(plan: Plan, record: Record, retrained: Retrained, cell: Cell) -> D
         arm=record.arm,
         family=family,
         options=dict(entry.options),
-        plugins={} if file is None else {file.name: used[file.name]},
+        plugins={file.name: used[file.name] for file in files},
         sources=used,
         example_shape=cell.example_shape,
         outputs=cell.outputs,
         classes=cell.outputs,
-        sizes=retrained.epochs[-1].size.units,
+        sizes=plain.sizes,
         normalisation=retrained.split.normalisation,
         selected_epoch=record.selected_epoch,
         val_score=retrained.val_score,
         test_score=retrained.test_score,
         is_resized=plan.study.training.resize is not None,
+        alterations=plain.alterations,
+        shapes=plain.shapes,
+        packages=versions_of(sorted(packages)),
     )
 
 

@@ -31,7 +31,9 @@ def load(folder: Path | str, *, raw: bool = False, plugins: Sequence[Path | str]
     from safetensors import SafetensorError
     from safetensors.torch import load_model
 
+    from harness.extraction.alterations import alter, reshape
     from harness.extraction.normaliser import Normalise, Resize
+    from harness.extraction.packages import versions_of
     from harness.extraction.plugins import matching_plugins
     from harness.records.differences import changes
     from harness.registry import make_architecture
@@ -39,21 +41,28 @@ def load(folder: Path | str, *, raw: bool = False, plugins: Sequence[Path | str]
 
     folder = Path(folder)
     about = read_description(folder)
+    used: dict[str, str] = {}
     for plugin in matching_plugins(
         about.plugins, [Path(plugin) for plugin in plugins], whose="this network", where="`plugins`"
     ):
-        if about.sources and (differing := changes(about.sources, sources_of(plugin))):
-            raise ExtractionError(
-                f"{folder}: {plugin.name} imports other code than when the network was made: {differing[0]}"
-            )
+        used |= sources_of(plugin)
+    if about.sources and (differing := changes(about.sources, used)):
+        raise ExtractionError(
+            f"{folder}: {', '.join(about.plugins)} imports other code than when the network was made: "
+            f"{differing[0]}"
+        )
     try:
         architecture = make_architecture(about.family, about.options)
         with torch.random.fork_rng(devices=[]):
             network = architecture.build(about.example_shape, about.outputs, about.sizes)
+        alter(network, about.alterations)
+        reshape(network, about.shapes)
         load_model(network, folder / WEIGHTS)
     except (ValueError, KeyError, RuntimeError, OSError, SafetensorError) as error:
         reason = " ".join(str(error).split())
-        raise ExtractionError(f"{folder}: the network cannot be rebuilt: {reason}") from error
+        others = changes(about.packages, versions_of(about.packages))
+        hint = f" (other versions are installed: {'; '.join(others)})" if others else ""
+        raise ExtractionError(f"{folder}: the network cannot be rebuilt: {reason}{hint}") from error
     network.eval()
     if not raw:
         return network

@@ -162,7 +162,10 @@ def _now(journal: Journal, val_score: float, test_score: float) -> dict[str, Any
 
 
 def _without_certificate(event: dict[str, Any]) -> dict[str, Any]:
-    """Whether a run asked for certificates changes nothing of its training."""
+    """Whether a run asked for certificates changes nothing of its training.
+
+    Nor do edits that changed nothing, of which earlier versions made events.
+    """
     account = {what: found for what, found in event["account"].items() if what != "output_change"}
     return event | {"account": account}
 
@@ -181,7 +184,7 @@ def _comparable(
         "test score": test_score,
         "start": asdict(start_size) if start_size else None,
         **{f"epoch {epoch.epoch}": _of_network(epoch) for epoch in epochs},
-        "events": [_without_certificate(asdict(event)) for event in events],
+        "events": [said for event in events if (said := _without_certificate(asdict(event)))["account"]],
     }
     # Through JSON, as the record went: tuples become lists there.
     comparable: dict[str, Any] = json.loads(json.dumps(said))

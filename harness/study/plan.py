@@ -1,7 +1,7 @@
 """The plan: arms, search spaces, seeds, and the frozen list of trials. `planning` makes it."""
 
 import dataclasses
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +16,9 @@ from harness.nearest import nearest
 from harness.objectives.base import Objective
 from harness.search.seeding import derive_seed, digest
 from harness.search.space import Int, Scalar, Space, domain_to_json
-from harness.sizing.base import Cell, Params, Schedule, SizingMethod
+from harness.sizing.base import Cell, Params, Phase, Schedule, SizingMethod
 from harness.study.beside import batch_size, learning_rate, options_drawn, with_options
+from harness.study.lengths import Length, length
 from harness.study.schema import (
     ArchitectureEntry,
     Augmentation,
@@ -40,7 +41,7 @@ class Arm:
     origin: key of the arm whose trials those of this one begin from; it has the sampler of that one then.
     sampler_text: the sampler with every option. sampler_options: the same as values, with the defaults of the
     Optuna that the run was begun under. trials: of each replicate. reach: smallest and largest size each
-    layer can end with.
+    layer can end with. epochs: that the study asks for. The last three are as in `ArmDesign`.
     """
 
     key: str
@@ -56,6 +57,9 @@ class Arm:
     epochs: int
     origin: str | None = None
     sampler_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    epochs_planned: tuple[int, int] | None = None
+    examples: tuple[int, int] | None = None
+    start_flops: tuple[float, float, float] | None = None
 
     @property
     def planned_trials(self) -> int:
@@ -77,6 +81,9 @@ class Arm:
             replicates=self.sampler.replicates,
             origin=self.origin,
             sampler_options=dict(self.sampler_options),
+            epochs_planned=self.epochs_planned,
+            examples=self.examples,
+            start_flops=self.start_flops,
         )
 
 
@@ -165,6 +172,10 @@ class Plan:
     def batch_size(self, arm: Arm, params: Params) -> int:
         """Examples in a trial's batches: the study's number, or the one that was drawn."""
         return batch_size(self.study, self._method_entry(arm), params)
+
+    def length(self, arm: Arm, params: Params, phases: Iterable[Phase]) -> Length:
+        """How long a trial with these phases trains."""
+        return length(phases, self.batch_size(arm, params), self.train_examples(arm))
 
     def train_examples(self, arm: Arm) -> int:
         """Examples of one pass over the arm's training part."""

@@ -29,6 +29,7 @@ from harness.search.samplers import (
 )
 from harness.search.space import Domain, Scalar
 from harness.sizing.base import Cell, SizingMethod, checked_phases
+from harness.study.lengths import span
 from harness.study.origins import as_control, check_origins, draw_controls, in_order, origin_of
 from harness.study.plan import (
     PLAN_VERSION,
@@ -90,11 +91,12 @@ def make_plan(
                 plan.make_trial(arm, replicate, index, point) for index, point in enumerate(points)
             )
     frozen = draw_controls(plan, frozen)
-    for arm in plan.arms.values():
-        _check_phases(plan, source, arm, frozen)
+    arms = {key: _with_lengths(plan, source, arm, frozen) for key, arm in plan.arms.items()}
+    for arm in arms.values():
         _check_weights(plan, source, arm, frozen)
-    found = design_warnings([arm.design() for arm in plan.arms.values()], study.claim.n)
-    return dataclasses.replace(plan, frozen=frozen, warnings=tuple(warning.sentence for warning in found))
+    found = design_warnings([arm.design() for arm in arms.values()], study.claim.n)
+    warnings = tuple(warning.sentence for warning in found)
+    return dataclasses.replace(plan, arms=arms, frozen=frozen, warnings=warnings)
 
 
 def plan_arms(
@@ -191,18 +193,29 @@ def _examine(cell: Cell, facts: DatasetFacts) -> None:
     cell.architecture.examine(cell.example_shape, cell.outputs, (least, most), wanted)
 
 
-def _check_phases(
+def _with_lengths(
     plan: Plan, source: str, arm: Arm, frozen: Mapping[tuple[str, int], Sequence[Trial]]
-) -> None:
-    """Ask for the phases of every trial, or of some points where trials are not known yet."""
+) -> Arm:
+    """Ask for the phases of every trial, or of some points where trials are not known yet.
+
+    How long a control trains is known when its origin has ended.
+    """
     points = [trial.params for (key, _), trials in frozen.items() if key == arm.key for trial in trials]
-    method = plan.method(arm)
+    method, lengths = plan.method(arm), []
     for params in points or draw_frozen(arm.space, "RandomSampler", {}, 0, _STARTUP_TRIALS):
         with _naming(source, f"architectures.{arm.architecture}"):
             cell = plan.cell(arm, params)  # of options in a long range only some were looked at
             cell.architecture.check(cell.example_shape)
         with _naming(source, f"methods.{arm.method}: phases with {arm.epochs} epochs"):
-            checked_phases(_ask(method.phases, params, plan.schedule(arm, params)))
+            phases = checked_phases(_ask(method.phases, params, plan.schedule(arm, params)))
+        lengths.append(plan.length(arm, params, phases))
+    if arm.origin is not None:
+        return arm
+    return dataclasses.replace(
+        arm,
+        epochs_planned=span([length.epochs for length in lengths]),
+        examples=span([length.examples for length in lengths]),
+    )
 
 
 def _check_weights(

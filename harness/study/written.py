@@ -48,11 +48,10 @@ class WrittenPlan:
 
     def comparable(self) -> dict[str, Any]:
         """What must be equal for a run to go on: all but words, and samplers that have drawn already."""
-        arms = {key: asdict(arm) for key, arm in self.arms.items()}
+        arms = {key: arm.asked() for key, arm in self.arms.items()}
         for arm in arms.values():
             if arm["sampling"] != "adaptive":
                 arm["sampler"] = ""
-            del arm["sampler_options"]  # a run that goes on takes those that were written
         study = self.study.identity() | {"description": ""}
         plugins = self.plugins
         if self.plan_version > 1:

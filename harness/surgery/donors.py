@@ -7,7 +7,8 @@ from torch import Generator, Tensor, nn
 
 from harness.surgery.edits import Recipe
 
-_RECIPE = "harness_recipe"
+#: Attribute of a module that a method has put in: its recipe, or None.
+_INSERTED = "harness_inserted"
 
 
 class Residual(nn.Module):
@@ -43,13 +44,17 @@ def donor(build: Callable[[], nn.Module], generator: Generator) -> nn.Module:
         return build()
 
 
-def keep_recipe(module: nn.Module, recipe: Recipe | None) -> None:
-    """Note on a module how it is made."""
-    if recipe is not None:
-        setattr(module, _RECIPE, recipe)
+def mark_inserted(module: nn.Module, recipe: Recipe | None) -> None:
+    """Note on a module that it was put in, and how it is made."""
+    setattr(module, _INSERTED, recipe)
+
+
+def was_inserted(module: nn.Module) -> bool:
+    """Whether a method put this module in."""
+    return hasattr(module, _INSERTED)
 
 
 def recipe_of(module: nn.Module) -> Recipe | None:
-    """How a module says that it is made."""
-    recipe: Recipe | None = getattr(module, _RECIPE, None)
+    """How a module that was put in says that it is made."""
+    recipe: Recipe | None = getattr(module, _INSERTED, None)
     return recipe

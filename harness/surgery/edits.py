@@ -24,7 +24,8 @@ class Remove:
 
     A unit that already sends a constant (its gate is dead, its incoming weights are zero) is removed without
     changing the output: the constant is folded into what follows, or the unit stays and the receipt says
-    why. A unit that still varies is removed as if it were held at zero, normalisation included.
+    why. Masked entries of a bias that it is folded into are free from then on. A unit that still varies is
+    removed as if it were held at zero, normalisation included.
 
     layer: path of the module that produces the units; a normalisation or gate behind it names the same
     units; of an attention, units are heads. units: their indices as the layer was seen; removals that follow

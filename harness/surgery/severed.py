@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from harness.surgery.errors import SurgeryError
-from harness.surgery.tracing.follow import MASK_SUFFIX, outputs_of, quiet, twice
+from harness.surgery.masking import mask_at, masks_of
+from harness.surgery.tracing.follow import outputs_of, quiet, twice
 
 
 def severed(network: nn.Module, example: Tensor, masked: Iterable[str]) -> tuple[str, ...]:
@@ -30,9 +31,8 @@ def severed(network: nn.Module, example: Tensor, masked: Iterable[str]) -> tuple
         return ()
     layers: dict[str, bool] = {}
     for path in masked:
-        mask = network.get_buffer(path + MASK_SUFFIX)
-        layer = path.rpartition(".")[0]
-        layers[layer] = layers.get(layer, False) or not mask.any()
+        mask, layer = mask_at(network, path), path.rpartition(".")[0]
+        layers[layer] = layers.get(layer, False) or (mask is not None and not mask.any())
     empty = tuple(layer for layer, whole in layers.items() if whole)
     return empty or tuple(layers)
 
@@ -59,11 +59,12 @@ def _opened(network: nn.Module) -> nn.Module:
     """A copy in double precision, with random positive weights in all places that are not masked."""
     made, generator = copy.deepcopy(network).double(), torch.Generator().manual_seed(0)
     for module in made.modules():
+        masks = {name: mask for name, _, mask in masks_of(module)}
         for name, parameter in module._parameters.items():
             if parameter is not None:
                 drawn = torch.rand(parameter.shape, generator=generator, dtype=parameter.dtype) + 0.5
                 drawn /= max(1, parameter[0].numel()) if parameter.dim() > 1 else 1
-                keep = module._buffers.get(name + MASK_SUFFIX)
+                keep = masks.get(name)
                 drawn = drawn.to(parameter.device)
                 parameter.copy_(drawn if keep is None else drawn * keep)
         if isinstance(module, nn.modules.batchnorm._NormBase) and module.running_mean is not None:

@@ -55,6 +55,8 @@ class Step:
         self._network, self._numbers, self._note = network, numbers, note
         self._casting = casting(settings.precision, device)
         self._may_compile = settings.compiled
+        # What a method leaves as it inherits it costs its steps nothing.
+        self._has_after_step = getattr(type(method), "after_step", None) is not SizingMethod.after_step
         with strangers:  # torch refuses networks that it cannot train
             self.optimizer = _make_optimizer(settings, network)
         self.structure_changed()
@@ -119,10 +121,11 @@ class Step:
             if self._settings.gradient_clip is not None:
                 nn.utils.clip_grad_norm_(self.tensors.values(), self._settings.gradient_clip)
             optimizer.step()
-            with torch.no_grad():
-                changed = method.after_step(self.all_tensors, self._numbers, self._learning_rate)
-                for name, value in changed.items():
-                    self.all_tensors[name].copy_(value)
+            if self._has_after_step:
+                with torch.no_grad():
+                    changed = method.after_step(self.all_tensors, self._numbers, self._learning_rate)
+                    for name, value in changed.items():
+                        self.all_tensors[name].copy_(value)
         if self._masked:
             surgery.hold(self._masked)
         return loss.detach()

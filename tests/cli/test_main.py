@@ -431,7 +431,8 @@ def test_the_plan_shows_what_would_run(harness_command: Command, write_study: Wr
         "1438 training and 359 test examples of shape 1x8x8, 10 classes",
         "hidden1: 4-16 (log)",
         "RandomSampler (iid)",
-        "training FLOPs of the arm",
+        "examples a trial",
+        "training FLOPs: a trial",
         "Note: digits/mlp: fixed and l2 cannot reach the same sizes",
     ):
         assert text in ended.out

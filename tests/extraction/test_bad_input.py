@@ -196,7 +196,7 @@ def test_folders_that_hold_no_sound_network(lenet_run: Run, tmp_path: Path) -> N
         load(folder)
     weights.write_bytes(whole)
     for changed, complaint in (
-        ({"schema_version": 2}, "written by a newer version of the harness"),
+        ({"schema_version": 3}, "written by a newer version of the harness"),
         ({"schema_version": "1"}, "version '1' found"),
         ({"family": "lenet6"}, "did you mean 'lenet5'"),
         ({"sizes": {"conv1": 1, "conv2": 1, "fc1": 1}}, "cannot be rebuilt"),

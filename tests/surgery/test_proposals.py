@@ -1,6 +1,7 @@
 """All edits of one proposal speak of the network as it was seen, whatever earlier ones have done to it."""
 
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -102,9 +103,11 @@ def test_a_proposal_equals_plain_indexing_of_all_tensors(kind: str) -> None:
 
 def test_shapes_are_those_that_were_seen_where_units_were_put_in() -> None:
     network, _, x = _mlp()
+    reading = torch.randn(20, 3).double()
+    first = Widen("1", torch.randn(3, 192).double(), torch.zeros(3).double(), {"3": reading})
     new_rows, outgoing = torch.randn(2, 24).double(), torch.randn(5, 2).double()
-    edits = [
-        Widen("1", torch.randn(3, 192).double(), torch.zeros(3).double(), {"3": torch.randn(20, 3).double()}),
+    edits: list[NetworkEdit] = [
+        first,
         Remove("1", (0,)),
         Widen("3", new_rows, torch.zeros(2).double(), {"5": outgoing}),
         Mask("3.weight", torch.zeros(20, 24, dtype=torch.bool).index_fill(0, torch.arange(19), True)),
@@ -116,7 +119,7 @@ def test_shapes_are_those_that_were_seen_where_units_were_put_in() -> None:
     assert weight.shape == (22, 26)
     assert (weight[:19, :23][[row for row in range(19) if row != 4]] == 7).all()
     assert (weight[4, :23] == 1).all()
-    assert torch.equal(weight[:20, 23:], edits[0].outgoing["3"])  # type: ignore[union-attr]
+    assert torch.equal(weight[:20, 23:], reading)
     assert not weight[19, :23].any()
     assert torch.equal(weight[20:, :23], new_rows[:, 1:])
     assert not weight[20:, 23:].any()
@@ -137,7 +140,11 @@ def test_units_of_coupled_layers_are_found_again() -> None:
     network, x = make().double(), images(2, side)
     weight = network.get_parameter("layer1.0.conv2.weight").detach().clone()
     new = torch.randn(2, 64, 3, 3).double()
-    edits = [Remove("conv1", (3, 5)), Reset("layer1.0.conv2", (4, 5), new), Remove("layer1.0.bn1", (0,))]
+    edits: list[NetworkEdit] = [
+        Remove("conv1", (3, 5)),
+        Reset("layer1.0.conv2", (4, 5), new),
+        Remove("layer1.0.bn1", (0,)),
+    ]
     receipt = apply(network, None, edits, x)
     assert receipt.removed == {"conv1": 2, "layer1.0.conv2": 2, "layer1.0.conv1": 1}
     assert receipt.dropped == {"layer1.0.conv2": 1}
@@ -195,12 +202,12 @@ def test_what_a_removed_block_held_is_gone_for_all_edits() -> None:
 def test_a_block_can_be_exchanged_and_the_new_one_is_out_of_reach() -> None:
     torch.manual_seed(0)
     x, network = torch.randn(3, 6), _Blocks()
-    branch = nn.Sequential(nn.Linear(8, 4), nn.Tanh(), nn.Linear(4, 8))
+    branch: Any = nn.Sequential(nn.Linear(8, 4), nn.Tanh(), nn.Linear(4, 8))
     nn.init.zeros_(branch[2].weight)
     nn.init.zeros_(branch[2].bias)
     fresh = branch[0].weight.detach().clone()
     mask = Mask("blocks.0.branch.0.weight", torch.zeros(4, 8, dtype=torch.bool))
-    edits = [RemoveBlock("blocks.0"), InsertBlock("blocks.0", Residual(branch)), mask]
+    edits: list[NetworkEdit] = [RemoveBlock("blocks.0"), InsertBlock("blocks.0", Residual(branch)), mask]
     receipt = apply(network, None, edits, x)
     assert (receipt.blocks, receipt.inserted, receipt.masked) == (("blocks.0",), ("blocks.0",), {})
     assert torch.equal(network.get_parameter("blocks.0.branch.0.weight"), fresh)

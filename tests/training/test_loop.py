@@ -16,7 +16,17 @@ from harness.objectives.classification import Classification
 from harness.sizing.base import Cell, Params, Phase, Situation, State
 from harness.sizing.gates.units import attach_gates
 from harness.sizing.ledger.counting import multiply_accumulates
-from harness.surgery import Mask, NextPhase, Remove, Stop
+from harness.surgery import (
+    Assign,
+    InsertBlock,
+    Mask,
+    NextPhase,
+    Remove,
+    RemoveBlock,
+    Residual,
+    Stop,
+    Unmask,
+)
 from harness.training import loop
 from harness.training.fault import TrialFaultError
 from harness.training.journal import Journal, TrialEndedError
@@ -448,6 +458,64 @@ def test_a_layer_without_units_is_a_collapse() -> None:
     end = ended(left)
     assert (end.status, str(end)) == ("collapsed", "hidden1 lost its last unit in epoch 2")
     assert left.units == [5]
+
+
+def test_a_layer_without_a_weight_left_is_a_collapse() -> None:
+    mask = Mask("hidden1.weight", torch.zeros(5, FEATURES, dtype=torch.bool))
+    left = trained(a_job(scripted(propose=ending(mask, 2))))
+    assert ended(left).status == "collapsed"
+    assert [event.account for event in left.journal.events] == [{"emptied": ("hidden1",)}]
+
+
+@pytest.mark.parametrize("certify", [False, True])
+def test_edits_that_change_nothing_make_no_event(certify: bool) -> None:
+    edits = (
+        Remove("hidden1", ()),
+        Mask("hidden1.weight", torch.ones(5, FEATURES, dtype=torch.bool)),
+        Unmask("hidden1.weight", torch.arange(3)),
+        Assign("output.bias", torch.zeros(0), torch.arange(0)),
+        RemoveBlock("relu1"),
+    )
+
+    def without_activation(network: nn.Module) -> None:
+        network.relu1 = nn.Identity()
+
+    job = a_job(scripted(propose=lambda now: edits), certify=certify)
+    left = trained(job, without_activation)
+    assert left.error is None
+    assert left.journal.events == []
+    plain = trained(a_job(scripted()), without_activation)
+    assert outcomes(left) == outcomes(plain)
+
+
+def test_why_a_method_stopped_is_kept() -> None:
+    left = trained(a_job(scripted(propose=ending(Stop("small enough"), 2))))
+    assert left.journal.stop_reason == "small enough"
+    assert left.journal.events == []
+    assert trained(a_job(scripted())).journal.stop_reason == ""
+
+
+def test_an_inserted_block_is_trained_with_the_rate_and_decay_of_its_phase() -> None:
+    """Its gates are not decayed, though the network had none and so the optimizer no group of theirs."""
+    torch.manual_seed(3)
+    block = Residual(nn.Linear(5, 5), nn.ReLU())
+    nn.init.zeros_(block.branch.weight)  # type: ignore[arg-type]
+    nn.init.zeros_(block.branch.bias)  # type: ignore[arg-type]
+    attach_gates(block, ["branch"], 0.5)
+    insert = InsertBlock("relu1", block)
+    method = scripted(Phase(2, 0.1, 0.3), Phase(1, 0.05, 0.2), propose=ending(insert, 1, 3))
+    job = a_job(method)
+    network, state = method.build(CELL, {})
+    training = loop._Training(job, network, state, Journal(), lambda epoch: None)
+    training.run()
+    groups = training.step.optimizer.param_groups
+    assert [(group["lr"], group["weight_decay"]) for group in groups] == [(0.05, 0.2), (0.05, 0.0)]
+    assert [id(own) for own in groups[1]["params"]] == [id(network.get_parameter("relu1_1.branch.gate"))]
+    weight = network.get_parameter("relu1_1.branch.weight")
+    assert any(own is weight for own in groups[0]["params"])
+    assert weight.abs().max() > 0
+    [event] = training.journal.events
+    assert event.account == {"inserted": ("relu1_1",)}
 
 
 def test_a_trial_over_its_time_is_ended() -> None:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from harness.sizing.gates.layers import Gated
 from harness.sizing.gates.units import gate_parameters
 from harness.sizing.ledger.size import Size
+from harness.surgery.donors import was_inserted
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,10 +61,14 @@ def survey(network: nn.Module, sized_layers: Sequence[str], macs: int) -> Survey
 
 
 def _units(network: nn.Module, layer: str) -> int:
-    """Units of a layer, or 1 for a block; none of a block that was removed, and of what it held."""
-    module = network
+    """Units of a layer, or 1 for a block; none of a block that was removed, and of what it held.
+
+    A block that was put in its place need not hold the same.
+    """
+    module, is_foreign = network, False
     for name in layer.split("."):
-        if isinstance(module, nn.Identity):
+        is_foreign = is_foreign or was_inserted(module)
+        if isinstance(module, nn.Identity) or (is_foreign and name not in module._modules):
             return 0
         module = module.get_submodule(name)
     if isinstance(module, nn.Identity):

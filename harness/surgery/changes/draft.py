@@ -9,9 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from harness.surgery.changes.belongings import check_kind, hand_on, in_format_of
 from harness.surgery.changes.optimizer_state import Reshaping, admit, check_state, enrol, exchange
 from harness.surgery.changes.seen import Moving, Seen
 from harness.surgery.errors import SurgeryError
+from harness.surgery.masking import masked_names, set_mask, unset_mask
 
 
 class Draft:
@@ -61,13 +63,15 @@ class Draft:
                 assert isinstance(old, nn.Parameter)
                 if id(old) not in self._made:
                     check_state(self._optimizer, path, old)
+            check_kind(path, old)
             with torch.no_grad():
-                new = reshaping(old.detach())
+                new = in_format_of(old, reshaping(old.detach()))
             if isinstance(old, nn.Parameter):
                 new = nn.Parameter(new, requires_grad=old.requires_grad)
                 if old.grad is not None:
                     with torch.no_grad():
-                        new.grad = (memory or reshaping)(old.grad)
+                        new.grad = in_format_of(old.grad, (memory or reshaping)(old.grad))
+            hand_on(old, new, (memory or reshaping) if isinstance(reshaping, Moving) else _unchanged)
             self._swap(places, old, new)
             self._made[id(new)] = new
             if checked:
@@ -110,16 +114,17 @@ class Draft:
             if target is self.network and isinstance(neighbour, nn.Parameter):
                 self._on_commit.append(partial(enrol, new=new, path=path, beside=neighbour))
 
-    def add_buffer(self, path: str, value: Tensor) -> None:
-        """Give a module a buffer that it did not have."""
+    def add_mask(self, path: str, value: Tensor) -> None:
+        """Hold entries of a parameter at zero by a buffer beside it that its module did not have."""
         self.changes, self.reshapes = self.changes + 1, self.reshapes + 1
-        layer, _, name = path.rpartition(".")
+        layer, _, parameter = path.rpartition(".")
         for target, places in zip(self._targets, self._places, strict=True):
             module = target.get_submodule(layer)
             buffer = value.clone()
-            module.register_buffer(name, buffer)
+            before = masked_names(module)
+            name = set_mask(module, parameter, buffer)
             places[id(buffer)] = [(module, name)]
-            self._undo.append(partial(module._buffers.__delitem__, name))
+            self._undo.append(partial(unset_mask, module, parameter, before))
 
     def set_attribute(self, layer: str, name: str, value: Any) -> None:
         """Set a plain attribute of a module, such as the number of its channels."""

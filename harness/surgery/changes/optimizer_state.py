@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from harness.surgery.changes.belongings import in_format_of
 from harness.surgery.errors import SurgeryError
 
 #: What happened to a parameter, applied to any tensor of its shape.
@@ -50,7 +51,9 @@ def exchange(optimizer: Optimizer, old: nn.Parameter, new: nn.Parameter | None, 
     if state is not None and new is not None:
         with torch.no_grad():
             optimizer.state[new] = {
-                key: reshaping(value) if isinstance(value, Tensor) and value.shape == old.shape else value
+                key: in_format_of(value, reshaping(value))
+                if isinstance(value, Tensor) and value.shape == old.shape
+                else value
                 for key, value in state.items()
             }
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from harness.surgery.certificate import largest_change, outputs
 from harness.surgery.changes.draft import Draft
-from harness.surgery.donors import keep_recipe
+from harness.surgery.donors import mark_inserted
 from harness.surgery.edits import InsertBlock
 from harness.surgery.errors import SurgeryError
 from harness.surgery.tracing.follow import outputs_of, quiet, twice
@@ -55,7 +55,7 @@ def _put(draft: Draft, edit: InsertBlock, behind: dict[str, str]) -> str:
 
     def make(training: bool) -> nn.Module:
         made = copy.deepcopy(edit.module)
-        keep_recipe(made, edit.recipe)
+        mark_inserted(made, edit.recipe)
         made.to(device=like.device, dtype=like.dtype if like.is_floating_point() else None)
         return made.train(training)
 

@@ -1,8 +1,9 @@
 """Single weights: holding them at zero, letting them go, giving them values.
 
-A mask is a buffer `<parameter>_mask` beside its parameter, so that it moves between devices, is stored with
-the network and is cut with it. The network's forward pass does not read it: the weights themselves are zero,
-and the training loop puts them back to zero after every step, whatever the optimizer did.
+A mask is a buffer beside its parameter (`harness.surgery.masking`), so that it moves between devices, is
+stored with the network and is cut with it. The network's forward pass does not read it: the weights
+themselves are zero, and the training loop puts them back to zero after every step, whatever the optimizer
+did.
 """
 
 from collections.abc import Iterable
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from harness.surgery.changes.draft import Draft
 from harness.surgery.edits import Assign, Mask, Unmask
 from harness.surgery.errors import SurgeryError
-from harness.surgery.tracing.follow import MASK_SUFFIX
+from harness.surgery.masking import MASK_SUFFIX, mask_at, masks_of
 
 
 @torch.no_grad()
@@ -26,11 +27,7 @@ def masked_parameters(network: nn.Module) -> list[tuple[nn.Parameter, Tensor]]:
     """Every parameter that has a mask, with it; to be asked again when the structure has changed."""
     found = []
     for module in network.modules():
-        for name, buffer in module._buffers.items():
-            if buffer is not None and name.endswith(MASK_SUFFIX):
-                parameter = module._parameters.get(name.removesuffix(MASK_SUFFIX))
-                if parameter is not None:
-                    found.append((parameter, buffer))
+        found += [(parameter, mask) for _, parameter, mask in masks_of(module)]
     return found
 
 
@@ -58,12 +55,12 @@ def mask(draft: Draft, edit: Mask) -> int:
         return 0
     weight = draft.tensor(path)
     keep = draft.seen.laid(edit.parameter, edit.keep, torch.ones_like(weight, dtype=torch.bool))
-    before = mask_of(draft, path)
+    before = mask_at(draft.network, path)
     new = int((~keep if before is None else before & ~keep).sum())
     if not new:
         return 0
     if before is None:
-        draft.add_buffer(path + MASK_SUFFIX, keep)
+        draft.add_mask(path, keep)
     else:
         draft.change(path + MASK_SUFFIX, lambda old: old & keep.to(old.device))
     draft.change(path, lambda old: old * keep.to(old.device))
@@ -78,7 +75,7 @@ def unmask(draft: Draft, edit: Unmask) -> int:
     """
     entries = _entries(edit.entries, draft.seen.shape(edit.parameter), edit.parameter)
     path = _parameter(draft, edit.parameter, "masked")
-    before = mask_of(draft, path) if path is not None else None
+    before = mask_at(draft.network, path) if path is not None else None
     if path is None or before is None:
         return 0
     freed = draft.seen.laid(edit.parameter, entries, torch.zeros_like(before)) & ~before
@@ -108,7 +105,7 @@ def assign(draft: Draft, edit: Assign) -> int:
     seen = entries if entries is not None else torch.ones(shape, dtype=torch.bool)
     chosen = draft.seen.laid(name, seen, chosen)
     laid = draft.seen.laid(name, values, old.detach())
-    keep = mask_of(draft, path)
+    keep = mask_at(draft.network, path)
     if keep is not None:
         chosen &= keep
     if not chosen.any():
@@ -124,15 +121,9 @@ def assign(draft: Draft, edit: Assign) -> int:
     return int(chosen.sum())
 
 
-def mask_of(draft: Draft, path: str) -> Tensor | None:
-    """The mask of a parameter as it is now; False entries are held at zero."""
-    layer, _, name = (path + MASK_SUFFIX).rpartition(".")
-    return draft.network.get_submodule(layer)._buffers.get(name)
-
-
 def masked(draft: Draft, path: str, values: Tensor) -> Tensor:
     """Values for a parameter, with zeros where it is masked."""
-    keep = mask_of(draft, path)
+    keep = mask_at(draft.network, path)
     return values if keep is None else values * keep.to(values.device)
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from harness.surgery.changes.draft import Draft
 from harness.surgery.changes.seen import Places
 from harness.surgery.edits import Remove
+from harness.surgery.masking import MASK_SUFFIX, mask_at
 from harness.surgery.operations.resize import fit_attributes
 from harness.surgery.operations.silence import Fold, contribution, judge
 from harness.surgery.tracing.follow import follow, run
@@ -131,11 +132,19 @@ def _fold(draft: Draft, fold: Fold) -> None:
     added = [contribution(fold, _weight(target, fold.read.weight)) for target in draft.targets]
     if fold.read.bias is not None:
         draft.shift(fold.read.bias, added)
+        _let_go(draft, fold.read.bias, added[0] != 0)
     elif fold.read.norm is not None:
         draft.shift(fold.read.norm, [-value for value in added])
     else:
         weight = draft.tensor(fold.read.weight)
         draft.add_parameter(f"{layer}.bias", [value.to(weight.dtype) for value in added], fold.read.weight)
+
+
+def _let_go(draft: Draft, bias: str, entries: Tensor) -> None:
+    """Unmask entries of a bias that a constant was folded into: held at zero they would lose it."""
+    keep = mask_at(draft.network, bias)
+    if keep is not None and (entries & ~keep).any():
+        draft.change(bias + MASK_SUFFIX, lambda old: old | entries.to(old.device))
 
 
 def _weight(network: nn.Module, path: str) -> Tensor:

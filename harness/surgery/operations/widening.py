@@ -10,8 +10,8 @@ from harness.surgery.changes.draft import Draft
 from harness.surgery.changes.seen import Places
 from harness.surgery.edits import Widen
 from harness.surgery.errors import SurgeryError
+from harness.surgery.masking import MASK_SUFFIX, masked_names
 from harness.surgery.operations.resize import fit_attributes
-from harness.surgery.tracing.follow import MASK_SUFFIX
 from harness.surgery.tracing.tracer import Tracer
 from harness.surgery.tracing.units import unit_labels
 
@@ -114,7 +114,7 @@ def _start(network: nn.Module, path: str, given: Mapping[str, Tensor]) -> Tensor
     declared: Mapping[str, float] = getattr(module, "per_unit", {})
     if name in declared:
         return declared[name]
-    if name.endswith(MASK_SUFFIX):
+    if name.removesuffix(MASK_SUFFIX) in masked_names(module) and name.endswith(MASK_SUFFIX):
         return 1.0
     if isinstance(module, nn.modules.batchnorm._NormBase):
         return 1.0 if name in ("weight", "running_var") else 0.0

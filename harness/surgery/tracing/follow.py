@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.surgery.errors import SurgeryError
+from harness.surgery.masking import MASK_SUFFIX, masks_of
 from harness.surgery.tracing.rules import RULES, pointwise
 from harness.surgery.tracing.tracer import Tracer, leaves
 
@@ -18,9 +19,6 @@ _WRAPPERS = {
     "FullyShardedDataParallel": "sharded",
     "RecursiveScriptModule": "scripted",
 }
-
-#: What a buffer is called that holds entries of the parameter <name> at zero.
-MASK_SUFFIX = "_mask"
 
 
 def follow(network: nn.Module, example: Tensor) -> Tracer:
@@ -131,11 +129,11 @@ def _declare(tracer: Tracer, network: nn.Module) -> None:
                 tracer.coupling.unite(own[0], labels)
         if isinstance(module, nn.MultiheadAttention):
             _declare_heads(tracer, prefix, module)
-    for path, tensor in tracer.tensors.items():
-        masked = path.removesuffix(MASK_SUFFIX)
-        if masked != path and masked in tracer.tensors and tracer.tensors[masked].shape == tensor.shape:
-            for axis in range(tensor.dim()):
-                tracer.coupling.unite(tracer.labels(path, axis), tracer.labels(masked, axis))
+        for name, parameter, _ in masks_of(module):
+            mask = f"{prefix}{name}{MASK_SUFFIX}"
+            if prefix + name in tracer.tensors and mask in tracer.tensors:
+                for axis in range(parameter.dim()):
+                    tracer.coupling.unite(tracer.labels(mask, axis), tracer.labels(prefix + name, axis))
 
 
 def _declare_heads(tracer: Tracer, prefix: str, module: nn.MultiheadAttention) -> None:
@@ -156,6 +154,8 @@ def quiet(network: nn.Module) -> Iterator[None]:
     """Put modes, buffers and random number generators back at the end."""
     modes = [(module, module.training) for module in network.modules()]
     buffers = [(buffer, buffer.clone()) for buffer in network.buffers()]
+    # A forward pass may put others in their places.
+    places = [(module, dict(module._buffers)) for module in network.modules()]
     fast = torch.backends.mha.get_fastpath_enabled()
     devices = sorted({p.device.index or 0 for p in network.parameters() if p.device.type == "cuda"})
     # The fast path of attention is one opaque operation; the slow one can be followed.
@@ -167,6 +167,9 @@ def quiet(network: nn.Module) -> Iterator[None]:
         torch.backends.mha.set_fastpath_enabled(fast)
         for module, training in modes:
             module.training = training
+        for module, held in places:
+            if any(module._buffers.get(name) is not own for name, own in held.items()):
+                module._buffers.update(held)
         with torch.no_grad():
             for buffer, value in buffers:
                 buffer.copy_(value)

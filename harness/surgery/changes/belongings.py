@@ -1,0 +1,48 @@
+"""What hangs on a parameter beside its values, taken over by the one that takes its place."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from harness.surgery.errors import SurgeryError
+
+_FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
+
+
+def check_kind(path: str, old: Tensor) -> None:
+    """Refuse parameters of a class of their own, of which nobody knows how to make another.
+
+    Raises:
+        SurgeryError: naming the parameter.
+    """
+    if isinstance(old, nn.Parameter) and type(old) is not nn.Parameter:
+        raise SurgeryError(
+            f"The parameter {path!r} is a {type(old).__name__}; surgery can make no other one of that class."
+        )
+
+
+def hand_on(old: Tensor, new: Tensor, reshaping: Callable[[Tensor], Tensor]) -> None:
+    """Give a tensor the hooks and Python attributes of the one whose place it takes.
+
+    Hooks stay in the very dictionaries that their handles know, so that a handle still removes its hook.
+
+    Args:
+        reshaping: for attributes that are tensors of the old one's shape, such as a factor for each entry.
+    """
+    if isinstance(old, nn.Parameter):
+        for name in ("_backward_hooks", "_post_accumulate_grad_hooks"):
+            hooks = getattr(old, name, None)
+            if hooks:
+                setattr(new, name, hooks)
+    for name, value in old.__dict__.items():
+        fits = isinstance(value, Tensor) and value.shape == old.shape
+        new.__dict__[name] = in_format_of(value, reshaping(value)) if fits else value
+
+
+def in_format_of(old: Tensor, new: Tensor) -> Tensor:
+    """A tensor with its channels last in memory, if those of the one whose place it takes are."""
+    kind = _FORMATS.get(old.dim())
+    if kind is None or new.dim() != old.dim() or old.is_contiguous():
+        return new
+    return new.contiguous(memory_format=kind) if old.is_contiguous(memory_format=kind) else new
