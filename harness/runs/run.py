@@ -158,10 +158,6 @@ def run_study(request: RunRequest, watcher: Watcher) -> RunResult:
             "--certify: certificates take training time, and train_seconds are the cost of this study's "
             "claim; leave --certify out, or claim in train_flops"
         )
-    if begun is None:
-        from harness.study.forecast import with_start_flops  # torch, which only a new plan needs
-
-        plan = with_start_flops(plan)
     directory.open_for(plan)
     if not is_new and (sentence := directory.begun_otherwise()):
         watcher.say(f"Note: {sentence}")
