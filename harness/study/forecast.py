@@ -11,6 +11,7 @@ from typing import TypeVar
 import torch
 from torch import nn
 
+from harness.architectures.imagined import imagined
 from harness.search.samplers import draw_frozen
 from harness.sizing.base import Params
 from harness.sizing.ledger.counting import FLOPS_PER_MAC, multiply_accumulates
@@ -82,19 +83,19 @@ def _points(plan: Plan, arm: Arm) -> Sequence[Params]:
 def _measure(plan: Plan, arm: Arm, params: Params) -> tuple[int, int, int]:
     """Parameters, multiply-accumulates and activations (numbers kept for backward) for one example."""
     cell, method = plan.cell(arm, params), plan.method(arm)
+    try:
+        network, example = imagined(
+            lambda: (method.build(cell, params)[0], torch.empty(1, *cell.example_shape))
+        )
+    except Exception as error:
+        where = f"{arm.key}: no network can be built"
+        raise StudyError(f"{where}: {type(error).__name__}: {error}") from error
     activations = 0
 
     def add(module: nn.Module, _: object, output: torch.Tensor) -> None:
         nonlocal activations
         activations += output.numel()
 
-    with torch.device("meta"):
-        try:
-            network, _ = method.build(cell, params)
-        except Exception as error:
-            where = f"{arm.key}: no network can be built"
-            raise StudyError(f"{where}: {type(error).__name__}: {error}") from error
-        example = torch.empty(1, *cell.example_shape)
     leaves = [module for module in network.modules() if not list(module.children())]
     handles = [module.register_forward_hook(add) for module in leaves]
     macs = multiply_accumulates(network, example)

@@ -265,9 +265,14 @@ def make_architecture(entry: ArchitectureEntry) -> Architecture:
     Raises ValueError.
     """
     architecture = registry.make_architecture(entry.family or entry.name, entry.options)
-    if isinstance(architecture, NamedNetwork) and not architecture.layers and isinstance(entry.widths, dict):
-        return dataclasses.replace(architecture, layers=tuple(entry.widths))
-    return architecture
+    if not isinstance(architecture, NamedNetwork) or architecture.layers:
+        return architecture
+    if not isinstance(entry.widths, dict):
+        raise ValueError(
+            "widths: one range for all layers was found, and a network that is only named does not say which "
+            "they are; give a range for each layer, or name the layers under `options: {layers: [...]}`"
+        )
+    return dataclasses.replace(architecture, layers=tuple(entry.widths))
 
 
 def make_method(entry: Method) -> SizingMethod:
