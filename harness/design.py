@@ -52,6 +52,22 @@ class ArmDesign:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplayDesign:
+    """An arm that trains nothing: the search of another of its cell, as it would have been under a pruner.
+
+    replay_of: method of the arm whose trials are replayed. pruner: {"name", "options", "study_name"} by
+    Optuna's names, all options written out; the study's name decides Hyperband's brackets.
+    """
+
+    dataset: str
+    architecture: str
+    method: str
+    replay_of: str
+    pruner: dict[str, Any]
+    sampling: str = "pruned"
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """The one claim fixed before running: at which n, in which unit of cost, against which baseline.
 
@@ -91,6 +107,7 @@ class StudyDesign:
     lost_attempts: int = 0
     set_aside: int = 0  # damaged records that were put aside
     score: Score = field(default_factory=Score)
+    replays: tuple[ReplayDesign, ...] = ()
 
 
 def span_text(span: tuple[float, float]) -> str:

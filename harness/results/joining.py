@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness.design import ArmDesign, Score, StudyDesign
+from harness.design import ArmDesign, ReplayDesign, Score, StudyDesign
 from harness.records.differences import changes
 from harness.records.directory import DirectoryError, RunDirectory
 from harness.results.tabulate import read_run
@@ -287,6 +287,7 @@ def _joined_design(parts: Sequence[_Part]) -> StudyDesign:
         lost_attempts=sum(design.lost_attempts for design in designs),
         set_aside=sum(design.set_aside for design in designs),
         score=_joined_score(designs),
+        replays=_joined_replays(designs),
     )
 
 
@@ -296,6 +297,15 @@ def _joined_score(designs: Sequence[StudyDesign]) -> Score:
         names = ", ".join(dict.fromkeys(score.name for score in scores))
         raise DirectoryError(f"the runs are judged by different scores ({names}); report them apart")
     return dataclasses.replace(scores[0], failed={k: v for score in scores for k, v in score.failed.items()})
+
+
+def _joined_replays(designs: Sequence[StudyDesign]) -> tuple[ReplayDesign, ...]:
+    """Each once, as the first run has it."""
+    found: dict[ArmKey, ReplayDesign] = {}
+    for design in designs:
+        for replay in design.replays:
+            found.setdefault((replay.dataset, replay.architecture, replay.method), replay)
+    return tuple(found.values())
 
 
 def _is_of(trial: Trial, part: _Part, key: ArmKey) -> bool:

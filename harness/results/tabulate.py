@@ -71,9 +71,11 @@ def trial_table(plan: WrittenPlan, records: list[Record]) -> pd.DataFrame:
 
 
 def histories(plan: WrittenPlan, records: list[Record]) -> pd.DataFrame:
-    """One row an epoch: losses, validation score and size as the trial went."""
+    """One row an epoch: losses, validation score and size as the trial went, costs up to there, and of arms
+    that are replayed the test score of each epoch that was the best so far."""
     columns = ["trial_id", "dataset", "architecture", "method", "epoch", "phase", "train_loss", "val_loss"]
-    columns += ["val_score", "units_total", "parameters", "nonzeros", "macs"]
+    columns += ["val_score", "units_total", "parameters", "nonzeros", "macs", "train_flops", "train_seconds"]
+    columns += ["best_test_score"]
     rows = []
     for record in records:
         arm = plan.arms[record.arm]
@@ -95,6 +97,9 @@ def histories(plan: WrittenPlan, records: list[Record]) -> pd.DataFrame:
                     "parameters": size.parameters,
                     "nonzeros": size.nonzeros,
                     "macs": size.macs,
+                    "train_flops": epoch.train_flops,
+                    "train_seconds": epoch.train_seconds,
+                    "best_test_score": record.best_test_scores.get(epoch.epoch),
                     **params,
                 }
             )
@@ -127,6 +132,7 @@ def study_design(plan: WrittenPlan, lost_attempts: int, set_aside: int) -> Study
             "Seed": str(study.seeds.study),
         },
         warnings=plan.warnings,
+        replays=tuple(plan.replays.values()),
         lost_attempts=lost_attempts,
         set_aside=set_aside,
         score=plan.score,

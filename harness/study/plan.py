@@ -11,7 +11,7 @@ from harness.architectures.named import NamedNetwork
 from harness.datasets import augmentation as operations
 from harness.datasets import validation_count
 from harness.datasets.base import DatasetFacts, DatasetSpec
-from harness.design import ArmDesign, Score
+from harness.design import ArmDesign, ReplayDesign, Score
 from harness.nearest import nearest
 from harness.objectives.base import Objective
 from harness.search.seeding import derive_seed, digest
@@ -110,6 +110,7 @@ class Plan:
 
     sources: arm key -> what of strangers' code its trials use (`sources`), name -> SHA-256 or version.
     frozen: (arm key, replicate) -> trials in the order they were drawn.
+    replays: what trains nothing and is computed from an arm's curves, by key.
     version: of the rule for trials' ids; a run goes on under the one it was begun under.
     """
 
@@ -121,6 +122,7 @@ class Plan:
     warnings: tuple[str, ...] = ()
     sources: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
     version: int = PLAN_VERSION
+    replays: Mapping[str, ReplayDesign] = dataclasses.field(default_factory=dict)
 
     @property
     def planned_trials(self) -> int:
@@ -161,6 +163,11 @@ class Plan:
         }
         known = {name: score for name, score in failed.items() if score is not None}
         return Score(objective.score_name, objective.higher_is_better, known)
+
+    def is_replayed(self, arm: Arm) -> bool:
+        """Whether a pruner is replayed on the arm's trials, which wants their test scores along the way."""
+        place = arm.dataset, arm.architecture, arm.method
+        return any((r.dataset, r.architecture, r.replay_of) == place for r in self.replays.values())
 
     def schedule(self, arm: Arm, params: Params) -> Schedule:
         """What is asked of the training of a trial: by the study, or where it says so by what was drawn."""
@@ -217,6 +224,7 @@ class Plan:
             "plugins": dict(self.plugin_digests),
             "sources": {key: dict(used) for key, used in self.sources.items() if used},
             "arms": {arm.key: dataclasses.asdict(arm.design()) for arm in self.arms.values()},
+            "replays": {key: dataclasses.asdict(replay) for key, replay in self.replays.items()},
             "score": dataclasses.asdict(self.score),
             "warnings": list(self.warnings),
             "trials": [dataclasses.asdict(trial) for trials in self.frozen.values() for trial in trials],

@@ -9,6 +9,7 @@ from rich.text import Text
 from harness.cli.views.origins import origin_lines
 from harness.datasets.residency import forecast as residence
 from harness.design import BATCH_SIZE, LEARNING_RATE, span_text
+from harness.search.pruners import pruner_text
 from harness.search.space import domain_text
 from harness.study.beside import told
 from harness.study.forecast import forecast
@@ -51,6 +52,13 @@ def show_plan(plan: Plan, console: Console) -> None:
     _show_costs(plan, console)
     for line in origin_lines(plan):
         console.print(Text(line))
+    for replay in plan.replays.values():
+        console.print(
+            Text(
+                f"{replay.dataset}/{replay.architecture}/{replay.method} replays {replay.replay_of} under "
+                f"{pruner_text(replay.pruner)}: no trials of its own, no cost."
+            )
+        )
     for warning in plan.warnings:
         console.print(Text(f"Note: {warning}"))
 
