@@ -1,7 +1,7 @@
 """What a study asked for: plain data beside the trial table, shared by `harness` and `reports`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 #: Names of parameters that a study may search in any arm, beside what its method searches. The last is what
@@ -18,6 +18,10 @@ class ArmDesign:
     origin: the arm whose trials those of this one begin from, as "dataset/architecture/method".
     sampler_options: every option of the sampler, as it stood when the run was begun; plans of version 1 and 2
     hold none.
+    epochs: what the study asks for. epochs_planned, examples: what the method makes of it, least and most
+    of a trial: measured intervals, and examples trained on. start_flops: least, median, most training FLOPs
+    of a trial had its network kept its starting size; it is known of trials that were started, so it stands
+    in no plan. None in older plans, and for controls.
     """
 
     dataset: str
@@ -32,11 +36,35 @@ class ArmDesign:
     replicates: int = 1
     origin: str | None = None
     sampler_options: dict[str, Any] = field(default_factory=dict)
+    epochs_planned: tuple[int, int] | None = None
+    examples: tuple[int, int] | None = None
+    start_flops: tuple[float, float, float] | None = None
 
     @property
     def planned_trials(self) -> int:
         """Trials of all its searches."""
         return self.trials * self.replicates
+
+    def asked(self) -> dict[str, Any]:
+        """What was asked for, without what follows from it: what must be equal for two arms to be one."""
+        derived = ("sampler_options", "epochs_planned", "examples", "start_flops")
+        return {name: value for name, value in asdict(self).items() if name not in derived}
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayDesign:
+    """An arm that trains nothing: the search of another of its cell, as it would have been under a pruner.
+
+    replay_of: method of the arm whose trials are replayed. pruner: {"name", "options", "study_name"} by
+    Optuna's names, all options written out; the study's name decides Hyperband's brackets.
+    """
+
+    dataset: str
+    architecture: str
+    method: str
+    replay_of: str
+    pruner: dict[str, Any]
+    sampling: str = "pruned"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +107,12 @@ class StudyDesign:
     lost_attempts: int = 0
     set_aside: int = 0  # damaged records that were put aside
     score: Score = field(default_factory=Score)
+    replays: tuple[ReplayDesign, ...] = ()
+
+
+def span_text(span: tuple[float, float]) -> str:
+    """Least and most as a reader wants them: '2,301', or '1,150-2,301'."""
+    return f"{span[0]:,}" if span[0] == span[1] else f"{span[0]:,}-{span[1]:,}"
 
 
 def space_text(space: Mapping[str, Any]) -> str:

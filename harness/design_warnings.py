@@ -2,10 +2,11 @@
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.design import BATCH_SIZE, LEARNING_RATE, OF_ARCHITECTURE, ArmDesign, space_text
+from harness.design import BATCH_SIZE, LEARNING_RATE, OF_ARCHITECTURE, ArmDesign, space_text, span_text
 from harness.trial_table import SEARCHED
 
 #: Independent trials an arm needs for each of n: a two-sided distribution-free limit of the median best of n
@@ -24,7 +25,8 @@ FEWEST_SEARCHES = 5
 class DesignWarning:
     """One thing that makes a design's arms unlike each other or too small.
 
-    kind: "spaces", "reach", "unequal", "sampling", "searches" or "few". sentence: as a plan says it.
+    kind: "spaces", "reach", "unequal", "sampling", "epochs", "searches" or "few".
+    sentence: as a plan says it.
     """
 
     kind: str
@@ -44,6 +46,10 @@ def design_warnings(arms: Sequence[ArmDesign], n: int) -> tuple[DesignWarning, .
     for first, second in itertools.combinations(arms, 2):
         if _are_compared(first, second):
             found += _differences(first, second)
+    cells: dict[tuple[str, str], list[ArmDesign]] = {}
+    for arm in arms:
+        cells.setdefault((arm.dataset, arm.architecture), []).append(arm)
+    found += [warning for cell in cells.values() for warning in _unlike_lengths(cell)]
     found += [warning for arm in arms for warning in _too_small(arm, n)]
     return tuple(dict.fromkeys(found))
 
@@ -54,6 +60,34 @@ def _are_compared(first: ArmDesign, second: ArmDesign) -> bool:
         return False
     names = [f"{arm.dataset}/{arm.architecture}/{arm.method}" for arm in (first, second)]
     return {first.origin, second.origin} <= {None, *names}
+
+
+def _unlike_lengths(cell: Sequence[ArmDesign]) -> list[DesignWarning]:
+    """Arms that do not train as long as most of their cell; the shorter length counts as most on ties."""
+    lengths = {  # of controls it is not known yet
+        arm.method: (arm.examples, arm.epochs_planned)
+        for arm in cell
+        if arm.examples is not None and arm.epochs_planned is not None
+    }
+    counts = Counter(lengths.values())
+    usual = min(counts, key=lambda length: (-counts[length], length), default=None)
+    like = next((method for method, length in lengths.items() if length == usual), None)
+    found = []
+    for arm in cell:
+        if usual is None or arm.method not in lengths or lengths[arm.method] == usual:
+            continue
+        examples, epochs = lengths[arm.method]
+        said = (
+            f"{arm.dataset}/{arm.architecture}: {arm.method} trains for {span_text(epochs)} epochs on "
+            f"{span_text(examples)} examples a trial, {like} for {span_text(usual[1])} on "
+            f"{span_text(usual[0])}"
+        )
+        if 0 < usual[0][1] != examples[1]:
+            up_to = "" if examples[0] == examples[1] else "up to "
+            said += f", {up_to}{examples[1] / usual[0][1]:.3g} x as long"
+        said += f"; the study asks for {arm.epochs} epochs"
+        found.append(DesignWarning("epochs", arm.dataset, arm.architecture, said))
+    return found
 
 
 def _too_small(arm: ArmDesign, n: int) -> list[DesignWarning]:

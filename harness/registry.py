@@ -6,7 +6,11 @@ fields are the options that a study file may set. Data sets are found in `harnes
 
 import dataclasses
 import importlib
-from collections.abc import Mapping
+import inspect
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
@@ -152,6 +156,18 @@ def make_objective(name: str, options: Mapping[str, Any]) -> "Objective":
     return made
 
 
+@contextmanager
+def offering(kind: str, name: str, part: type) -> Iterator[None]:
+    """Let a part be named meanwhile, as though a plug-in file offered it."""
+    before = dict(_from_files[kind])
+    _from_files[kind][name] = (part, Path(inspect.getfile(part)))
+    try:
+        yield
+    finally:
+        _from_files[kind].clear()
+        _from_files[kind].update(before)
+
+
 def load_file(path: Path, *, named: bool = False) -> None:
     """Register what a Python file offers in its dictionaries (name -> class).
 
@@ -199,4 +215,10 @@ def _make(kind: str, name: str, options: Mapping[str, Any]) -> Any:
 
 
 def _entry_points(kind: str) -> Any:
+    return _entry_points_on(kind, tuple(sys.path))
+
+
+@lru_cache(maxsize=32)
+def _entry_points_on(kind: str, path: tuple[str, ...]) -> Any:
+    """Of the distributions on a path; looked for once, because it takes longer than all else a name needs."""
     return entry_points(group=f"sizing_harness.{kind}")

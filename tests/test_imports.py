@@ -97,7 +97,10 @@ def test_who_knows_ray_and_optuna() -> None:
     assert {(module.rpartition(".")[0], library) for module, library in knowing if library == "ray"} == {
         ("harness.runs.executors.ray", "ray")
     }
-    assert {pair for pair in knowing if pair[1] == "optuna"} == {("harness.search.samplers", "optuna")}
+    assert {pair for pair in knowing if pair[1] == "optuna"} == {
+        ("harness.search.pruners", "optuna"),
+        ("harness.search.samplers", "optuna"),
+    }
 
 
 def test_the_harness_meets_reports_in_one_file_and_the_command_line() -> None:

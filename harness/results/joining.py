@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness.design import ArmDesign, Score, StudyDesign
+from harness.design import ArmDesign, ReplayDesign, Score, StudyDesign
 from harness.records.differences import changes
 from harness.records.directory import DirectoryError, RunDirectory
 from harness.results.tabulate import read_run
@@ -177,7 +177,7 @@ def _refuse_unlike_arms(one: _Part, other: _Part) -> None:
         # Trials and replicates may differ: those of the two are added.
         described = [
             {
-                **{k: v for k, v in dataclasses.asdict(part.arms[key]).items() if k != "trials"},
+                **{k: v for k, v in part.arms[key].asked().items() if k != "trials"},
                 **part.trained(key[1]),
                 "split seed": None,
                 "method": _entry(part.plan.study.methods, key[2]),
@@ -254,6 +254,14 @@ def _with_own_pairs(part: _Part) -> pd.DataFrame:
     return part.table.assign(pair_id=(f"{part.seed}/" + pairs).where(pairs.notna(), pairs))
 
 
+def _spanned(spans: Sequence[tuple[int, int] | None]) -> tuple[int, int] | None:
+    """Least and most of several; nothing is known where one does not know."""
+    known = [span for span in spans if span is not None]
+    if len(known) < len(spans):
+        return None
+    return min(low for low, _ in known), max(high for _, high in known)
+
+
 def _joined_design(parts: Sequence[_Part]) -> StudyDesign:
     arms = []
     for key in dict.fromkeys(key for part in parts for key in part.arms):
@@ -264,7 +272,9 @@ def _joined_design(parts: Sequence[_Part]) -> StudyDesign:
         # none, and only one run has their trials.
         if arm.sampling == "iid" and frozen:
             arm = dataclasses.replace(arm, trials=len(frozen), replicates=1)
-        arms.append(arm)
+        spans = [(part.arms[key].epochs_planned, part.arms[key].examples) for part in having]
+        epochs, examples = (_spanned(each) for each in zip(*spans, strict=True))
+        arms.append(dataclasses.replace(arm, epochs_planned=epochs, examples=examples))
     designs = [part.design for part in parts]
     return StudyDesign(
         name=" + ".join(dict.fromkeys(design.name for design in designs)),
@@ -277,6 +287,7 @@ def _joined_design(parts: Sequence[_Part]) -> StudyDesign:
         lost_attempts=sum(design.lost_attempts for design in designs),
         set_aside=sum(design.set_aside for design in designs),
         score=_joined_score(designs),
+        replays=_joined_replays(designs),
     )
 
 
@@ -286,6 +297,15 @@ def _joined_score(designs: Sequence[StudyDesign]) -> Score:
         names = ", ".join(dict.fromkeys(score.name for score in scores))
         raise DirectoryError(f"the runs are judged by different scores ({names}); report them apart")
     return dataclasses.replace(scores[0], failed={k: v for score in scores for k, v in score.failed.items()})
+
+
+def _joined_replays(designs: Sequence[StudyDesign]) -> tuple[ReplayDesign, ...]:
+    """Each once, as the first run has it."""
+    found: dict[ArmKey, ReplayDesign] = {}
+    for design in designs:
+        for replay in design.replays:
+            found.setdefault((replay.dataset, replay.architecture, replay.method), replay)
+    return tuple(found.values())
 
 
 def _is_of(trial: Trial, part: _Part, key: ArmKey) -> bool:

@@ -1,5 +1,6 @@
 """From a run directory to what is judged: the trial table, the histories, the study's design."""
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,11 +8,12 @@ from typing import Any
 
 import pandas as pd
 
-from harness.design import BATCH_SIZE, LEARNING_RATE, Claim, StudyDesign
+from harness.design import BATCH_SIZE, LEARNING_RATE, ArmDesign, Claim, StudyDesign
 from harness.records.directory import RunDirectory
 from harness.records.record import Record
 from harness.results.origin_costs import costs_with_origins
 from harness.results.plateau import size_has_settled
+from harness.sizing.ledger.size import FLOPS_PER_MAC
 from harness.study.beside import told
 from harness.study.written import WrittenPlan
 from harness.trial_table import COLUMNS, PARAMETER_PREFIX, SCHEMA_VERSION
@@ -36,8 +38,27 @@ def read_run(path: Path) -> "tuple[pd.DataFrame, pd.DataFrame, StudyDesign]":
     return (
         trial_table(plan, ours),
         histories(plan, ours),
-        study_design(plan, directory.log.lost_attempts(), aside),
+        _told(study_design(plan, directory.log.lost_attempts(), aside), ours),
     )
+
+
+def _told(design: StudyDesign, records: list[Record]) -> StudyDesign:
+    """The design, its arms telling what their trials would have taken had no network changed its size.
+
+    Arms of which the trials were to train for different numbers of examples are left without.
+    """
+    return dataclasses.replace(design, arms=tuple(_with_start_flops(arm, records) for arm in design.arms))
+
+
+def _with_start_flops(arm: ArmDesign, records: list[Record]) -> ArmDesign:
+    key = f"{arm.dataset}/{arm.architecture}/{arm.method}"
+    macs = sorted(r.start_size.macs for r in records if r.arm == key and r.start_size is not None)
+    if not macs or arm.examples is None or arm.examples[0] != arm.examples[1]:
+        return arm
+    least, median, most = (
+        float(FLOPS_PER_MAC * each * arm.examples[0]) for each in (macs[0], macs[len(macs) // 2], macs[-1])
+    )
+    return dataclasses.replace(arm, start_flops=(least, median, most))
 
 
 def trial_table(plan: WrittenPlan, records: list[Record]) -> pd.DataFrame:
@@ -50,9 +71,11 @@ def trial_table(plan: WrittenPlan, records: list[Record]) -> pd.DataFrame:
 
 
 def histories(plan: WrittenPlan, records: list[Record]) -> pd.DataFrame:
-    """One row an epoch: losses, validation score and size as the trial went."""
+    """One row an epoch: losses, validation score and size as the trial went, costs up to there, and of arms
+    that are replayed the test score of each epoch that was the best so far."""
     columns = ["trial_id", "dataset", "architecture", "method", "epoch", "phase", "train_loss", "val_loss"]
-    columns += ["val_score", "units_total", "parameters", "nonzeros", "macs"]
+    columns += ["val_score", "units_total", "parameters", "nonzeros", "macs", "train_flops", "train_seconds"]
+    columns += ["best_test_score"]
     rows = []
     for record in records:
         arm = plan.arms[record.arm]
@@ -74,6 +97,9 @@ def histories(plan: WrittenPlan, records: list[Record]) -> pd.DataFrame:
                     "parameters": size.parameters,
                     "nonzeros": size.nonzeros,
                     "macs": size.macs,
+                    "train_flops": epoch.train_flops,
+                    "train_seconds": epoch.train_seconds,
+                    "best_test_score": record.best_test_scores.get(epoch.epoch),
                     **params,
                 }
             )
@@ -106,6 +132,7 @@ def study_design(plan: WrittenPlan, lost_attempts: int, set_aside: int) -> Study
             "Seed": str(study.seeds.study),
         },
         warnings=plan.warnings,
+        replays=tuple(plan.replays.values()),
         lost_attempts=lost_attempts,
         set_aside=set_aside,
         score=plan.score,

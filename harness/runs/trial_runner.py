@@ -186,6 +186,7 @@ class TrialRunner:
             seeds=trial.seeds,
             limit_seconds=study.training.time_limit_seconds,
             certify=self.certify,
+            seals_test_scores=self.plan.is_replayed(arm),
             augmentation=make_augmentation(study.training.augmentation),
         )
         return job, network, state

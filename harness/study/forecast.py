@@ -6,17 +6,20 @@ laptop.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import nn
 
-from harness.datasets import validation_count
+from harness.architectures.imagined import imagined
 from harness.search.samplers import draw_frozen
 from harness.sizing.base import Params
 from harness.sizing.ledger.counting import FLOPS_PER_MAC, multiply_accumulates
 from harness.study.optimizers import OPTIMIZERS
 from harness.study.plan import Arm, Plan
 from harness.study.schema import StudyError
+
+N = TypeVar("N", int, float)
 
 _BYTES = 4  # float32
 #: Points drawn to look at an adaptive arm, whose own are not known before it runs.
@@ -28,12 +31,13 @@ class Forecast:
     """An arm before it runs. From its frozen trials, or for an adaptive arm from random points of its space.
 
     start_parameters: smallest, median, largest. peak_bytes: of the largest trial, parameters, gradients,
-    optimizer state and the activations of one batch. train_flops: of the whole arm if every network kept
-    its starting size.
+    optimizer state and the activations of one batch. start_flops: least, median and most training FLOPs of a
+    trial if its network kept its starting size; train_flops: of the whole arm then.
     """
 
     start_parameters: tuple[int, int, int]
     peak_bytes: int
+    start_flops: tuple[float, float, float]
     train_flops: float
 
 
@@ -41,29 +45,34 @@ def forecast(plan: Plan, arm: Arm) -> Forecast:
     """Look at the networks an arm starts with. Raises StudyError if one cannot be built."""
     points = _points(plan, arm)
     sizes = [_measure(plan, arm, params) for params in points]
-    parameters = sorted(size[0] for size in sizes)
-    training = plan.study.training
     # The parameter, its gradient, and what the optimizer keeps of it.
-    copies = 2 + OPTIMIZERS[training.optimizer.name].state_tensors
+    copies = 2 + OPTIMIZERS[plan.study.training.optimizer.name].state_tensors
     peak = max(
-        _BYTES * (count * copies + activations * training.batch_size) for count, _, activations in sizes
+        _BYTES * (count * copies + activations * plan.batch_size(arm, params))
+        for params, (count, _, activations) in zip(points, sizes, strict=True)
     )
-    work = [macs * _examples(plan, arm, params) for params, (_, macs, _) in zip(points, sizes, strict=True)]
-    flops = FLOPS_PER_MAC * sum(work) / len(work) * arm.planned_trials
-    return Forecast((parameters[0], parameters[len(parameters) // 2], parameters[-1]), peak, flops)
+    flops = _flops(plan, arm, points, [macs for _, macs, _ in sizes])
+    return Forecast(
+        _spread([count for count, _, _ in sizes]),
+        peak,
+        _spread(flops),
+        sum(flops) / len(flops) * arm.planned_trials,
+    )
 
 
-def _examples(plan: Plan, arm: Arm, params: Params) -> int:
-    """Examples that a trial trains on, over all its phases."""
-    training, facts = plan.study.training, plan.facts[arm.dataset]
-    one_pass = facts.train_examples - validation_count(
-        facts.name, facts.train_examples, training.validation_fraction, plan.study.seeds.split
-    )
-    phases = plan.method(arm).phases(params, plan.schedule(arm, params))
-    return sum(
-        phase.epochs * (phase.steps_per_epoch * training.batch_size if phase.steps_per_epoch else one_pass)
-        for phase in phases
-    )
+def _flops(plan: Plan, arm: Arm, points: Sequence[Params], macs: Sequence[int]) -> list[float]:
+    """Training FLOPs of a trial at each point, whose network keeps its multiply-accumulates."""
+    method, found = plan.method(arm), []
+    for params, each in zip(points, macs, strict=True):
+        phases = method.phases(params, plan.schedule(arm, params))
+        found.append(float(FLOPS_PER_MAC * each * plan.length(arm, params, phases).examples))
+    return found
+
+
+def _spread(numbers: Sequence[N]) -> tuple[N, N, N]:
+    """Least, median, most."""
+    inorder = sorted(numbers)
+    return inorder[0], inorder[len(inorder) // 2], inorder[-1]
 
 
 def _points(plan: Plan, arm: Arm) -> Sequence[Params]:
@@ -74,13 +83,13 @@ def _points(plan: Plan, arm: Arm) -> Sequence[Params]:
 def _measure(plan: Plan, arm: Arm, params: Params) -> tuple[int, int, int]:
     """Parameters, multiply-accumulates and activations (numbers kept for backward) for one example."""
     cell, method = plan.cell(arm, params), plan.method(arm)
-    with torch.device("meta"):
-        try:
-            network, _ = method.build(cell, params)
-        except Exception as error:
-            where = f"{arm.key}: no network can be built"
-            raise StudyError(f"{where}: {type(error).__name__}: {error}") from error
-        example = torch.empty(1, *cell.example_shape)
+    try:
+        network, example = imagined(
+            lambda: (method.build(cell, params)[0], torch.empty(1, *cell.example_shape))
+        )
+    except Exception as error:
+        where = f"{arm.key}: no network can be built"
+        raise StudyError(f"{where}: {type(error).__name__}: {error}") from error
     activations = 0
 
     def add(module: nn.Module, _: object, output: torch.Tensor) -> None:

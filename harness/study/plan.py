@@ -1,7 +1,7 @@
 """The plan: arms, search spaces, seeds, and the frozen list of trials. `planning` makes it."""
 
 import dataclasses
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,13 +11,14 @@ from harness.architectures.named import NamedNetwork
 from harness.datasets import augmentation as operations
 from harness.datasets import validation_count
 from harness.datasets.base import DatasetFacts, DatasetSpec
-from harness.design import ArmDesign, Score
+from harness.design import ArmDesign, ReplayDesign, Score
 from harness.nearest import nearest
 from harness.objectives.base import Objective
 from harness.search.seeding import derive_seed, digest
 from harness.search.space import Int, Scalar, Space, domain_to_json
-from harness.sizing.base import Cell, Params, Schedule, SizingMethod
+from harness.sizing.base import Cell, Params, Phase, Schedule, SizingMethod
 from harness.study.beside import batch_size, learning_rate, options_drawn, with_options
+from harness.study.lengths import Length, length
 from harness.study.schema import (
     ArchitectureEntry,
     Augmentation,
@@ -40,7 +41,7 @@ class Arm:
     origin: key of the arm whose trials those of this one begin from; it has the sampler of that one then.
     sampler_text: the sampler with every option. sampler_options: the same as values, with the defaults of the
     Optuna that the run was begun under. trials: of each replicate. reach: smallest and largest size each
-    layer can end with.
+    layer can end with. epochs: that the study asks for. The last two are as in `ArmDesign`.
     """
 
     key: str
@@ -56,6 +57,8 @@ class Arm:
     epochs: int
     origin: str | None = None
     sampler_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    epochs_planned: tuple[int, int] | None = None
+    examples: tuple[int, int] | None = None
 
     @property
     def planned_trials(self) -> int:
@@ -77,6 +80,8 @@ class Arm:
             replicates=self.sampler.replicates,
             origin=self.origin,
             sampler_options=dict(self.sampler_options),
+            epochs_planned=self.epochs_planned,
+            examples=self.examples,
         )
 
 
@@ -105,6 +110,7 @@ class Plan:
 
     sources: arm key -> what of strangers' code its trials use (`sources`), name -> SHA-256 or version.
     frozen: (arm key, replicate) -> trials in the order they were drawn.
+    replays: what trains nothing and is computed from an arm's curves, by key.
     version: of the rule for trials' ids; a run goes on under the one it was begun under.
     """
 
@@ -116,6 +122,7 @@ class Plan:
     warnings: tuple[str, ...] = ()
     sources: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
     version: int = PLAN_VERSION
+    replays: Mapping[str, ReplayDesign] = dataclasses.field(default_factory=dict)
 
     @property
     def planned_trials(self) -> int:
@@ -157,6 +164,11 @@ class Plan:
         known = {name: score for name, score in failed.items() if score is not None}
         return Score(objective.score_name, objective.higher_is_better, known)
 
+    def is_replayed(self, arm: Arm) -> bool:
+        """Whether a pruner is replayed on the arm's trials, which wants their test scores along the way."""
+        place = arm.dataset, arm.architecture, arm.method
+        return any((r.dataset, r.architecture, r.replay_of) == place for r in self.replays.values())
+
     def schedule(self, arm: Arm, params: Params) -> Schedule:
         """What is asked of the training of a trial: by the study, or where it says so by what was drawn."""
         rate = learning_rate(self.study, self._method_entry(arm), params)
@@ -165,6 +177,10 @@ class Plan:
     def batch_size(self, arm: Arm, params: Params) -> int:
         """Examples in a trial's batches: the study's number, or the one that was drawn."""
         return batch_size(self.study, self._method_entry(arm), params)
+
+    def length(self, arm: Arm, params: Params, phases: Iterable[Phase]) -> Length:
+        """How long a trial with these phases trains."""
+        return length(phases, self.batch_size(arm, params), self.train_examples(arm))
 
     def train_examples(self, arm: Arm) -> int:
         """Examples of one pass over the arm's training part."""
@@ -208,6 +224,7 @@ class Plan:
             "plugins": dict(self.plugin_digests),
             "sources": {key: dict(used) for key, used in self.sources.items() if used},
             "arms": {arm.key: dataclasses.asdict(arm.design()) for arm in self.arms.values()},
+            "replays": {key: dataclasses.asdict(replay) for key, replay in self.replays.items()},
             "score": dataclasses.asdict(self.score),
             "warnings": list(self.warnings),
             "trials": [dataclasses.asdict(trial) for trials in self.frozen.values() for trial in trials],
@@ -256,9 +273,14 @@ def make_architecture(entry: ArchitectureEntry) -> Architecture:
     Raises ValueError.
     """
     architecture = registry.make_architecture(entry.family or entry.name, entry.options)
-    if isinstance(architecture, NamedNetwork) and not architecture.layers and isinstance(entry.widths, dict):
-        return dataclasses.replace(architecture, layers=tuple(entry.widths))
-    return architecture
+    if not isinstance(architecture, NamedNetwork) or architecture.layers:
+        return architecture
+    if not isinstance(entry.widths, dict):
+        raise ValueError(
+            "widths: one range for all layers was found, and a network that is only named does not say which "
+            "they are; give a range for each layer, or name the layers under `options: {layers: [...]}`"
+        )
+    return dataclasses.replace(architecture, layers=tuple(entry.widths))
 
 
 def make_method(entry: Method) -> SizingMethod:

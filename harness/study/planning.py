@@ -29,6 +29,7 @@ from harness.search.samplers import (
 )
 from harness.search.space import Domain, Scalar
 from harness.sizing.base import Cell, SizingMethod, checked_phases
+from harness.study.lengths import span
 from harness.study.origins import as_control, check_origins, draw_controls, in_order, origin_of
 from harness.study.plan import (
     PLAN_VERSION,
@@ -46,6 +47,7 @@ from harness.study.plan import (
     wrong_sizes,
 )
 from harness.study.ranges import domain_like
+from harness.study.replays import check_replays, plan_replays, replay_warnings
 from harness.study.schema import ArchitectureEntry, Dataset, Method, Sampler, Study, StudyError
 from harness.study.searching import Choices, check_searched, choices, joined
 from harness.study.weights import check_weights, digest_of, with_weights_found
@@ -90,11 +92,12 @@ def make_plan(
                 plan.make_trial(arm, replicate, index, point) for index, point in enumerate(points)
             )
     frozen = draw_controls(plan, frozen)
-    for arm in plan.arms.values():
-        _check_phases(plan, source, arm, frozen)
+    arms = {key: _with_lengths(plan, source, arm, frozen) for key, arm in plan.arms.items()}
+    for arm in arms.values():
         _check_weights(plan, source, arm, frozen)
-    found = design_warnings([arm.design() for arm in plan.arms.values()], study.claim.n)
-    return dataclasses.replace(plan, frozen=frozen, warnings=tuple(warning.sentence for warning in found))
+    found = design_warnings([arm.design() for arm in arms.values()], study.claim.n)
+    warnings = *(warning.sentence for warning in found), *replay_warnings(study.training, plan.replays)
+    return dataclasses.replace(plan, arms=arms, frozen=frozen, warnings=warnings)
 
 
 def plan_arms(
@@ -129,10 +132,12 @@ def plan_arms(
     arms: dict[str, Arm] = {}
     for dataset in study.datasets:
         for entry in study.architectures:
-            choosable = {method.name: choices(study, source, method, entry) for method in study.methods}
+            choosable = {
+                method.name: choices(study, source, method, entry) for method in study.trained_methods
+            }
             with _naming(source, f"architectures.{entry.name}"):
                 _check_architectures(entry, choosable.values(), facts[dataset.name], outputs[dataset.name])
-            for method in study.methods:
+            for method in study.trained_methods:
                 choice = choosable[method.name]
                 cell = make_cell(choice.widest, facts[dataset.name], outputs[dataset.name])
                 arm = _make_arm(study, source, dataset, entry, method, cell, choice)
@@ -141,7 +146,9 @@ def plan_arms(
     _check_overrides(study, source, arms)
     digests = {Path(path).name: hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in study.plugins}
     sources = {} if version == 1 else {key: _sources(study, arm, version) for key, arm in arms.items()}
-    plan = Plan(study, facts, arms, digests, sources=sources, version=version)
+    plan = Plan(
+        study, facts, arms, digests, sources=sources, version=version, replays=plan_replays(study, arms)
+    )
     return dataclasses.replace(plan, arms=_with_origins(plan, source))
 
 
@@ -191,18 +198,29 @@ def _examine(cell: Cell, facts: DatasetFacts) -> None:
     cell.architecture.examine(cell.example_shape, cell.outputs, (least, most), wanted)
 
 
-def _check_phases(
+def _with_lengths(
     plan: Plan, source: str, arm: Arm, frozen: Mapping[tuple[str, int], Sequence[Trial]]
-) -> None:
-    """Ask for the phases of every trial, or of some points where trials are not known yet."""
+) -> Arm:
+    """Ask for the phases of every trial, or of some points where trials are not known yet.
+
+    How long a control trains is known when its origin has ended.
+    """
     points = [trial.params for (key, _), trials in frozen.items() if key == arm.key for trial in trials]
-    method = plan.method(arm)
+    method, lengths = plan.method(arm), []
     for params in points or draw_frozen(arm.space, "RandomSampler", {}, 0, _STARTUP_TRIALS):
         with _naming(source, f"architectures.{arm.architecture}"):
             cell = plan.cell(arm, params)  # of options in a long range only some were looked at
             cell.architecture.check(cell.example_shape)
         with _naming(source, f"methods.{arm.method}: phases with {arm.epochs} epochs"):
-            checked_phases(_ask(method.phases, params, plan.schedule(arm, params)))
+            phases = checked_phases(_ask(method.phases, params, plan.schedule(arm, params)))
+        lengths.append(plan.length(arm, params, phases))
+    if arm.origin is not None:
+        return arm
+    return dataclasses.replace(
+        arm,
+        epochs_planned=span([length.epochs for length in lengths]),
+        examples=span([length.examples for length in lengths]),
+    )
 
 
 def _check_weights(
@@ -257,13 +275,14 @@ def _check_names(study: Study, source: str) -> None:
     for entry in study.architectures:
         with _naming(source, f"architectures.{entry.name}"):
             make_architecture(entry)
-    for method in study.methods:
+    for method in study.trained_methods:
         with _naming(source, f"methods.{method.name}"):
             make_method(method)
         with _naming(source, _sampler_place(method)):
             _check_search(method.sampler or study.sampler, study.paired)
+    check_replays(study, source)
     check_searched(study, source)
-    labels = [method.name for method in study.methods]
+    labels = [method.name for method in study.trained_methods]
     if study.claim.baseline not in labels:
         raise StudyError(
             f"{source}: claim.baseline: {study.claim.baseline!r} is no method of this study"
@@ -358,7 +377,7 @@ def _try_out(study: Study, source: str, arm: Arm) -> None:
 
 def _check_overrides(study: Study, source: str, arms: Mapping[str, Arm]) -> None:
     """A parameter that a method's entry overrides must be searched in at least one cell."""
-    for method in study.methods:
+    for method in study.trained_methods:
         known = {name for arm in arms.values() if arm.method == method.name for name in arm.space}
         for name in method.space:
             if name not in known:

@@ -282,6 +282,13 @@ Of = Annotated[
 ]
 
 
+class Pruner(Part):
+    """An Optuna pruner by the name of its class, with its options."""
+
+    name: str
+    options: Options = {}
+
+
 class Method(Part):
     """A sizing method: its options and its search space, where they differ from its own."""
 
@@ -295,6 +302,17 @@ class Method(Part):
     of: Of | None = added(
         3, None, description="the method whose trials those of this one begin from, trial by trial"
     )
+    replay_of: str | None = added(
+        3, None, description="the method whose search is replayed under a pruner; nothing is trained"
+    )
+    pruner: Annotated[Pruner, BeforeValidator(_named, json_schema_input_type=str | Pruner)] | None = added(
+        3, None, description="of a replay"
+    )
+
+    @property
+    def origin_method(self) -> str | None:
+        """The method whose trials those of this one begin from."""
+        return self.of.method if isinstance(self.of, Origin) else self.of
 
 
 class Optimizer(Part):
@@ -480,6 +498,11 @@ class Study(Part):
         if self.training.precision == "tf32" and not self.resources.gpus:
             raise ValueError("training.precision: tf32 is a way that GPUs multiply; resources.gpus is 0")
         return self
+
+    @property
+    def trained_methods(self) -> list[Method]:
+        """The methods that train trials of their own: all but replays."""
+        return [method for method in self.methods if method.replay_of is None]
 
     def lying_in(self, folder: Path) -> "Study":
         """The same study, whose data and weights are looked for in this folder first."""

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from harness.datasets.base import DatasetFacts
-from harness.design import ArmDesign, Score
+from harness.design import ArmDesign, ReplayDesign, Score
 from harness.study.plan import PLAN_VERSION, Trial
 from harness.study.schema import Study
 from harness.study.versions import check_version
@@ -45,14 +45,14 @@ class WrittenPlan:
     sources: dict[str, dict[str, str]] = field(default_factory=dict)
     begun_by: Software | None = None
     score: Score = field(default_factory=Score)
+    replays: dict[str, ReplayDesign] = field(default_factory=dict)
 
     def comparable(self) -> dict[str, Any]:
         """What must be equal for a run to go on: all but words, and samplers that have drawn already."""
-        arms = {key: asdict(arm) for key, arm in self.arms.items()}
+        arms = {key: arm.asked() for key, arm in self.arms.items()}
         for arm in arms.values():
             if arm["sampling"] != "adaptive":
                 arm["sampler"] = ""
-            del arm["sampler_options"]  # a run that goes on takes those that were written
         study = self.study.identity() | {"description": ""}
         plugins = self.plugins
         if self.plan_version > 1:

@@ -25,7 +25,7 @@ def check_architecture(name: str, options: Mapping[str, Any] | None = None) -> l
     if shape is None:
         return [Finding("check: some usual shape of examples suits", f"none of {_SHAPES} does")]
     return [
-        found("sized_layers: at least one, no name twice", lambda: _layers(architecture)),
+        found("sized_layers: no name twice", lambda: _layers(architecture)),
         found("build: [batch, *example] to [batch, outputs]", lambda: _output(architecture, shape)),
         found("build: each sized layer has the size asked for", lambda: _sizes(architecture, shape)),
         found("build: the same seed gives the same network", lambda: _seeded(architecture, shape)),
@@ -50,7 +50,7 @@ def _build(architecture: Architecture, shape: tuple[int, ...], size: int) -> tor
 
 def _layers(architecture: Architecture) -> str:
     layers = architecture.sized_layers
-    return "" if layers and len(set(layers)) == len(layers) else f"found {layers}"
+    return "" if len(set(layers)) == len(layers) else f"found {layers}"
 
 
 def _output(architecture: Architecture, shape: tuple[int, ...]) -> str:

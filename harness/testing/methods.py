@@ -18,10 +18,14 @@ from harness.study.plan import Arm, Plan, Trial
 from harness.study.planning import make_plan
 from harness.study.schema import Study, StudyError
 from harness.testing.findings import Finding, found
+from harness.testing.networks import OF_ONE_SIZE, RESIDUAL, offered
 from harness.testing.origins import as_control
+from harness.testing.randomness import asked
 
 _EPOCHS = 4
+_WIDTHS = {"low": 4, "high": 12}
 _PHASES = "phases: asked for 1 epoch or more, at least one phase, with epochs, one of them selectable"
+_OTHER = "with batch normalisation, dropout and a residual block"
 
 
 def check_method(name: str, options: Mapping[str, Any] | None = None) -> list[Finding]:
@@ -31,37 +35,65 @@ def check_method(name: str, options: Mapping[str, Any] | None = None) -> list[Fi
         UnknownNameError, ValueError: if there is no such method, or it does not take the options.
     """
     method = make_method(name, options or {})  # a wrong name or option is the caller's fault
-    try:
-        plan = _plan_for(name, dict(options or {}))
-    except StudyError as error:
-        return [Finding("planning: a study that names it can be planned", str(error))]
-    return [found(_PHASES, lambda: _phases(method, plan)), *_Check(plan).run()]
+    with offered():
+        try:
+            plan = _plan_for(name, dict(options or {}))
+        except StudyError as error:
+            return [Finding("planning: a study that names it can be planned", str(error))]
+        return [
+            found(_PHASES, lambda: _phases(method, plan)),
+            *_Check(plan).run(),
+            *_on_another_network(name, dict(options or {})),
+            found(
+                "planning without sized layers: works, or is refused by its check",
+                lambda: _without_layers(name, dict(options or {})),
+            ),
+        ]
 
 
-def _plan_for(name: str, options: dict[str, Any]) -> Plan:
+def _plan_for(name: str, options: dict[str, Any], family: str = "mlp", epochs: int = _EPOCHS) -> Plan:
     study = Study.model_validate(
         {
             "name": "conformance",
             "datasets": ["digits"],
-            "architectures": [{"name": "mlp", "widths": {"low": 4, "high": 12}}],
+            "architectures": [{"name": family, "widths": None if family == OF_ONE_SIZE else _WIDTHS}],
             "methods": [{"name": name, "options": options}],
             "trials": 2,
-            "training": {"epochs": _EPOCHS, "batch_size": 64},
+            "training": {"epochs": epochs, "batch_size": 64},
             "claim": {"baseline": name, "n": 1},
         }
     )
     return make_plan(study, "conformance", lambda spec: prepare(spec, None))
 
 
+def _on_another_network(name: str, options: dict[str, Any]) -> list[Finding]:
+    """What a network may break that an MLP does not."""
+    try:
+        plan = _plan_for(name, options, RESIDUAL, epochs=1)
+    except StudyError as error:
+        return [Finding(f"planning {_OTHER}, for one epoch: works", str(error))]
+    return _Check(plan).run_other()
+
+
+def _without_layers(name: str, options: dict[str, Any]) -> str:
+    try:
+        _plan_for(name, options, OF_ONE_SIZE)
+    except StudyError as error:
+        own = isinstance(error.__cause__, ValueError) and error.__cause__.__cause__ is None
+        return "" if own else str(error)
+    return ""
+
+
 def _phases(method: SizingMethod, plan: Plan) -> str:
     [arm] = plan.arms.values()
+    params = plan.frozen[arm.key, 0][0].params
     for epochs in (1, 2, _EPOCHS):
         schedule = Schedule(epochs, plan.study.training.optimizer.learning_rate)
         try:
-            checked_phases(method.phases(plan.frozen[arm.key, 0][0].params, schedule))
+            checked_phases(method.phases(params, schedule))
         except (TypeError, ValueError) as error:
             return f"asked for {epochs} epochs: {error}"
-    return ""
+    return asked(method.phases, params, plan.schedule(arm, params))[1]
 
 
 class _Check:
@@ -78,22 +110,31 @@ class _Check:
 
     def run(self) -> list[Finding]:
         return [
-            found("space: every value is a Float, an Int or a Choice", self._space),
+            found("space: every value is a Float, an Int or a Choice; draws no random numbers", self._space),
             found("reach: every sized layer, smallest at most largest", self._reach),
             found("start_sizes: every sized layer, and what build builds", self._start_sizes),
             found("build: the same seed gives the same network", self._build),
             found("penalty: a scalar, pure, the same for a stack of trials under vmap", self._penalty),
+            found("penalty_gradient: the gradient of the penalty", self._penalty_gradient),
             found("after_step: known names, same shapes, pure", self._after_step),
-            found("edits: leave the network and torch's global generator alone", self._edits),
+            found("edits: leave the network and all global generators alone", self._edits),
             found("training ends ok, within reach, and twice the same", self._training),
             found("of an origin, where it looks at one: training ends ok, and twice the same", self._control),
         ]
 
-    def _space(self) -> str:
-        wrong = [
-            n for n, d in self.method.space(self.cell).items() if not isinstance(d, Float | Int | Choice)
+    def run_other(self) -> list[Finding]:
+        return [
+            found(f"build {_OTHER}: the same seed gives the same network", self._build),
+            found(f"edits {_OTHER}: leave the network and all global generators alone", self._edits),
+            found(
+                f"training {_OTHER}, for one epoch: ends ok, within reach, and twice the same", self._training
+            ),
         ]
-        return f"of another kind: {wrong}" if wrong else ""
+
+    def _space(self) -> str:
+        space, drawn = asked(self.method.space, self.cell)
+        wrong = [name for name, domain in space.items() if not isinstance(domain, Float | Int | Choice)]
+        return f"of another kind: {wrong}" if wrong else drawn
 
     def _reach(self) -> str:
         reach = self.method.reach(self.cell, self.arm.space)
@@ -140,6 +181,25 @@ class _Check:
             else f"stacked {stacked.tolist()}, one by one {apart.tolist()}"
         )
 
+    def _penalty_gradient(self) -> str:
+        network, _ = self._built(self.trials[0])
+        tensors = dict(network.named_parameters())
+        numbers = self._numbers(self.trials[0].params)
+        given = self.method.penalty_gradient(tensors, numbers)
+        if given is None:
+            return ""
+        penalty = self.method.penalty(tensors, numbers)
+        if penalty is None:
+            return "there is a gradient and no penalty"
+        found = torch.autograd.grad(penalty, list(tensors.values()), allow_unused=True)
+        for (name, tensor), gradient in zip(tensors.items(), found, strict=True):
+            zero = torch.zeros_like(tensor)
+            said, true = given.get(name, zero), zero if gradient is None else gradient
+            if said.shape != tensor.shape or not torch.allclose(said, true):
+                return f"of {name} it is another"
+        unknown = sorted(given.keys() - tensors.keys())
+        return f"unknown names: {unknown}" if unknown else ""
+
     def _after_step(self) -> str:
         network, _ = self._built(self.trials[0])
         tensors = {n: t.detach().clone() for n, t in [*network.named_parameters(), *network.named_buffers()]}
@@ -158,26 +218,26 @@ class _Check:
     def _edits(self) -> str:
         split = self.runner.split(self.arm)
         network, state = self._built(self.trials[0])
+        network.eval()
         before = copy.deepcopy(network.state_dict())
-        global_state = torch.random.get_rng_state()
+        drawn = ""
         for moment in self._moments():
             probe, generator = Probe(split.train, 64, self.plan.objective), torch.Generator().manual_seed(0)
             now = Situation(moment, network, state, self.trials[0].params, self.cell, probe, generator)
-            state, _ = self.method.edits(now)
+            (state, _), words = asked(self.method.edits, now)
+            drawn = drawn or words
         after = network.state_dict()
-        changed = [
-            name for name in before if not torch.equal(before[name], after.get(name, before[name][:0]))
-        ]
+        changed = [name for name in before if name in after and not torch.equal(before[name], after[name])]
         if changed or after.keys() != before.keys():
             return f"the network changed: {changed or sorted(after.keys() ^ before.keys())}"
-        same = torch.equal(global_state, torch.random.get_rng_state())
-        return "" if same else "random numbers were drawn from torch's global generator"
+        return drawn
 
     def _moments(self) -> list[Moment]:
         """Before the first step, and every end of an epoch; of digits, with 18 steps each."""
-        schedule = self.plan.schedule(self.arm)
+        params = self.trials[0].params
+        schedule = self.plan.schedule(self.arm, params)
         moments = [Moment(0, 0, 0, epoch_ended=False, phase_ended=False)]
-        for index, phase in enumerate(checked_phases(self.method.phases(self.trials[0].params, schedule))):
+        for index, phase in enumerate(checked_phases(self.method.phases(params, schedule))):
             for left in reversed(range(phase.epochs)):
                 epoch = moments[-1].epoch + 1
                 moments.append(Moment(index, epoch, 18 * epoch, epoch_ended=True, phase_ended=not left))

@@ -252,7 +252,7 @@ def table_of(out: Path, command: Command) -> pd.DataFrame:
     assert command("export", out).code == 0
     table = pd.read_csv(out / "trials.csv")
     return table.drop(
-        columns=[name for name in table.columns if str(name).endswith("_seconds")] + ["attempt"]
+        columns=[name for name in table.columns if str(name).endswith(("_seconds", "_bytes"))] + ["attempt"]
     )
 
 
@@ -431,7 +431,8 @@ def test_the_plan_shows_what_would_run(harness_command: Command, write_study: Wr
         "1438 training and 359 test examples of shape 1x8x8, 10 classes",
         "hidden1: 4-16 (log)",
         "RandomSampler (iid)",
-        "training FLOPs of the arm",
+        "examples a trial",
+        "training FLOPs: a trial",
         "Note: digits/mlp: fixed and l2 cannot reach the same sizes",
     ):
         assert text in ended.out

@@ -49,6 +49,17 @@ def write(tmp_path: Path, plan: Plan) -> Callable[..., Record]:
     return write_record
 
 
+def test_arms_tell_what_their_trials_would_have_taken_at_their_starting_size(
+    tmp_path: Path, write: Callable[..., Record]
+) -> None:
+    for index, macs in enumerate((200, 100, 400)):
+        write("l2", index, start_size=replace(SMALL, macs=macs))
+    _, _, design = read_run(tmp_path)
+    fixed, l2 = design.arms
+    assert l2.start_flops == tuple(6 * macs * 2 * 1150 for macs in (100, 200, 400))
+    assert fixed.start_flops is None, "nothing of it has started"
+
+
 def test_a_run_of_which_nothing_ran(tmp_path: Path, plan: Plan) -> None:
     RunDirectory(tmp_path).open_for(plan)
     table, histories, design = read_run(tmp_path)

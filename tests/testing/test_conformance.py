@@ -1,11 +1,13 @@
 """The conformance suite passes what ships, and catches a planted fault of every kind."""
 
+import random
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -132,7 +134,68 @@ class MisreadsItsOrigin(Fixed):
         return schedule.origin.phases[:0] if schedule.origin else super().phases(params, schedule)
 
 
+@dataclass(frozen=True)
+class ChecksTheSpaceAlone(Fixed):
+    def check(self, space: Any) -> None:  # type: ignore[override]
+        return
+
+
+@dataclass(frozen=True)
+class DrawsItsSpace(Fixed):
+    def space(self, cell: Cell) -> dict[str, Domain]:
+        np.random.rand()
+        return super().space(cell)
+
+
+@dataclass(frozen=True)
+class DrawsItsPhases(Fixed):
+    def phases(self, params: Params, schedule: Schedule) -> Sequence[Phase]:
+        random.random()
+        return super().phases(params, schedule)
+
+
+@dataclass(frozen=True)
+class MovesRunningMeans(Fixed):
+    def edits(self, now: Situation) -> Any:
+        now.network.train()(torch.rand(4, *now.cell.example_shape))
+        now.network.eval()
+        return now.state, ()
+
+
+@dataclass(frozen=True)
+class KnowsMatricesAlone(Fixed):
+    def edits(self, now: Situation) -> Any:
+        for layer in now.cell.architecture.sized_layers:
+            rows, columns = now.network.get_submodule(layer).weight.shape  # type: ignore[misc]
+            assert rows * columns
+        return now.state, ()
+
+
+_ASKED: list[int] = []
+
+
+@dataclass(frozen=True)
+class RemembersOtherTrials(Fixed):
+    def penalty(self, tensors: Any, numbers: Any) -> Any:
+        _ASKED.append(1)
+        return tensors["output.bias"].square().sum() * len(_ASKED)
+
+
+@dataclass(frozen=True)
+class NeedsLayers(Fixed):
+    def space(self, cell: Cell) -> dict[str, Domain]:
+        first = cell.architecture.sized_layers[0]
+        return super().space(cell) | {first: cell.bounds[first]}
+
+
 _FAULTS = {
+    ChecksTheSpaceAlone: "planning: ",
+    DrawsItsSpace: "space",
+    DrawsItsPhases: "phases",
+    MovesRunningMeans: "edits with batch normalisation",
+    KnowsMatricesAlone: "edits with batch normalisation",
+    RemembersOtherTrials: "training",
+    NeedsLayers: "planning without sized layers",
     ForgetsALayer: "reach",
     SaysOtherSizes: "start_sizes",
     BuildsUnseeded: "build",

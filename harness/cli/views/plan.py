@@ -8,11 +8,12 @@ from rich.text import Text
 
 from harness.cli.views.origins import origin_lines
 from harness.datasets.residency import forecast as residence
-from harness.design import BATCH_SIZE, LEARNING_RATE
+from harness.design import BATCH_SIZE, LEARNING_RATE, span_text
+from harness.search.pruners import pruner_text
 from harness.search.space import domain_text
 from harness.study.beside import told
 from harness.study.forecast import forecast
-from harness.study.plan import Plan
+from harness.study.plan import Arm, Plan
 
 
 def show_plan(plan: Plan, console: Console) -> None:
@@ -51,6 +52,13 @@ def show_plan(plan: Plan, console: Console) -> None:
     _show_costs(plan, console)
     for line in origin_lines(plan):
         console.print(Text(line))
+    for replay in plan.replays.values():
+        console.print(
+            Text(
+                f"{replay.dataset}/{replay.architecture}/{replay.method} replays {replay.replay_of} under "
+                f"{pruner_text(replay.pruner)}: no trials of its own, no cost."
+            )
+        )
     for warning in plan.warnings:
         console.print(Text(f"Note: {warning}"))
 
@@ -74,14 +82,30 @@ def _show_spaces(plan: Plan, console: Console) -> None:
             sampler += f", rounds of {arm.sampler.round_size}"
         if arm.origin is not None:
             sampler = f"begins from {arm.origin}"
-        table.add_row(Text(arm.key), str(arm.trials), str(arm.epochs), Text(sampler), Text(space))
+        table.add_row(Text(arm.key), str(arm.trials), Text(_epochs(arm)), Text(sampler), Text(space))
     console.print(table)
+
+
+def _epochs(arm: Arm) -> str:
+    """What a trial is trained for, and what the study asks for where that is other."""
+    planned = arm.epochs_planned
+    if planned is None:
+        return f"by its origin (asked: {arm.epochs})"
+    return span_text(planned) + ("" if planned == (arm.epochs, arm.epochs) else f" (asked: {arm.epochs})")
 
 
 def _show_costs(plan: Plan, console: Console) -> None:
     table = Table(box=None, pad_edge=False)
     table.add_column("arm")
-    for heading in ("start parameters: least", "median", "most", "peak memory", "training FLOPs of the arm"):
+    for heading in (
+        "start parameters: least",
+        "median",
+        "most",
+        "peak memory",
+        "examples a trial",
+        "training FLOPs: a trial",
+        "the arm",
+    ):
         table.add_column(heading, justify="right")
     for arm in plan.arms.values():
         found = forecast(plan, arm)
@@ -92,6 +116,8 @@ def _show_costs(plan: Plan, console: Console) -> None:
             f"{median:,}",
             f"{most:,}",
             f"{found.peak_bytes / 2**20:.1f} MiB",
+            span_text(arm.examples) if arm.examples else "by its origin",
+            "-".join(dict.fromkeys(f"{flops:.2e}" for flops in (found.start_flops[0], found.start_flops[2]))),
             f"{found.train_flops:.2e}",
         )
     console.print(table)
