@@ -36,9 +36,9 @@ def _built(
     try:
         return network.build(example_shape, outputs, sizes)
     except ValueError as error:
-        raise ValueError(_sentence(str(error))) from error
+        raise ValueError(sentence(str(error))) from error
     except Exception as error:
-        raise ValueError(_sentence(f"{network.network} raised {type(error).__name__}: {error}")) from error
+        raise ValueError(sentence(f"{network.network} raised {type(error).__name__}: {error}")) from error
 
 
 def _run(
@@ -51,7 +51,7 @@ def _run(
         except Exception as error:
             what = f"{type(error).__name__}: {error}"
             raise ValueError(
-                _sentence(f"{name} does not take examples of shape {given_shape}: {what}")
+                sentence(f"{name} does not take examples of shape {given_shape}: {what}")
             ) from error
         if not isinstance(given, Tensor):
             when = "in training" if mode else "in evaluation"
@@ -66,5 +66,6 @@ def _shape(of_one: Sequence[int]) -> str:
     return f"[{', '.join(map(str, ('batch', *of_one)))}]"
 
 
-def _sentence(text: str) -> str:
+def sentence(text: str) -> str:
+    """A text in one line."""
     return " ".join(text.split())

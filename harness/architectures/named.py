@@ -3,8 +3,10 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from harness import attributes
 from harness.architectures.apart import ask
 from harness.architectures.base import Architecture
 from harness.architectures.constructors import (
@@ -27,12 +29,16 @@ class NamedNetwork(Architecture):
         function or class that gives a module.
     arguments: of its constructor; those for shape and outputs are found by its signature
         (`harness.architectures.constructors`), unless they stand here.
-    layers: paths of its sized layers; or path -> argument of the constructor that sets the layer's units.
+    layers: paths of its sized layers; or path -> argument of the constructor that sets the layer's units. A
+        network whose constructor takes no widths is cut to them (`harness.architectures.narrowing`).
+    initialise: `module:attribute` or `file.py:attribute` of a function that is given the built network, to
+        start it in place; what its constructor does unless said.
     """
 
     network: str
     arguments: dict[str, Any] = field(default_factory=dict)
     layers: tuple[str, ...] | dict[str, str] = ()
+    initialise: str = ""
 
     @property
     def sized_layers(self) -> tuple[str, ...]:
@@ -59,25 +65,22 @@ class NamedNetwork(Architecture):
         return self._construct(constructor(self.network), example_shape, outputs, {})
 
     def build(self, example_shape: tuple[int, ...], outputs: int, sizes: Mapping[str, int]) -> "nn.Module":
+        from harness.architectures.narrowing import narrowed, units_of
+
         build = constructor(self.network)
         widths = width_arguments(build, self.layers, sizes)
-        network = self._construct(build, example_shape, outputs, widths or {})
+        construct = partial(self._construct, build, example_shape, outputs, widths or {})
+        cut = widths is None and bool(sizes)
+        network = narrowed(construct, example_shape, sizes) if cut else construct()
         for layer, size in sizes.items():
-            found = _units(network, layer)
-            if found is None:
-                raise ValueError(f"{self.network} has no layer {layer!r} with units")
-            if found != size:
-                how = "takes no widths" if widths is None else f"was given {widths}"
+            if (found := units_of(network, layer)) != size:
                 raise ValueError(
-                    f"{self.network} {how}: its layer {layer!r} has {found} units, {size} were asked for"
+                    f"{self.network} was given {widths}: its layer {layer!r} has {found or 'no'} units, "
+                    f"{size} were asked for"
                 )
+        if self.initialise:
+            attributes.find(self.initialise)(network)
         return network
-
-    def takes_widths(self) -> bool:
-        """Whether its constructor takes the units of its sized layers. Raises ValueError; loads torch."""
-        return (
-            width_arguments(constructor(self.network), self.layers, dict.fromkeys(self.layers, 1)) is not None
-        )
 
     def _construct(
         self,
@@ -105,7 +108,7 @@ def examined(about: Mapping[str, Any]) -> None:
 
     layers = about["layers"]
     layers = layers if isinstance(layers, dict) else tuple(layers)
-    network = NamedNetwork(about["network"], about["arguments"], layers)
+    network = NamedNetwork(about["network"], about["arguments"], layers, about["initialise"])
     wanted = [tuple(shape) for shape in about["wanted"]]
     for sizes in about["sizes"]:
         fits(network, tuple(about["example_shape"]), about["outputs"], sizes, wanted)
@@ -129,13 +132,3 @@ def fields_of(network: str, options: Mapping[str, Any]) -> dict[str, Any]:
         raise ValueError(f"{network}: option {twice[0]} is given twice, by itself and under `arguments`")
     check_written(network, {**arguments, **rest})
     return {"network": network, "arguments": {**arguments, **rest}, **fields}
-
-
-def _units(network: "nn.Module", layer: str) -> int | None:
-    from torch import Tensor
-
-    try:
-        weight = getattr(network.get_submodule(layer), "weight", None)
-    except AttributeError:
-        return None
-    return len(weight) if isinstance(weight, Tensor) and weight.dim() else None

@@ -13,10 +13,11 @@ and of per-trial numbers that are tensors themselves. So the same code serves on
 import math
 import operator
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.search.space import Domain, Int, Scalar
+from harness.sizing.multiplier import Multiplier
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
@@ -42,6 +43,8 @@ class Cell:
     origin: how the trial ended that this one begins from, where the study says `of:`. None without one, and
     while the study is planned, before any trial has run: then `space` and `reach` are asked, and `build` for
     a look at the network, so a control must cope.
+    steps: sized layer -> units that go together, where these are several: sizes are multiples of it.
+    multiplier: what sizes are drawn by, if by one number for all layers.
     """
 
     architecture: "Architecture"
@@ -50,6 +53,8 @@ class Cell:
     bounds: Mapping[str, Int]
     start: Mapping[str, int]
     origin: "OriginOutcome | None" = None
+    steps: Mapping[str, int] = field(default_factory=dict)
+    multiplier: Multiplier | None = None
 
 
 @dataclass(frozen=True, slots=True)

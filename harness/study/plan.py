@@ -8,6 +8,7 @@ from typing import Any
 from harness import registry
 from harness.architectures.base import Architecture
 from harness.architectures.named import NamedNetwork
+from harness.architectures.widths import ResizedNetwork
 from harness.datasets import augmentation as operations
 from harness.datasets import validation_count
 from harness.datasets.base import DatasetFacts, DatasetSpec
@@ -19,11 +20,13 @@ from harness.search.space import Int, Scalar, Space, domain_to_json
 from harness.sizing.base import Cell, Params, Phase, Schedule, SizingMethod
 from harness.study.beside import batch_size, learning_rate, options_drawn, with_options
 from harness.study.lengths import Length, length
+from harness.study.resized import resized_cell, with_widths_found
 from harness.study.schema import (
     ArchitectureEntry,
     Augmentation,
     Dataset,
     Method,
+    MultiplierRange,
     Sampler,
     SizeRange,
     Study,
@@ -267,19 +270,34 @@ def dataset_spec(entry: Dataset) -> DatasetSpec:
     )
 
 
-def make_architecture(entry: ArchitectureEntry) -> Architecture:
-    """The architecture an entry names; one without layers of its own has those of the entry's widths.
+def make_architecture(
+    entry: ArchitectureEntry, example_shape: tuple[int, ...] | None = None, outputs: int = 0
+) -> Architecture:
+    """The architecture an entry names, with its sized layers if it is told what it is for.
+
+    One by its name that has no layers of its own has those of the entry's widths, or all that can be resized
+    (`harness.study.resized`).
 
     Raises ValueError.
     """
     architecture = registry.make_architecture(entry.family or entry.name, entry.options)
-    if not isinstance(architecture, NamedNetwork) or architecture.layers:
+    if not isinstance(architecture, NamedNetwork):
+        if isinstance(entry.widths, MultiplierRange):
+            raise ValueError(
+                "widths: a multiplier needs a network that is only named, whose code holds its full widths; "
+                f"{entry.family or entry.name} is given sizes"
+            )
         return architecture
-    if not isinstance(entry.widths, dict):
-        raise ValueError(
-            "widths: one range for all layers was found, and a network that is only named does not say which "
-            "they are; give a range for each layer, or name the layers under `options: {layers: [...]}`"
-        )
+    if example_shape is not None:
+        found = with_widths_found(architecture, entry, example_shape, outputs)
+        if found is not None:
+            return found
+        if not isinstance(architecture.layers, Mapping) and isinstance(entry.widths, MultiplierRange):
+            raise ValueError(
+                "widths: this network takes sizes itself; a multiplier is for one that takes none"
+            )
+    if architecture.layers or not isinstance(entry.widths, dict):
+        return architecture
     return dataclasses.replace(architecture, layers=tuple(entry.widths))
 
 
@@ -315,12 +333,14 @@ def make_cell(entry: ArchitectureEntry, facts: DatasetFacts, outputs: int) -> Ce
     Args:
         outputs: of the network, as the objective wants them.
     """
-    architecture = make_architecture(entry)
+    architecture = make_architecture(entry, facts.example_shape, outputs)
+    if isinstance(architecture, ResizedNetwork):
+        return resized_cell(architecture, entry, facts.example_shape, outputs)
     layers, blocks = architecture.sized_layers, getattr(architecture, "sized_blocks", ())
     widths: dict[str, SizeRange] = {block: SizeRange(low=1, high=1) for block in blocks}
     if isinstance(entry.widths, dict):
         widths |= entry.widths
-    elif entry.widths is not None:
+    elif isinstance(entry.widths, SizeRange):
         widths |= {layer: entry.widths for layer in layers if layer not in blocks}
     start: dict[str, int] = {}
     if isinstance(entry.start, int):
@@ -350,6 +370,9 @@ def wrong_sizes(architecture: Architecture, layer: str, low: int, high: int) -> 
     if layer in getattr(architecture, "sized_blocks", ()):
         ends = [end for end in (low, high) if end not in (0, 1)]
         return f"a block is there (1) or left out (0), found {ends[0]}" if ends else ""
+    for width in architecture.widths if isinstance(architecture, ResizedNetwork) else ():
+        if width.layer == layer and high > width.units:
+            return f"{layer} has {width.units} units as it is built, and is only ever cut, found {high}"
     return f"a layer needs at least 1 unit, found {low}" if low < 1 else ""
 
 

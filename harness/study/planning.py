@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from harness import registry
+from harness import attributes, registry
 from harness.architectures.base import Examined
+from harness.architectures.widths import ResizedNetwork
 from harness.attributes import code_of
 from harness.datasets import validation_count
 from harness.datasets.base import DatasetFacts, DatasetSpec
@@ -48,6 +49,7 @@ from harness.study.plan import (
 )
 from harness.study.ranges import domain_like
 from harness.study.replays import check_replays, plan_replays, replay_warnings
+from harness.study.resized import initialise_of
 from harness.study.schema import ArchitectureEntry, Dataset, Method, Sampler, Study, StudyError
 from harness.study.searching import Choices, check_searched, choices, joined
 from harness.study.weights import check_weights, digest_of, with_weights_found
@@ -97,6 +99,7 @@ def make_plan(
         _check_weights(plan, source, arm, frozen)
     found = design_warnings([arm.design() for arm in arms.values()], study.claim.n)
     warnings = *(warning.sentence for warning in found), *replay_warnings(study.training, plan.replays)
+    warnings += tuple(dict.fromkeys(_resizing_warnings(plan)))
     return dataclasses.replace(plan, arms=arms, frozen=frozen, warnings=warnings)
 
 
@@ -132,14 +135,15 @@ def plan_arms(
     arms: dict[str, Arm] = {}
     for dataset in study.datasets:
         for entry in study.architectures:
+            about = facts[dataset.name], outputs[dataset.name]
             choosable = {
-                method.name: choices(study, source, method, entry) for method in study.trained_methods
+                method.name: choices(study, source, method, entry, *about) for method in study.trained_methods
             }
             with _naming(source, f"architectures.{entry.name}"):
-                _check_architectures(entry, choosable.values(), facts[dataset.name], outputs[dataset.name])
+                _check_architectures(entry, choosable.values(), *about)
             for method in study.trained_methods:
                 choice = choosable[method.name]
-                cell = make_cell(choice.widest, facts[dataset.name], outputs[dataset.name])
+                cell = make_cell(choice.widest, *about)
                 arm = _make_arm(study, source, dataset, entry, method, cell, choice)
                 with _naming(source, _sampler_place(method)):
                     arms[arm.key] = _with_sampler(arm, (begun or {}).get(arm.key))
@@ -163,9 +167,10 @@ def _with_origins(plan: Plan, source: str) -> dict[str, Arm]:
             with _naming(source, f"methods.{arms[key].method}"):
                 arm = as_control(arms[key], arms[origin], entries[key])
                 architecture = entry_named(plan.study.architectures, arm.architecture)
-                choice = choices(plan.study, source, entries[key], architecture)
                 facts = plan.facts[arm.dataset]
-                cell = make_cell(choice.widest, facts, plan.objective.outputs(facts))
+                about = facts, plan.objective.outputs(facts)
+                choice = choices(plan.study, source, entries[key], architecture, *about)
+                cell = make_cell(choice.widest, *about)
                 reach = _checked_reach(made, cell, arm.space, choice)
                 arms[key] = dataclasses.replace(arm, reach=reach)
     return arms
@@ -178,11 +183,24 @@ def _check_architectures(
     entries: list[ArchitectureEntry] = []
     for each in found:
         entries += [candidate for candidate in each.entries if candidate not in entries]
-    check_ranges(entry, list(dict.fromkeys(n for e in entries for n in make_architecture(e).sized_layers)))
+    made = [make_architecture(candidate, facts.example_shape, outputs) for candidate in entries]
+    # Ranges of networks that are cut may be written by any member or pattern: they were looked up.
+    if not any(isinstance(each, ResizedNetwork) for each in made):
+        check_ranges(entry, list(dict.fromkeys(name for each in made for name in each.sized_layers)))
     for candidate in entries:
         cell = make_cell(candidate, facts, outputs)
         cell.architecture.check(cell.example_shape)
         _examine(cell, facts)
+
+
+def _resizing_warnings(plan: Plan) -> Iterator[str]:
+    """What a cut may get wrong, of each network that is cut to its widths."""
+    for arm in plan.arms.values():
+        facts = plan.facts[arm.dataset]
+        entry = entry_named(plan.study.architectures, arm.architecture)
+        made = make_architecture(entry, facts.example_shape, plan.objective.outputs(facts))
+        if isinstance(made, ResizedNetwork):
+            yield from (f"{arm.architecture} is cut to its widths: {said}." for said in made.warnings)
 
 
 def _examine(cell: Cell, facts: DatasetFacts) -> None:
@@ -259,6 +277,8 @@ def _sources(study: Study, arm: Arm, version: int) -> dict[str, str]:
         origin = registry.origin(kind, name)
         if origin is not None:
             used |= code_of(origin)
+    if initialise := initialise_of(architecture):
+        used |= code_of(attributes.origin(initialise))
     if architecture.weights_file is not None:
         used[architecture.weights] = digest_of(architecture.weights_file)
     return used

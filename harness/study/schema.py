@@ -96,6 +96,13 @@ class SizeRange(Part):
         return self
 
 
+class MultiplierRange(Range):
+    """A range of one number that all widths of a network are multiplied by, as its code has them."""
+
+    low: float = Field(gt=0, le=1)
+    high: float = Field(gt=0, le=1)
+
+
 class LayerRange(SizeRange):
     """A range of one layer's sizes; from 0 if the layer is a block, which may be left out."""
 
@@ -135,11 +142,23 @@ SpaceEntry = Annotated[
     | Annotated[Value, Tag("<value>")],
     Discriminator(lambda v: {dict: "<range>", Range: "<range>", list: "<choice>"}.get(type(v), "<value>")),
 ]
+
+
+def _form_of_widths(value: Any) -> str:
+    """A low below 1 is no size."""
+    if isinstance(value, MultiplierRange):
+        return "<multiplier>"
+    if not isinstance(value, dict) or not {"low", "high", "log"} & value.keys():
+        return "<each>" if isinstance(value, dict) else "<all>"
+    low = value.get("low")
+    return "<multiplier>" if isinstance(low, float) and 0 < low < 1 else "<all>"
+
+
 Widths = Annotated[
-    Annotated[SizeRange, Tag("<all>")] | Annotated[dict[str, LayerRange], Tag("<each>")],
-    Discriminator(
-        lambda v: "<all>" if not isinstance(v, dict) or {"low", "high", "log"} & v.keys() else "<each>"
-    ),
+    Annotated[SizeRange, Tag("<all>")]
+    | Annotated[MultiplierRange, Tag("<multiplier>")]
+    | Annotated[dict[str, LayerRange], Tag("<each>")],
+    Discriminator(_form_of_widths),
 ]
 Start = Annotated[
     Annotated[Size, Tag("<all>")] | Annotated[dict[str, Size], Tag("<each>")],
@@ -202,7 +221,10 @@ class ArchitectureEntry(Part):
     )
     options: Options = {}
     widths: Widths | None = added(
-        3, None, description="searched sizes, for all layers or per layer; none where no layer is sized"
+        3,
+        None,
+        description="searched sizes, for all layers, per layer, or as one multiplier of a network by name; "
+        "none where no layer is sized",
     )
     start: Start | None = Field(
         default=None,
@@ -521,4 +543,5 @@ class Study(Part):
         parts = [entry.family or entry.name for entry in self.architectures]
         parts += [dataset.source or dataset.name for dataset in self.datasets]
         parts.append(self.training.task.name)
+        parts += [str(entry.options.get("initialise", "")) for entry in self.architectures]
         return tuple(dict.fromkeys(file for part in parts if (file := file_of(part)) is not None))

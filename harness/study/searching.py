@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness import registry
+from harness.datasets.base import DatasetFacts
 from harness.design import BATCH_SIZE, LEARNING_RATE, OF_ARCHITECTURE
 from harness.nearest import nearest
 from harness.search.space import Choice, Domain, Float, Int, Scalar, Space
@@ -92,7 +93,9 @@ def joined(source: str, method: Method, own: Space, beside: Space) -> dict[str, 
     return {**own, **beside}
 
 
-def choices(study: Study, source: str, method: Method, entry: ArchitectureEntry) -> Choices:
+def choices(
+    study: Study, source: str, method: Method, entry: ArchitectureEntry, facts: DatasetFacts, outputs: int
+) -> Choices:
     """What may be drawn in an arm beside its method's own space.
 
     Raises:
@@ -112,7 +115,8 @@ def choices(study: Study, source: str, method: Method, entry: ArchitectureEntry)
     for point in itertools.product(*values):
         entries.append(with_options(entry, dict(zip(options, point, strict=True))))
         try:
-            layers.append(frozenset(make_architecture(entries[-1]).sized_layers))
+            made = make_architecture(entries[-1], facts.example_shape, outputs)
+            layers.append(frozenset(made.sized_layers))
         except ValueError as error:
             where = _place(method, *names) if names else f"architectures.{entry.name}"
             raise StudyError(f"{source}: {where}: {error}") from error

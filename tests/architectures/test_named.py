@@ -135,9 +135,10 @@ def test_weights_are_not_downloaded() -> None:
 @pytest.mark.parametrize(
     ("name", "widths", "message"),
     [
-        ("fixed", {"1": _width(2, 5)}, "net.py:fixed takes no widths: its layer '1' has 5 units, 2 were"),
-        ("fixed", {"0": _width(2, 5)}, "net.py:fixed has no layer '0' with units"),
-        ("fixed", {"low": 2, "high": 5}, "widths: one range for all layers was found, and a network that is"),
+        ("fixed", {"1": _width(2, 6)}, "widths: 1 has 5 units as it is built, and a network can only be cut"),
+        ("fixed", {"0": _width(2, 5)}, "widths: there is no layer '0'"),
+        ("fixed", {"3": _width(2, 5)}, "widths: the width of 3 cannot be changed: belongs to the network's"),
+        ("Net", {"low": 0.5, "high": 1}, "net.py:Net takes widths itself; name its layers, found '*'"),
         ("fixd", {}, "net.py has no attribute 'fixd'; did you mean 'fixed'?"),
         ("number", {}, "net.py:number is a int, which builds no network"),
         ("raises", {}, "net.py:raises raised RuntimeError: no such luck"),

@@ -61,7 +61,8 @@ def survey(network: nn.Module, sized_layers: Sequence[str], macs: int) -> Survey
 
 
 def _units(network: nn.Module, layer: str) -> int:
-    """Units of a layer, or 1 for a block; none of a block that was removed, and of what it held.
+    """Units of a layer, heads of an attention, or 1 for a block; none of a block that was removed, and of
+    what it held.
 
     A block that was put in its place need not hold the same.
     """
@@ -73,6 +74,9 @@ def _units(network: nn.Module, layer: str) -> int:
         module = module.get_submodule(name)
     if isinstance(module, nn.Identity):
         return 0
+    if isinstance(module, nn.MultiheadAttention):
+        heads: int = module.num_heads
+        return heads
     if next(module.children(), None) is not None:
         return 1
     weight = module.weight

@@ -13,7 +13,8 @@ def unit_costs(
 ) -> dict[str, float]:
     """Price of one unit of each sized layer, relative to the mean over all units.
 
-    A unit's cost is what the network with one unit more has more of, so what reads the unit counts too.
+    A unit's cost is what the network with one unit more has more of, so what reads the unit counts too; one
+    that is cut to its sizes is asked for fewer.
 
     Args:
         sizes: units of each sized layer.
@@ -35,7 +36,12 @@ def unit_costs(
         return sum(parameter.numel() for parameter in network.parameters())
 
     base = imagined(partial(total, sizes))
-    larger = {layer: {**sizes, layer: size + 1} for layer, size in sizes.items()}
-    costs = {layer: imagined(partial(total, each)) - base for layer, each in larger.items()}
+    costs: dict[str, float] = {}
+    for layer, size in sizes.items():
+        other = size + 1
+        if layer in cell.steps:  # a network that is cut has none wider than it is built
+            other = size - cell.steps[layer] if size > cell.steps[layer] else size + cell.steps[layer]
+        more = imagined(partial(total, {**sizes, layer: other})) - base
+        costs[layer] = more if other == size + 1 else more / (other - size)
     mean = sum(costs[layer] * size for layer, size in sizes.items()) / sum(sizes.values())
     return {layer: cost / mean for layer, cost in costs.items()}

@@ -20,6 +20,7 @@ class L2(Fixed):
         return super().space(cell) | {"weight_decay": Float(1e-5, 1e-2, log=True)}
 
     def check(self, cell: Cell, space: Mapping[str, Domain]) -> None:
+        super().check(cell, space)
         decay = space["weight_decay"]
         least = min(map(float, decay.options)) if isinstance(decay, Choice) else decay.low
         if not least >= 0:

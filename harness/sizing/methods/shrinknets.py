@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from harness.surgery.edits import Edit
 
 _COST = "cost of "
+#: Classes of layers that are sized and can be given gates (`harness.sizing.gates.layers`).
+_GATED = ("Linear", "Conv1d", "Conv2d", "Conv3d")
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,12 @@ class ShrinkNets(SizingMethod):
     def check(self, cell: Cell, space: Mapping[str, Domain]) -> None:
         if not cell.architecture.sized_layers:
             raise ValueError("it takes units out of sized layers, and this architecture has none")
+        for width in getattr(cell.architecture, "widths", ()):
+            if width.kind not in _GATED:
+                takes = ", ".join(_GATED)
+                raise ValueError(
+                    f"{width.layer} is a {width.kind}, and gates go on {takes}; leave it out of widths"
+                )
         penalty = space["lambda"]
         least = min(map(float, penalty.options)) if isinstance(penalty, Choice) else penalty.low
         if not least >= 0:
@@ -183,7 +191,8 @@ class ShrinkNets(SizingMethod):
         from harness.surgery import trace
 
         with torch.random.fork_rng(devices=[]), torch.device("cpu"):
-            small = cell.architecture.build(cell.example_shape, cell.outputs, dict.fromkeys(layers, 2))
+            few = {layer: 2 * cell.steps.get(layer, 1) for layer in layers}
+            small = cell.architecture.build(cell.example_shape, cell.outputs, few)
             norms = trace(small, torch.zeros(1, *cell.example_shape)).norms
         return dict(zip(layers, places_for_gates(layers, norms), strict=True))
 

@@ -96,7 +96,10 @@ def cut(draft: Draft, tracer: Tracer, removal: Removal) -> None:
         for axis, start in enumerate(starts):
             lost = gone[start : start + tracer.tensors[path].shape[axis]]
             if lost.any():
-                keep[axis] = torch.from_numpy(np.flatnonzero(~lost)).to(tracer.tensors[path].device)
+                positions = torch.from_numpy(np.flatnonzero(~lost))
+                device = tracer.tensors[path].device
+                # A tensor without memory has positions that can be read nevertheless.
+                keep[axis] = positions if device.type == "meta" else positions.to(device)
         if keep:
             draft.change(path, Slice(keep))
             touched[path.rpartition(".")[0]] = None
