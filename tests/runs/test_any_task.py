@@ -146,6 +146,6 @@ def test_scores_of_two_kinds_make_no_report(sine: Fields, write_study: Write, tm
     harness.run(write_study(sine), one, executor="inline")
     sine["training"]["task"] = {"name": "regression", "options": {"score": "mse"}}
     harness.run(write_study(sine), other, executor="inline")
-    with pytest.raises(ValueError, match="training.task.options.score"):
+    with pytest.raises(ValueError, match=r"training\.task\.options\.score"):
         harness.report(one, other, out=tmp_path / "both")
     assert np.isfinite(harness.load_trials(one)["val_score"].to_numpy(dtype=float)).all()
