@@ -414,6 +414,11 @@ class Training(Part):
     resize: int | None = added(
         3, None, ge=1, description="bring images to so many pixels a side, batch by batch; in evaluation too"
     )
+    # It changes nothing of a training, and is part of a trial's identity all the same: a record without
+    # latencies is no answer to a study that asks for them.
+    measure_speed: bool = added(
+        3, False, description="time each trial's selected network, for 1 and for 256 examples at once"
+    )
 
 
 class Seeds(Part):
