@@ -449,7 +449,9 @@ class Claim(Part):
 
     baseline: str = Field(description="the method the others are compared with")
     n: int = Field(default=5, ge=1, description="primary number of trials of a search")
-    cost: Literal["trials", "train_flops", "train_seconds"] = "train_flops"
+    cost: Literal["trials", "train_flops", "train_seconds", "total_train_flops", "total_train_seconds"] = (
+        Field(default="train_flops", description="`total_`: with the cost of the trials that one begins from")
+    )
     margin: float = Field(default=0.0, ge=0, description="how much worse still counts as on par")
     failed_score: float | None = added(
         3,
