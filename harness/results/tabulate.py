@@ -10,7 +10,7 @@ import pandas as pd
 
 from harness.design import BATCH_SIZE, LEARNING_RATE, ArmDesign, Claim, StudyDesign
 from harness.records.directory import RunDirectory
-from harness.records.record import Record
+from harness.records.record import Costs, Record
 from harness.results.origin_costs import costs_with_origins
 from harness.results.plateau import size_has_settled
 from harness.sizing.ledger.size import FLOPS_PER_MAC
@@ -172,6 +172,14 @@ def _asked_beside(training: Training) -> dict[str, str]:
     return {label: text for label, text in asked.items() if text}
 
 
+def _speed(costs: Costs) -> dict[str, float]:
+    columns = {}
+    for batch_size, latency_ms in costs.latency_ms.items():
+        columns[f"latency_ms_{batch_size}"] = latency_ms
+        columns[f"throughput_{batch_size}"] = 1e3 * batch_size / latency_ms
+    return columns
+
+
 def _param_columns(rows: list[dict[str, Any]]) -> list[str]:
     return [name for row in rows for name in row if name.startswith(PARAMETER_PREFIX)]
 
@@ -217,6 +225,7 @@ def _row(plan: WrittenPlan, record: Record, records: Mapping[str, Record]) -> di
         "device": costs.device,
         "device_share": costs.device_share,
         "peak_memory_bytes": costs.peak_memory_bytes,
+        **_speed(costs),
         "joules": None,
         "n_val": record.val_examples,
         "n_test": record.test_examples,
