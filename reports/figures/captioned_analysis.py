@@ -178,7 +178,7 @@ def _best_of_n(
     return Drawing(
         f"best-of-n-{key}",
         "Expected test score of the best of n trials",
-        "The best by validation of n random trials, at its test score; failed trials count as the worst. "
+        "The best by validation of n random trials, at its test score; failed trials count as Methods says. "
         f"Bands: pointwise {analysis['confidence'] * 100:.0f} % limits. Pale: fewer than five trials per n. "
         f"Circle: the baseline's best of {count(n)}; dotted: where a method reaches it, and with how many "
         "trials.",
