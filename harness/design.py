@@ -20,8 +20,8 @@ class ArmDesign:
     hold none.
     epochs: what the study asks for. epochs_planned, examples: what the method makes of it, least and most
     of a trial: measured intervals, and examples trained on. start_flops: least, median, most training FLOPs
-    of a trial whose network keeps its starting size. None in older plans, for controls, and where a network
-    cannot be built.
+    of a trial had its network kept its starting size; it is known of trials that were started, so it stands
+    in no plan. None in older plans, and for controls.
     """
 
     dataset: str

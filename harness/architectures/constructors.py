@@ -3,11 +3,9 @@
 By a constructor's signature: the length of the output under the first of `OUTPUTS` that it takes, the
 channels of an example under the first of `CHANNELS`, its flat length under the first of `FEATURES`, its whole
 shape under the first of `SHAPES`, the side of a square image under the first of `SIDES`. One that takes any
-keyword is given `num_classes` (all of torchvision's do), one of timm's also `in_chans`. What a study writes
-goes before all of these.
+keyword is given `num_classes` (all of torchvision's do). What a study writes goes before all of these.
 """
 
-import functools
 import inspect
 import math
 from collections.abc import Callable, Mapping
@@ -18,8 +16,8 @@ from harness.attributes import Origin
 from harness.nearest import close_match
 
 OUTPUTS = ("num_classes", "outputs", "n_classes", "num_outputs", "out_features", "output_dim")
-CHANNELS = ("in_channels", "in_chans", "input_channels", "num_channels")
-FEATURES = ("in_features", "inputs", "input_dim", "num_features")
+CHANNELS = ("in_channels", "in_chans", "input_channels")
+FEATURES = ("in_features", "inputs", "input_dim")
 SHAPES = ("example_shape", "input_shape")
 SIDES = ("image_size", "img_size")
 #: Arguments that take the sizes of all layers at once, as a mapping from path to units.
@@ -46,6 +44,18 @@ def origin(network: str) -> Origin:
     return Origin(None, gallery, found.package or gallery, version)
 
 
+def check_written(network: str, written: Mapping[str, Any]) -> None:
+    """Raise ValueError if a study would have weights downloaded, which no trial's identity would hold."""
+    if network.partition(":")[0] not in _GALLERIES:
+        return
+    for name in _DOWNLOADS:
+        if written.get(name):
+            raise ValueError(
+                f"{network}: {name}: {written[name]!r} would be downloaded whenever a network is built; name "
+                "a file under the architecture's `weights`"
+            )
+
+
 def constructor(network: str) -> Constructor:
     """What builds a network: a function or a class.
 
@@ -70,17 +80,7 @@ def constructor(network: str) -> Constructor:
 def arguments_for(
     build: Constructor, example_shape: tuple[int, ...], outputs: int, written: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """All arguments of a constructor: those written in the study, and those that its signature asks for.
-
-    Raises:
-        ValueError: if weights from a network are asked for, which no trial's identity would hold.
-    """
-    for name in _DOWNLOADS:
-        if written.get(name):
-            raise ValueError(
-                f"{name}: {written[name]!r} would be downloaded whenever a network is built; name a file "
-                "under the architecture's `weights`"
-            )
+    """All arguments of a constructor: those written in the study, and those that its signature asks for."""
     names, any_keyword = parameters(build)
     known: dict[str, Any] = {}
     _give(known, OUTPUTS, outputs, names, written)
@@ -92,29 +92,30 @@ def arguments_for(
         _give(known, SIDES, example_shape[1], names, written)
     if any_keyword and not {*OUTPUTS} & {*known, *written}:
         known["num_classes"] = outputs
-    if isinstance(build, functools.partial) and "in_chans" not in written and example_shape:
-        known["in_chans"] = example_shape[0]
-    if "weights_backbone" in names:  # torchvision's default would be downloaded
-        known["weights_backbone"] = None
+    if "weights_backbone" in names and str(getattr(build, "__module__", "")).startswith("torchvision."):
+        known["weights_backbone"] = None  # its default would be downloaded
     return known | dict(written)
 
 
 def width_arguments(
     build: Constructor, layers: tuple[str, ...] | Mapping[str, str], sizes: Mapping[str, int]
 ) -> dict[str, Any] | None:
-    """The arguments that give a network its sizes; None if its constructor takes none for these layers.
+    """The arguments that give a network its sizes; None if its constructor takes none for these layers, or
+    none is sized.
 
     Args:
         layers: layer -> argument that sets its units; or paths alone: then a constructor takes the mapping
             `sizes` under one of `WIDTHS`, or units under arguments that are called as the layers are.
     """
+    if not sizes:
+        return None
     if isinstance(layers, Mapping):
         return {layers[layer]: size for layer, size in sizes.items()}
     names, _ = parameters(build)
     for name in WIDTHS:
         if name in names:
             return {name: dict(sizes)}
-    return dict(sizes) if sizes and set(sizes) <= set(names) else None
+    return dict(sizes) if set(sizes) <= set(names) else None
 
 
 def parameters(build: Constructor) -> tuple[tuple[str, ...], bool]:
@@ -155,7 +156,11 @@ def _of_timm(name: str) -> Constructor:
         raise ValueError(f"timm:{name}: timm is not installed") from error
     if not timm.is_model(name):
         raise ValueError(f"timm has no network {name!r}{_hint(name, timm.list_models())}")
-    return functools.partial(timm.create_model, name)
+
+    def build(num_classes: int, in_chans: int, **options: Any) -> Any:
+        return timm.create_model(name, num_classes=num_classes, in_chans=in_chans, **options)
+
+    return build
 
 
 def _hint(name: str, known: list[str]) -> str:

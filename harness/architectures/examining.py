@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from harness.architectures.imagined import imagined
 from harness.architectures.named import NamedNetwork
 
 _BATCH = 2
@@ -19,18 +20,14 @@ def fits(
 ) -> None:
     """Raise ValueError, in one sentence, if it cannot be built or maps an example to none of these shapes.
 
-    Tried on the meta device, which needs no memory; a network that computes with numbers while it is built or
-    run is tried on the CPU. Torch's global generator is left as it is.
+    Torch's global generator is left as it is.
     """
 
-    def tried(device: str) -> None:
-        with torch.random.fork_rng(devices=[]), torch.device(device), torch.no_grad():
-            _run(_built(network, example_shape, outputs, sizes), example_shape, wanted, network.network)
+    @torch.no_grad()
+    def look() -> None:
+        _run(_built(network, example_shape, outputs, sizes), example_shape, wanted, network.network)
 
-    try:
-        tried("meta")
-    except Exception:  # noqa: BLE001 - strangers' code, which may not know this device: the CPU decides
-        tried("cpu")
+    imagined(look)
 
 
 def _built(

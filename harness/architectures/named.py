@@ -10,6 +10,7 @@ from harness.architectures.base import Architecture
 from harness.architectures.constructors import (
     Constructor,
     arguments_for,
+    check_written,
     constructor,
     width_arguments,
 )
@@ -116,7 +117,7 @@ def fields_of(network: str, options: Mapping[str, Any]) -> dict[str, Any]:
     Arguments of the constructor that are called as fields are stand under `arguments`.
 
     Raises:
-        ValueError: if an argument is given twice.
+        ValueError: if an argument is given twice, or has weights downloaded.
     """
     own = {field.name for field in dataclasses.fields(NamedNetwork)} - {"network"}
     fields = {name: value for name, value in options.items() if name in own}
@@ -126,6 +127,7 @@ def fields_of(network: str, options: Mapping[str, Any]) -> dict[str, Any]:
         raise ValueError(f"{network}: option arguments: fields are needed here, found {arguments!r:.80}")
     if twice := sorted(arguments.keys() & rest.keys()):
         raise ValueError(f"{network}: option {twice[0]} is given twice, by itself and under `arguments`")
+    check_written(network, {**arguments, **rest})
     return {"network": network, "arguments": {**arguments, **rest}, **fields}
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.architectures.base import Architecture
+from harness.architectures.imagined import imagined
 
 if TYPE_CHECKING:
     from torch import nn
@@ -43,17 +44,12 @@ def shapes_of(
 
     Torch's global generator is left as it is.
     """
-    import torch
 
-    def shapes(count: int, device: str) -> dict[str, tuple[int, ...]]:
-        with torch.random.fork_rng(devices=[]), torch.device(device):
-            network = architecture.build(example_shape, count, sizes)
+    def shapes(count: int) -> dict[str, tuple[int, ...]]:
+        network = imagined(lambda: architecture.build(example_shape, count, sizes))
         return {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
 
-    try:
-        own, other = (shapes(count, "meta") for count in (outputs, outputs + 1))
-    except Exception:  # noqa: BLE001 - strangers' code, which may not know this device: the CPU decides
-        own, other = (shapes(count, "cpu") for count in (outputs, outputs + 1))
+    own, other = shapes(outputs), shapes(outputs + 1)
     return own, frozenset(name for name, shape in own.items() if other.get(name) != shape)
 
 

@@ -16,6 +16,7 @@ from harness.datasets.sources.mnist import MnistLayout
 from harness.datasets.sources.npz import Npz
 from harness.datasets.sources.parquet import Parquet
 from harness.datasets.sources.python_object import PythonObject
+from harness.datasets.sources.sine import Sine
 from harness.datasets.sources.strangers import Stranger
 from harness.datasets.sources.table import Table
 from harness.nearest import nearest
@@ -32,6 +33,7 @@ KNOWN_SETS: dict[str, Source] = {
     "fashion-mnist": MnistLayout("FashionMNIST"),
     "cifar10": CIFAR10,
     "cifar100": CIFAR100,
+    "sine": Sine(),
 }
 
 #: Formats of files that the user gives; fields are what a study may say of them.

@@ -14,8 +14,11 @@ from harness.study.schema import ArchitectureEntry, Method, Study
 
 
 def search_of(study: Study, method: Method) -> dict[str, Any]:
-    """Parameter name -> range as written, of the arms of a method."""
-    return {**study.search, **method.search}
+    """Parameter name -> range as written, of the arms of a method; a control has its origin's too."""
+    if method.of is None:
+        return {**study.search, **method.search}
+    of = method.of if isinstance(method.of, str) else method.of.method
+    return {**search_of(study, next(entry for entry in study.methods if entry.name == of)), **method.search}
 
 
 def learning_rate(study: Study, method: Method, params: Mapping[str, Scalar]) -> float:

@@ -4,8 +4,6 @@ Networks are built without memory (on torch's meta device), so that a plan of an
 laptop.
 """
 
-import dataclasses
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -13,6 +11,7 @@ from typing import TypeVar
 import torch
 from torch import nn
 
+from harness.architectures.imagined import imagined
 from harness.search.samplers import draw_frozen
 from harness.sizing.base import Params
 from harness.sizing.ledger.counting import FLOPS_PER_MAC, multiply_accumulates
@@ -61,27 +60,6 @@ def forecast(plan: Plan, arm: Arm) -> Forecast:
     )
 
 
-def with_start_flops(plan: Plan) -> Plan:
-    """The plan, with what its arms will take told in their designs, from some of their trials.
-
-    An arm of which a network cannot be built is left without: that is an outcome of its trials.
-    """
-    arms = {}
-    for key, arm in plan.arms.items():
-        if arm.origin is not None:  # its networks follow from how its origin's trials end
-            arms[key] = arm
-            continue
-        points = _points(plan, arm)
-        some = points[:: math.ceil(len(points) / _SAMPLE)]
-        try:
-            macs = [_measure(plan, arm, params)[1] for params in some]
-        except StudyError:
-            arms[key] = arm
-            continue
-        arms[key] = dataclasses.replace(arm, start_flops=_spread(_flops(plan, arm, some, macs)))
-    return dataclasses.replace(plan, arms=arms)
-
-
 def _flops(plan: Plan, arm: Arm, points: Sequence[Params], macs: Sequence[int]) -> list[float]:
     """Training FLOPs of a trial at each point, whose network keeps its multiply-accumulates."""
     method, found = plan.method(arm), []
@@ -105,13 +83,13 @@ def _points(plan: Plan, arm: Arm) -> Sequence[Params]:
 def _measure(plan: Plan, arm: Arm, params: Params) -> tuple[int, int, int]:
     """Parameters, multiply-accumulates and activations (numbers kept for backward) for one example."""
     cell, method = plan.cell(arm, params), plan.method(arm)
-    with torch.device("meta"):
-        try:
-            network, _ = method.build(cell, params)
-        except Exception as error:
-            where = f"{arm.key}: no network can be built"
-            raise StudyError(f"{where}: {type(error).__name__}: {error}") from error
-        example = torch.empty(1, *cell.example_shape)
+    try:
+        network, example = imagined(
+            lambda: (method.build(cell, params)[0], torch.empty(1, *cell.example_shape))
+        )
+    except Exception as error:
+        where = f"{arm.key}: no network can be built"
+        raise StudyError(f"{where}: {type(error).__name__}: {error}") from error
     activations = 0
 
     def add(module: nn.Module, _: object, output: torch.Tensor) -> None:

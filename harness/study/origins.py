@@ -6,6 +6,7 @@ from dataclasses import replace
 from harness.nearest import nearest
 from harness.search.samplers import draw_paired
 from harness.search.space import Choice, Domain, Float, Scalar, Space
+from harness.study.beside import search_of
 from harness.study.plan import Arm, Plan, Trial
 from harness.study.schema import Method, Origin, Study, StudyError
 
@@ -47,6 +48,15 @@ def check_origins(study: Study, source: str) -> None:
                 raise StudyError(
                     f"{source}: methods.{circle[0][1]}.of: origins go round in a circle, in which no trial "
                     f"can be the first: {names}"
+                )
+    entries = {method.name: method for method in study.methods}
+    for method in study.methods:
+        theirs = {} if method.of is None else search_of(study, entries[_wanted(method.of).method])
+        for name in method.search:
+            if name in theirs:
+                raise StudyError(
+                    f"{source}: methods.{method.name}.search.{name}: its values are those of its origin; "
+                    "leave it out"
                 )
 
 

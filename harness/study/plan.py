@@ -41,7 +41,7 @@ class Arm:
     origin: key of the arm whose trials those of this one begin from; it has the sampler of that one then.
     sampler_text: the sampler with every option. sampler_options: the same as values, with the defaults of the
     Optuna that the run was begun under. trials: of each replicate. reach: smallest and largest size each
-    layer can end with. epochs: that the study asks for. The last three are as in `ArmDesign`.
+    layer can end with. epochs: that the study asks for. The last two are as in `ArmDesign`.
     """
 
     key: str
@@ -59,7 +59,6 @@ class Arm:
     sampler_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     epochs_planned: tuple[int, int] | None = None
     examples: tuple[int, int] | None = None
-    start_flops: tuple[float, float, float] | None = None
 
     @property
     def planned_trials(self) -> int:
@@ -83,7 +82,6 @@ class Arm:
             sampler_options=dict(self.sampler_options),
             epochs_planned=self.epochs_planned,
             examples=self.examples,
-            start_flops=self.start_flops,
         )
 
 
@@ -275,9 +273,14 @@ def make_architecture(entry: ArchitectureEntry) -> Architecture:
     Raises ValueError.
     """
     architecture = registry.make_architecture(entry.family or entry.name, entry.options)
-    if isinstance(architecture, NamedNetwork) and not architecture.layers and isinstance(entry.widths, dict):
-        return dataclasses.replace(architecture, layers=tuple(entry.widths))
-    return architecture
+    if not isinstance(architecture, NamedNetwork) or architecture.layers:
+        return architecture
+    if not isinstance(entry.widths, dict):
+        raise ValueError(
+            "widths: one range for all layers was found, and a network that is only named does not say which "
+            "they are; give a range for each layer, or name the layers under `options: {layers: [...]}`"
+        )
+    return dataclasses.replace(architecture, layers=tuple(entry.widths))
 
 
 def make_method(entry: Method) -> SizingMethod:

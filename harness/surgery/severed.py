@@ -27,7 +27,7 @@ def severed(network: nn.Module, example: Tensor, masked: Iterable[str]) -> tuple
     try:
         if _depends(_opened(network), example.double().abs() + 1):
             return ()
-    except SurgeryError:  # it does not run in double precision, so nothing more can be found out
+    except SurgeryError:  # no copy runs in double precision, so nothing more can be found out
         return ()
     layers: dict[str, bool] = {}
     for path in masked:
@@ -57,7 +57,11 @@ def _depends(network: nn.Module, example: Tensor) -> bool:
 @torch.no_grad()
 def _opened(network: nn.Module) -> nn.Module:
     """A copy in double precision, with random positive weights in all places that are not masked."""
-    made, generator = copy.deepcopy(network).double(), torch.Generator().manual_seed(0)
+    try:
+        made = copy.deepcopy(network).double()
+    except Exception as error:
+        raise SurgeryError(f"The network cannot be copied: {error}") from error
+    generator = torch.Generator().manual_seed(0)
     for module in made.modules():
         masks = {name: mask for name, _, mask in masks_of(module)}
         for name, parameter in module._parameters.items():

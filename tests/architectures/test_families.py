@@ -31,8 +31,6 @@ _CIFAR = (3, 32, 32)
         (VGG16(), _CIFAR, 10, 14_991_946),  # 15.0 M
         (VGG16(version="imagenet"), (3, 224, 224), 1000, 138_357_544),  # 138 M
         (ResNet(depth=20), _CIFAR, 10, 269_722),  # .27 M
-        (ResNet(depth=32), _CIFAR, 10, 464_154),  # .46 M
-        (ResNet(depth=44), _CIFAR, 10, 658_586),  # .66 M
         (ResNet(depth=56), _CIFAR, 10, 853_018),  # .85 M
         (ResNet(depth=110), _CIFAR, 10, 1_727_962),  # 1.7 M
         (ResNet(depth=20, shortcut="projection"), _CIFAR, 10, 269_722 + 16 * 32 + 32 * 64 + 2 * (32 + 64)),

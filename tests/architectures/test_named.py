@@ -123,8 +123,13 @@ def test_known_arguments_are_found_by_name_and_what_is_written_goes_first() -> N
     assert arguments_for(any_keyword, images, 7, {"depth": 2}) == {"num_classes": 7, "depth": 2}
     assert arguments_for(any_keyword, images, 7, {"num_outputs": 2}) == {"num_outputs": 2}
     assert arguments_for(own, images, 7, {}) == {"outputs": 7, "inputs": 3072, "example_shape": images}
-    with pytest.raises(ValueError, match="weights: 'DEFAULT' would be downloaded"):
-        arguments_for(any_keyword, images, 7, {"weights": "DEFAULT"})
+    assert arguments_for(any_keyword, images, 7, {"weights": [1, 2]})["weights"] == [1, 2]
+
+
+def test_weights_are_not_downloaded() -> None:
+    with pytest.raises(ValueError, match=r"torchvision:resnet18: weights: 'DEFAULT' would be downloaded"):
+        make_architecture("torchvision:resnet18", {"weights": "DEFAULT"})
+    make_architecture("torchvision:resnet18", {"weights": None})
 
 
 @pytest.mark.parametrize(
@@ -132,11 +137,12 @@ def test_known_arguments_are_found_by_name_and_what_is_written_goes_first() -> N
     [
         ("fixed", {"1": _width(2, 5)}, "net.py:fixed takes no widths: its layer '1' has 5 units, 2 were"),
         ("fixed", {"0": _width(2, 5)}, "net.py:fixed has no layer '0' with units"),
+        ("fixed", {"low": 2, "high": 5}, "widths: one range for all layers was found, and a network that is"),
         ("fixd", {}, "net.py has no attribute 'fixd'; did you mean 'fixed'?"),
         ("number", {}, "net.py:number is a int, which builds no network"),
         ("raises", {}, "net.py:raises raised RuntimeError: no such luck"),
         ("text", {}, "net.py:text gives a str, which is no network"),
-        ("Net", {}, "net.py:Net raised KeyError: 'conv'"),
+        ("Net", {}, "net.py:Net raised TypeError: Net.__init__() missing 1 required positional argument"),
         ("Pair", {}, "net.py:Pair gives a tuple in training, and no tensor"),
         ("images", {}, "net.py:images maps [batch, 3, 8, 8] to [batch, 10, 8, 8], [batch, 10] is needed"),
     ],

@@ -252,7 +252,7 @@ def table_of(out: Path, command: Command) -> pd.DataFrame:
     assert command("export", out).code == 0
     table = pd.read_csv(out / "trials.csv")
     return table.drop(
-        columns=[name for name in table.columns if str(name).endswith("_seconds")] + ["attempt"]
+        columns=[name for name in table.columns if str(name).endswith(("_seconds", "_bytes"))] + ["attempt"]
     )
 
 

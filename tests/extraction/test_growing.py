@@ -2,6 +2,8 @@
 
 import json
 import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +11,14 @@ import pytest
 import torch
 from torch import nn
 
+from harness.architectures.base import Architecture
 from harness.extraction import ExtractionError, load
+from harness.extraction.alterations import alter, reshape
 from harness.extraction.description import SCHEMA_VERSION, read_description
 from harness.extraction.extract import extract
 from harness.extraction.modules import describe, make
 from harness.extraction.plain import make_plain
-from harness.surgery import InsertBlock, Residual, apply
+from harness.surgery import InsertBlock, Remove, Residual, apply
 from tests.extraction.growing import Block, TinyResNet
 from tests.extraction.runs import MLP, Extracted, run_inline
 
@@ -115,6 +119,36 @@ def test_a_block_that_nobody_can_describe_is_refused_by_name() -> None:
     apply(network, None, [InsertBlock("stage.1", Block(4, 2))], x)
     with pytest.raises(ExtractionError, match=r"the block 'stage.1_1' that the method put in holds a Block"):
         make_plain(network, architecture, (1, 8, 8), 10, sizes, x)
+
+
+@dataclass(frozen=True)
+class _OneSized(Architecture):
+    """Two hidden layers, of which one can be sized; the output has no bias."""
+
+    @property
+    def sized_layers(self) -> tuple[str, ...]:
+        return ("0",)
+
+    def build(self, example_shape: tuple[int, ...], outputs: int, sizes: Mapping[str, int]) -> nn.Module:
+        first, last = nn.Linear(3, sizes["0"]), nn.Linear(8, outputs, bias=False)
+        return nn.Sequential(first, nn.Tanh(), nn.Linear(sizes["0"], 8), nn.Tanh(), last)
+
+
+def test_layers_that_have_no_size_of_their_own_are_cut_again() -> None:
+    architecture, x = _OneSized(), torch.randn(6, 3)
+    network = architecture.build((3,), 2, {"0": 5})
+    with torch.no_grad():
+        network.get_parameter("2.weight")[3] = 0
+    apply(network, None, [Remove("0", (1,)), Remove("2", (3,), exact=True)], x)
+    plain = make_plain(network, architecture, (3,), 2, {"0": 4}, x)
+    assert plain.difference <= 1e-6
+    assert plain.shapes == {"2.weight": (7, 4), "2.bias": (7,), "4.weight": (2, 7), "4.bias": (2,)}
+    assert repr(plain.network) == repr(network)
+    again = architecture.build((3,), 2, {"0": 4})
+    alter(again, plain.alterations)
+    reshape(again, plain.shapes)
+    again.load_state_dict(plain.network.state_dict())
+    assert torch.equal(again(x), plain.network(x))
 
 
 def test_layers_of_torch_are_described_by_their_arguments() -> None:

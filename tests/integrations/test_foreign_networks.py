@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from harness.registry import make_architecture
 from harness.surgery import apply, trace
 from tests.surgery.helpers import (
     change,
@@ -64,6 +65,12 @@ def test_networks_of_timm(name: str) -> None:
     torch.manual_seed(0)
     network = timm.create_model(name, num_classes=5, **TIMM[name]).double()
     is_cut_exactly(network, 0.9 if name in _STIFF else 0.7)
+
+
+@pytest.mark.parametrize("name", TIMM)
+def test_a_study_may_name_networks_of_timm(name: str) -> None:
+    pytest.importorskip("timm", reason="timm is not installed: make test-integrations")
+    make_architecture(f"timm:{name}", TIMM[name]).examine((3, 32, 32), 5, [{}], [(5,)])  # type: ignore[attr-defined]
 
 
 class Scores(nn.Module):

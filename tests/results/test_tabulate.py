@@ -49,6 +49,17 @@ def write(tmp_path: Path, plan: Plan) -> Callable[..., Record]:
     return write_record
 
 
+def test_arms_tell_what_their_trials_would_have_taken_at_their_starting_size(
+    tmp_path: Path, write: Callable[..., Record]
+) -> None:
+    for index, macs in enumerate((200, 100, 400)):
+        write("l2", index, start_size=replace(SMALL, macs=macs))
+    _, _, design = read_run(tmp_path)
+    fixed, l2 = design.arms
+    assert l2.start_flops == tuple(6 * macs * 2 * 1150 for macs in (100, 200, 400))
+    assert fixed.start_flops is None, "nothing of it has started"
+
+
 def test_a_run_of_which_nothing_ran(tmp_path: Path, plan: Plan) -> None:
     RunDirectory(tmp_path).open_for(plan)
     table, histories, design = read_run(tmp_path)
@@ -122,6 +133,19 @@ def test_sizes_are_those_of_the_selected_epoch(tmp_path: Path, write: Callable[.
     assert histories["parameters"].tolist() == [380, 160, 160] * 2
     assert histories["units_total"].tolist() == [5, 2, 2] * 2
     assert histories["epoch"].tolist() == [1, 2, 3] * 2
+
+
+def test_latencies_are_told_by_batch_size_with_what_they_make_a_second(
+    tmp_path: Path, write: Callable[..., Record]
+) -> None:
+    write("l2", 0, costs=replace(a_record().costs, latency_ms={1: 0.5, 256: 4.0}))
+    write("l2", 1)
+    table, _, _ = read_run(tmp_path)
+    assert table["latency_ms_1"].tolist()[0] == 0.5
+    assert table["latency_ms_256"].tolist()[0] == 4.0
+    assert table["throughput_1"].tolist()[0] == 2000
+    assert table["throughput_256"].tolist()[0] == 64000
+    assert table[["latency_ms_1", "throughput_256"]].iloc[1].isna().all()
 
 
 def test_rows_are_in_the_order_of_the_plan(tmp_path: Path, write: Callable[..., Record]) -> None:

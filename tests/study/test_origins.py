@@ -80,6 +80,18 @@ def test_frozen_origins_have_frozen_controls_and_adaptive_ones_are_waited_for(ti
     assert plan.arms["digits/mlp/of-fixed"].design().origin == "digits/mlp/fixed"
 
 
+def test_what_is_searched_beside_an_origin_is_its_controls_too(tiny: Fields) -> None:
+    tiny["methods"][1] = {"name": "l2", "search": {"learning_rate": {"low": 0.001, "high": 0.1}}}
+    tiny["search"] = {"batch_size": [32, 64, 128]}
+    plan = plan_of(with_control(tiny, method="shrinknets"))
+    for ours, theirs in zip(arm(plan, "control"), arm(plan, "l2"), strict=True):
+        assert {"learning_rate", "batch_size", "lambda"} == set(ours.params)
+        control, origin = plan.arms[ours.arm], plan.arms[theirs.arm]
+        assert plan.batch_size(control, ours.params) == plan.batch_size(origin, theirs.params)
+        schedules = plan.schedule(control, ours.params), plan.schedule(origin, theirs.params)
+        assert schedules[0].learning_rate == schedules[1].learning_rate == theirs.params["learning_rate"]
+
+
 def test_an_origin_on_another_data_set(tiny: Fields) -> None:
     tiny["datasets"] = ["digits", {"name": "other", "source": "digits"}]
     plan = plan_of(with_control(tiny, of={"method": "l2", "dataset": "digits"}))
@@ -103,6 +115,10 @@ def test_a_control_is_held_against_its_origin_alone(tiny: Fields) -> None:
             {"of": {"method": "l2", "dataset": "digit"}},
             "methods.control.of: 'digit' is no data set of this study; did you mean 'digits'?",
         ),
+        (
+            {"of": "fixed", "search": {"batch_size": [8]}},
+            "methods.control.search.batch_size: its values are those of its origin; leave it out",
+        ),
         ({"of": "control"}, "methods.control.of: origins go round in a circle, in which no trial can be the"),
         (
             {"sampler": _TPE},
@@ -122,6 +138,7 @@ def test_a_control_is_held_against_its_origin_alone(tiny: Fields) -> None:
 def test_what_is_wrong_with_an_origin_is_told_when_planned(
     tiny: Fields, control: Fields, message: str
 ) -> None:
+    tiny["search"] = {"batch_size": [64]}
     with pytest.raises(StudyError) as refused:
         plan_of(with_control(tiny, **control))
     assert str(refused.value).startswith(f"study.yaml: {message}")

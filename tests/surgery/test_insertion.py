@@ -207,6 +207,14 @@ def test_gates_of_a_block_are_never_decayed(has_gates: bool) -> None:
     train(network, optimizer, X.float(), 2)
 
 
+def test_a_block_that_cannot_be_copied_is_refused() -> None:
+    block = _block()
+    block.extra = block.branch[0].weight * 2
+    for module, words in ((block, "cannot be copied"), (None, "None is no module")):
+        with pytest.raises(SurgeryError, match=words):
+            apply(_network(), None, [InsertBlock("stage.1", module)], X.float())  # type: ignore[arg-type]
+
+
 def test_a_network_that_has_diverged_takes_no_block() -> None:
     network = _network()
     with torch.no_grad():

@@ -30,6 +30,21 @@ def test_batches_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     assert score == whole[1]
 
 
+@pytest.mark.parametrize(("values", "largest"), [(1 << 15, 4096), ((1 << 15) + 1, 128)])
+def test_large_examples_are_scored_by_fewer(values: int, largest: int) -> None:
+    seen: list[int] = []
+
+    class Counting(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            seen.append(len(x))
+            return x[:, :3]
+
+    # One example, repeated without memory of its own.
+    part = Part(torch.zeros(1, values).expand(4100, values), torch.zeros(4100, dtype=torch.long))
+    evaluate(Counting(), part, Classification())
+    assert (max(seen), sum(seen)) == (largest, 4100)
+
+
 @pytest.mark.parametrize("training", [True, False])
 def test_scored_in_evaluation_mode_and_left_as_it_was(training: bool) -> None:
     network = nn.Sequential(nn.BatchNorm1d(2), nn.Dropout(0.9)).train(training)

@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 
+#: Two per multiply-accumulate forward, twice that backward; the first layer's unneeded input gradient is
+#: counted too, as is usual.
+FLOPS_PER_MAC = 6
+
 
 @dataclass(frozen=True, slots=True)
 class Size:

@@ -1,8 +1,10 @@
 """What a unit of each layer costs, in parameters or multiply-accumulates: counted, not derived by hand."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Literal
 
+from harness.architectures.imagined import imagined
 from harness.sizing.base import Cell
 
 
@@ -27,13 +29,13 @@ def unit_costs(
     from harness.sizing.ledger.counting import multiply_accumulates
 
     def total(sizes: Mapping[str, int]) -> int:
-        with torch.device("meta"), torch.random.fork_rng(devices=[]):
-            network = cell.architecture.build(cell.example_shape, cell.outputs, sizes)
-            if per == "mac":
-                return multiply_accumulates(network, torch.empty(1, *cell.example_shape))
+        network = cell.architecture.build(cell.example_shape, cell.outputs, sizes)
+        if per == "mac":
+            return multiply_accumulates(network, torch.empty(1, *cell.example_shape))
         return sum(parameter.numel() for parameter in network.parameters())
 
-    base = total(sizes)
-    costs = {layer: total({**sizes, layer: size + 1}) - base for layer, size in sizes.items()}
+    base = imagined(partial(total, sizes))
+    larger = {layer: {**sizes, layer: size + 1} for layer, size in sizes.items()}
+    costs = {layer: imagined(partial(total, each)) - base for layer, each in larger.items()}
     mean = sum(costs[layer] * size for layer, size in sizes.items()) / sum(sizes.values())
     return {layer: cost / mean for layer, cost in costs.items()}

@@ -26,6 +26,8 @@ def insert_block(draft: Draft, edit: InsertBlock, example: Tensor, behind: dict[
         SurgeryError: if there is no such place, or the module changes the output, or cannot learn.
     """
     place, network = edit.place, draft.network
+    if not isinstance(edit.module, nn.Module):
+        raise SurgeryError(f"No block can be put at {place!r}: {edit.module!r:.80} is no module.")
     if not draft.seen.stands(place) and type(_module(network, place)) is not nn.Identity:
         raise SurgeryError(f"No block can be put at {place!r}: another edit of the proposal takes it out.")
     before = outputs(network, example)
@@ -54,9 +56,12 @@ def _put(draft: Draft, edit: InsertBlock, behind: dict[str, str]) -> str:
     like = next(iter((*network.parameters(), *network.buffers())), torch.empty(0))
 
     def make(training: bool) -> nn.Module:
-        made = copy.deepcopy(edit.module)
+        try:
+            made = copy.deepcopy(edit.module)
+            made.to(device=like.device, dtype=like.dtype if like.is_floating_point() else None)
+        except Exception as error:
+            raise SurgeryError(f"The block for {place!r} cannot be copied: {error}") from error
         mark_inserted(made, edit.recipe)
-        made.to(device=like.device, dtype=like.dtype if like.is_floating_point() else None)
         return made.train(training)
 
     if not place:

@@ -29,7 +29,7 @@ def table_of(out: Path) -> pd.DataFrame:
     """A run's trial table without what differs between runs of the same plan."""
     table, _, _ = read_run(out)
     return table.drop(
-        columns=[name for name in table.columns if str(name).endswith("_seconds")] + ["attempt"]
+        columns=[name for name in table.columns if str(name).endswith(("_seconds", "_bytes"))] + ["attempt"]
     )
 
 
