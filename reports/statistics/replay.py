@@ -172,10 +172,13 @@ def spending(
     lines = [_line(run.test, np.stack(parts), run, budgets) for run, parts in zip(full, left, strict=True)]
     if len(pruners) < 2:
         return tuple(lines), None
-    fewest = full[int(lines[0].begun.mean() > lines[1].begun.mean())]
-    gap = _line(full[0].test - full[1].test, np.stack(left[0]) - np.stack(left[1]), fewest, budgets)
+    gap = _line(full[0].test - full[1].test, np.stack(left[0]) - np.stack(left[1]), full[0], budgets)
+    parts = [line.se**2 for line in lines]
+    # Satterthwaite's, as for two arms: of equal searches, whose errors may be none, those of either.
+    whole, apart = sum(parts), sum(part**2 / line.df for part, line in zip(parts, lines, strict=True))
+    df = np.where(apart > 0, whole**2 / np.where(apart > 0, apart, 1.0), lines[0].df)
     exhausted = np.maximum(lines[0].exhausted, lines[1].exhausted)
-    return tuple(lines), replace(gap, exhausted=exhausted)
+    return tuple(lines), replace(gap, df=np.minimum(df, number - 1.0), exhausted=exhausted)
 
 
 def _line(test: Floats, left: Floats, run: Replayed, budgets: Floats) -> Spending:
