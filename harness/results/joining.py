@@ -135,6 +135,11 @@ def plan_notes(runs: Runs) -> tuple[str, ...]:
                 f"{absent:,} of {planned:,} planned trials of {arm.method} on {arm.dataset} / "
                 f"{arm.architecture} have no outcome yet."
             )
+    for replay in design.replays:
+        notes.append(
+            f"{replay.method} on {replay.dataset} / {replay.architecture} replays {replay.replay_of}, which "
+            "is left out here; it stands in the runs' own reports."
+        )
     if design.lost_attempts:
         notes.append(f"{design.lost_attempts:,} attempts of the runs were lost with their worker.")
     if design.set_aside:
