@@ -342,6 +342,19 @@ def test_other_methods_on_a_cell_say_what_was_not_alike(
     assert "not trained alike (training.batch_size)" in call["notes"][1]
 
 
+def test_a_run_whose_networks_were_timed_was_trained_as_one_whose_were_not(
+    harness_command: Command, write_run: Callable[..., Path], tiny: Fields, asked: list[dict[str, Any]]
+) -> None:
+    timed = put(copy.deepcopy(tiny), "training.measure_speed", True)
+    runs = write_run(tiny | {"methods": ["fixed"]}, "a"), write_run(timed, "b")
+    sentence = refused(harness_command("report", *runs))
+    assert "both have the arm digits/mlp/fixed, and not alike (training.measure_speed)" in sentence
+    other = write_run(timed | {"methods": ["l2"], "claim": tiny["claim"] | {"baseline": "l2"}}, "c")
+    call = only(asked, harness_command("report", runs[0], other, "--baseline", "fixed"))
+    assert "trained alike" in call["notes"][-1]
+    assert "not trained alike" not in call["notes"][-1]
+
+
 def test_runs_that_cannot_be_joined(
     harness_command: Command, write_run: Callable[..., Path], tiny: Fields
 ) -> None:
