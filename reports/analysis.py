@@ -5,6 +5,7 @@ from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
+import pandas as pd
 
 from harness.design import ArmDesign, StudyDesign
 from reports.arms.arm import Arm
@@ -16,6 +17,7 @@ from reports.comparison.families import adjust
 from reports.comparison.pooling import pool, profiles
 from reports.description.describe import describe_arm
 from reports.description.fronts import corner_of, telling_axes
+from reports.description.replays import describe_replays
 from reports.results.contrast import Contrast, Test
 from reports.results.results import RESULTS_VERSION, Cell, Results
 from reports.review.review import review
@@ -49,8 +51,17 @@ def analyse(table: TrialTable, design: StudyDesign | None, settings: Settings) -
     return judge(read_arms(table.trials, settings), table, design, settings)
 
 
-def judge(arms: Sequence[Arm], table: TrialTable, design: StudyDesign | None, settings: Settings) -> Results:
-    """`analyse` for arms that were read before from the same table with the same settings."""
+def judge(
+    arms: Sequence[Arm],
+    table: TrialTable,
+    design: StudyDesign | None,
+    settings: Settings,
+    histories: pd.DataFrame | None = None,
+) -> Results:
+    """`analyse` for arms that were read before from the same table with the same settings.
+
+    histories: one row an epoch, as `reports.write.write_report` takes them; replays need them.
+    """
     scope = fill(settings, design, arms)
     score = ScoreWords(settings.score, scope.bounded, settings.lower_is_better)
     paired = design.paired if design else False
@@ -92,6 +103,7 @@ def judge(arms: Sequence[Arm], table: TrialTable, design: StudyDesign | None, se
         pooled=pooled,
         profiles=tuple(line for unit in units for line in profiles(described, contrasts, unit, scope)),
         warnings=review(table, design, arms, described, contrasts, scope, score),
+        replays=describe_replays(histories, arms, design, scope, score),
     )
 
 

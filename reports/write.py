@@ -70,7 +70,9 @@ def write_report(
             f"{source}: the histories have no column {absent[0]}; they need {', '.join(HISTORY_COLUMNS)}"
         )
     arms = read_arms(checked.trials, settings)
-    document = build_document(arms, checked, design, settings, judge(arms, checked, design, settings))
+    document = build_document(
+        arms, checked, design, settings, judge(arms, checked, design, settings, histories)
+    )
     try:
         return _write(arms, histories, document, settings, out)
     except OSError as error:
