@@ -161,7 +161,7 @@ def test_every_flag_reaches_the_report(
         ("--n 0", "--n: found 0; allowed is a whole number of trials, 1 or more"),
         ("--confidence 2", "--confidence: found 2; allowed is a level from 0.5 to 0.999"),
         ("--confidence 95", "--confidence: found 95 (did you mean 0.95?)"),
-        ("--cost nonsense", "allowed are trials, train_flops, train_seconds, joules, device_seconds"),
+        ("--cost nonsense", "allowed are trials, train_flops, train_seconds, joules, total_train_flops"),
         ("--cost joules", "has no joules; what it has: trials"),
         ("--margin -1", "--margin: found -1; allowed is 0 or more"),
         ("--margin nan", "--margin: found nan; allowed is 0 or more"),
