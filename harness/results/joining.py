@@ -70,8 +70,7 @@ class _Part:
             if name != "widths"  # of each arm's space
         }
         return {
-            # What is measured of a network when it is trained makes no training another one.
-            "training": {k: v for k, v in study.training.identity().items() if k != "measure_speed"},
+            "training": study.training.identity(),
             "split seed": study.seeds.split,
             "architecture": family,
         }
@@ -232,6 +231,16 @@ def _claim_notes(parts: Sequence[_Part], settled: Collection[str]) -> list[str]:
     return [f"The runs fixed different claims ({'; '.join(differing)})."] if differing else []
 
 
+def _as_trained(part: _Part, architecture: str) -> dict[str, Any]:
+    """What trials have in common, without what is only measured of their networks once they are trained.
+
+    Arms of one name are not judged by it: with and without a measurement, one seed gives the same trials
+    under other ids, which must not be counted twice.
+    """
+    found = part.trained(architecture)
+    return found | {"training": {k: v for k, v in found["training"].items() if k != "measure_speed"}}
+
+
 def _cell_notes(parts: Sequence[_Part]) -> list[str]:
     """One sentence for each cell with arms of several runs."""
     notes = []
@@ -243,7 +252,8 @@ def _cell_notes(parts: Sequence[_Part]) -> list[str]:
             f"{part.label}: {', '.join(key[2] for key in part.arms if key[:2] == cell)}" for part in sharing
         ]
         # The first against each other one; a difference among the others is one against the first, too.
-        unlike = [_places(sharing[0].trained(cell[1]), part.trained(cell[1])) for part in sharing[1:]]
+        first = _as_trained(sharing[0], cell[1])
+        unlike = [_places(first, _as_trained(part, cell[1])) for part in sharing[1:]]
         differing = ", ".join(dict.fromkeys(place for place in unlike if place))
         alike = f"not trained alike ({differing}), so they are not like for like" if differing else "alike"
         notes.append(
