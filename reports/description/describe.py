@@ -80,7 +80,7 @@ def describe_arm(
 def _accounting(arm: Arm, design: ArmDesign | None) -> Accounting:
     failed = int(arm.failed.sum())
     by_status = {status: arm.outcomes[status] for status in sorted(FAILURES) if arm.outcomes[status]}
-    planned = design.planned_trials if design else None
+    planned = design.draws if design else None
     missing = 0 if planned is None else planned - arm.trials
     return Accounting(
         planned=planned,
