@@ -62,9 +62,10 @@ def judge(arms: Sequence[Arm], table: TrialTable, design: StudyDesign | None, se
     targets = {name: _targets(name, sides, scope) for name, sides in cells.items()}
     contrasts = _contrasts(cells, targets, scope, score, paired)
     designs = {(a.dataset, a.architecture, a.method): a for a in (design.arms if design else ())}
+    again = {arm.name: arm for arm in read_arms(table.repeats, settings)}
     exploratory = _exploratory(cells, scope, contrasts)
     built = tuple(
-        _cell(name, sides, targets[name], contrasts, exploratory[name], designs, scope)
+        _cell(name, sides, targets[name], contrasts, exploratory[name], designs, scope, again)
         for name, sides in cells.items()
     )
     described = [arm for cell in built for arm in cell.arms]
@@ -183,13 +184,21 @@ def _cell(
     exploratory: tuple[Test, ...],
     designs: dict[tuple[str, str, str], ArmDesign],
     scope: Scope,
+    again: dict[tuple[str, str, str], Arm],
 ) -> Cell:
     corner = _corner([side.arm for side in sides])
     return Cell(
         dataset=name[0],
         architecture=name[1],
         arms=tuple(
-            describe_arm(side.arm, scope, designs.get((*name, side.arm.method)), targets, corner)
+            describe_arm(
+                side.arm,
+                scope,
+                designs.get((*name, side.arm.method)),
+                targets,
+                corner,
+                again.get(side.arm.name),
+            )
             for side in sides
         ),
         contrasts=tuple(c for c in contrasts if (c.dataset, c.architecture) == name),

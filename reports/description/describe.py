@@ -9,6 +9,7 @@ from reports.arms.costs import unit_costs
 from reports.cost_units import TRIALS
 from reports.description.curves import best_curve, median_curve, optimism_curve, size_curve
 from reports.description.fronts import Corner, arm_front
+from reports.description.luck import describe_luck
 from reports.results.arm_result import Accounting, ArmResult, CostMean, Summary, TargetCost
 from reports.results.estimate import Estimate, Interval, finite
 from reports.scope import FEWEST_TRIALS, Scope
@@ -26,6 +27,7 @@ def describe_arm(
     design: ArmDesign | None,
     targets: list[tuple[float, str]],
     corner: Corner | None,
+    again: Arm | None = None,
 ) -> ArmResult:
     """All that is said about one arm.
 
@@ -35,6 +37,7 @@ def describe_arm(
         design: what it was asked to do, where known.
         targets: turned scores to reach, with where they come from.
         corner: largest size, failed score, smallest size and best turned score of the cell, for the front.
+        again: its points that were trained again.
     """
     ranking = rank(arm.validation) if arm.trials else None
     notes = [f"{unit}: {why}" for unit, why in sorted(arm.withheld.items())]
@@ -74,6 +77,7 @@ def describe_arm(
         front=arm_front(arm, scope, corner) if corner and arm.size is not None and arm.trials else None,
         failed_score=scope.sign * arm.failed_score,
         notes=tuple(notes),
+        luck=describe_luck(arm, again),
     )
 
 
