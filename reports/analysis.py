@@ -5,6 +5,7 @@ from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
+import pandas as pd
 
 from harness.design import ArmDesign, StudyDesign
 from reports.arms.arm import Arm
@@ -15,6 +16,8 @@ from reports.comparison.evidence import Evidence, Prepared, prepare, weigh
 from reports.comparison.families import adjust
 from reports.comparison.pooling import pool, profiles
 from reports.description.describe import describe_arm
+from reports.description.fronts import corner_of, telling_axes
+from reports.description.replays import describe_replays
 from reports.results.contrast import Contrast, Test
 from reports.results.results import RESULTS_VERSION, Cell, Results
 from reports.review.review import review
@@ -48,8 +51,17 @@ def analyse(table: TrialTable, design: StudyDesign | None, settings: Settings) -
     return judge(read_arms(table.trials, settings), table, design, settings)
 
 
-def judge(arms: Sequence[Arm], table: TrialTable, design: StudyDesign | None, settings: Settings) -> Results:
-    """`analyse` for arms that were read before from the same table with the same settings."""
+def judge(
+    arms: Sequence[Arm],
+    table: TrialTable,
+    design: StudyDesign | None,
+    settings: Settings,
+    histories: pd.DataFrame | None = None,
+) -> Results:
+    """`analyse` for arms that were read before from the same table with the same settings.
+
+    histories: one row an epoch, as `reports.write.write_report` takes them; replays need them.
+    """
     scope = fill(settings, design, arms)
     score = ScoreWords(settings.score, scope.bounded, settings.lower_is_better)
     paired = design.paired if design else False
@@ -92,6 +104,7 @@ def judge(arms: Sequence[Arm], table: TrialTable, design: StudyDesign | None, se
         pooled=pooled,
         profiles=tuple(line for unit in units for line in profiles(described, contrasts, unit, scope)),
         warnings=review(table, design, arms, described, contrasts, scope, score),
+        replays=describe_replays(histories, arms, design, scope, score),
     )
 
 
@@ -186,7 +199,8 @@ def _cell(
     scope: Scope,
     again: dict[tuple[str, str, str], Arm],
 ) -> Cell:
-    corner = _corner([side.arm for side in sides])
+    arms = [side.arm for side in sides]
+    corners = {axis: corner_of(arms, axis) for axis in telling_axes(arms)}
     return Cell(
         dataset=name[0],
         architecture=name[1],
@@ -196,7 +210,7 @@ def _cell(
                 scope,
                 designs.get((*name, side.arm.method)),
                 targets,
-                corner,
+                corners,
                 again.get(side.arm.name),
             )
             for side in sides
@@ -204,16 +218,6 @@ def _cell(
         contrasts=tuple(c for c in contrasts if (c.dataset, c.architecture) == name),
         exploratory=exploratory,
     )
-
-
-def _corner(arms: Sequence[Arm]) -> tuple[float, float, float, float] | None:
-    """Largest size, failed score, smallest size and best score over the arms of a cell with sizes."""
-    sized = [(arm, arm.size[arm.scored]) for arm in arms if arm.size is not None and arm.scored.any()]
-    if not sized:
-        return None
-    sizes = np.concatenate([size for _, size in sized])
-    best = max(float(max(arm.test[arm.scored].max(), arm.validation[arm.scored].max())) for arm, _ in sized)
-    return float(sizes.max()), arms[0].failed_score, float(sizes.min()), best
 
 
 def _headline(contrasts: Sequence[Contrast], pooled: Sequence[str], scope: Scope) -> tuple[str, ...]:

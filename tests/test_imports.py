@@ -128,8 +128,8 @@ def _cli(line: str) -> bool:
 #: The floors of each package, from the ground up. A module knows its own room and those on floors below it.
 _FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
     "harness": (
-        ("nearest", "trial_table", "sources", "surgery"),
-        ("attributes", "options"),
+        ("nearest", "trial_table", "sources"),
+        ("attributes", "options", "surgery"),
         ("architectures", "datasets", "design"),
         ("design_warnings", "objectives"),
         ("search",),
@@ -144,7 +144,7 @@ _FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("cli",),
     ),
     "reports": (
-        ("errors", "cost_units", "settings"),
+        ("errors", "cost_units", "settings", "size_axes"),
         ("wording", "statistics", "results"),
         ("table",),
         ("arms",),

@@ -71,7 +71,8 @@ class _Part:
             if name != "widths"  # of each arm's space
         }
         return {
-            "training": study.training.identity(),
+            # What is measured of a network when it is trained makes no training another one.
+            "training": {k: v for k, v in study.training.identity().items() if k != "measure_speed"},
             "split seed": splits_text(study.seeds),
             "architecture": family,
         }

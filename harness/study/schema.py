@@ -414,6 +414,11 @@ class Training(Part):
     resize: int | None = added(
         3, None, ge=1, description="bring images to so many pixels a side, batch by batch; in evaluation too"
     )
+    # It changes nothing of a training, and is part of a trial's identity all the same: a record without
+    # latencies is no answer to a study that asks for them.
+    measure_speed: bool = added(
+        3, False, description="time each trial's selected network, for 1 and for 256 examples at once"
+    )
 
 
 class Seeds(Part):
@@ -450,7 +455,9 @@ class Claim(Part):
 
     baseline: str = Field(description="the method the others are compared with")
     n: int = Field(default=5, ge=1, description="primary number of trials of a search")
-    cost: Literal["trials", "train_flops", "train_seconds"] = "train_flops"
+    cost: Literal["trials", "train_flops", "train_seconds", "total_train_flops", "total_train_seconds"] = (
+        Field(default="train_flops", description="`total_`: with the cost of the trials that one begins from")
+    )
     margin: float = Field(default=0.0, ge=0, description="how much worse still counts as on par")
     failed_score: float | None = added(
         3,

@@ -1,5 +1,7 @@
 """What one arm's trials say by themselves: curves, costs, targets, front."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from harness.design import ArmDesign
@@ -13,6 +15,7 @@ from reports.description.luck import describe_luck
 from reports.results.arm_result import Accounting, ArmResult, CostMean, Summary, TargetCost
 from reports.results.estimate import Estimate, Interval, finite
 from reports.scope import FEWEST_TRIALS, Scope
+from reports.size_axes import PARAMETERS
 from reports.statistics.best_of_n import Ranking, expected_best, rank
 from reports.statistics.matching import t_quantile
 from reports.statistics.restarts import cost_to_target, enough_trials, restart_costs, thinned, wilson
@@ -26,7 +29,7 @@ def describe_arm(
     scope: Scope,
     design: ArmDesign | None,
     targets: list[tuple[float, str]],
-    corner: Corner | None,
+    corners: Mapping[str, Corner],
     again: Arm | None = None,
 ) -> ArmResult:
     """All that is said about one arm.
@@ -36,7 +39,7 @@ def describe_arm(
         scope: settings.
         design: what it was asked to do, where known.
         targets: turned scores to reach, with where they come from.
-        corner: largest size, failed score, smallest size and best turned score of the cell, for the front.
+        corners: axis of the cell's fronts -> largest size, failed score, smallest size and best turned score.
         again: its points that were trained again.
     """
     ranking = rank(arm.validation) if arm.trials else None
@@ -50,6 +53,11 @@ def describe_arm(
         notes.append("grid or quasi-random points: described, without intervals")
     if arm.is_search:
         notes.append(f"{arm.sampling} search: curves are means over whole searches")
+    fronts = {
+        axis: arm_front(arm, axis, scope, corner)
+        for axis, corner in corners.items()
+        if axis in arm.sizes and arm.trials
+    }
     usable = ranking is not None and arm.trials >= FEWEST_TRIALS
     return ArmResult(
         dataset=arm.dataset,
@@ -74,7 +82,8 @@ def describe_arm(
             for unit in arm.costs
             if (cost := _target_cost(arm, target, source, score == "test", unit, scope)) is not None
         ),
-        front=arm_front(arm, scope, corner) if corner and arm.size is not None and arm.trials else None,
+        front=fronts.get(PARAMETERS),
+        fronts=fronts,
         failed_score=scope.sign * arm.failed_score,
         notes=tuple(notes),
         luck=describe_luck(arm, again),

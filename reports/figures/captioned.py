@@ -11,6 +11,7 @@ from reports.arms.arm import Arm
 from reports.figures.captioned_analysis import cell_figures, overview_figures
 from reports.figures.distributions import Panel, draw_distributions
 from reports.figures.histories import MAX_LINES, chosen_trials, draw_histories
+from reports.figures.replays import replay_drawing
 from reports.figures.style import Drawing, MethodStyle, Placed, file_name, method_styles
 from reports.settings import Settings
 from reports.wording import ScoreWords, count, number
@@ -31,6 +32,9 @@ def draw_figures(
     summaries, analysis = document["summaries"], document["analysis"]
     styles = method_styles(list(dict.fromkeys(summary["method"] for summary in summaries)))
     yield from overview_figures(analysis, styles)
+    for replay in analysis["replays"]:
+        if replay["budgets"]:
+            yield Placed(replay_drawing(replay, score), "", "replays")
     analysed = {(cell["dataset"], cell["architecture"]): cell for cell in analysis["cells"]}
     for key in dict.fromkeys((s["dataset"], s["architecture"]) for s in summaries):
         here = [s for s in summaries if (s["dataset"], s["architecture"]) == key]

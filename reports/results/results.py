@@ -18,6 +18,7 @@ from typing import Literal
 from reports.results.arm_result import ArmResult
 from reports.results.contrast import Contrast, Test
 from reports.results.estimate import Estimate
+from reports.results.replay_result import ReplayResult
 
 RESULTS_VERSION = 1
 
@@ -102,6 +103,7 @@ class Results:
     pooled: tuple[Pooled, ...]
     profiles: tuple[Profile, ...]
     warnings: tuple[Warn, ...]
+    replays: tuple[ReplayResult, ...] = ()
 
 
 def to_json_able(value: object) -> object:

@@ -95,7 +95,7 @@ def hardware(arms: Sequence[Arm], scope: Scope) -> Iterator[Warn]:
             if "device" in arm.facts and "train_seconds" in arm.costs:
                 devices |= set(arm.facts["device"].dropna().astype(str)) - {""}
         if len(devices) > 1:
-            grave = scope.cost in ("train_seconds", "device_seconds", "joules")
+            grave = scope.cost in ("train_seconds", "total_train_seconds", "device_seconds", "joules")
             sentence = (
                 f"Trials ran on {len(devices)} kinds of device ({', '.join(sorted(devices))}): seconds and "
                 "joules are not comparable between them; FLOPs are."

@@ -65,7 +65,8 @@ class Pool:
 class Replayed:
     """What became of the orders. Shapes: [orders, places] for stops, [orders, budgets] for the others.
 
-    stops: the epoch after which the trial was stopped, 0 where it ran to its end. test: of the incumbent.
+    stops: the epoch after which the trial was stopped, 0 where it ran to its end or lies behind all budgets.
+    test: of the incumbent.
     begun: trials begun before the budget was spent. exhausted: the pool was, before the budget.
     """
 
@@ -122,6 +123,8 @@ def replay(pool: Pool, pruner: Mapping[str, Any], orders: Ints, budgets: Floats)
     is_open = np.ones((count, len(budgets)), dtype=np.bool_)
     stops = np.zeros((count, places), dtype=np.intp)
     for place in range(places):
+        if not is_open.any():
+            break
         trials = orders[:, place]
         stop = rule.stops(trials, finished, place)
         stops[:, place] = stop

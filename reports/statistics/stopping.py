@@ -253,7 +253,8 @@ def _lowest(bits: Words) -> Ints:
     word = (bits != 0).argmax(axis=1)
     value = bits[np.arange(len(bits)), word]
     alone = value & (~value + np.uint64(1))
-    return word * _BITS + np.bitwise_count(alone - np.uint64(1)).astype(np.intp)
+    number: Ints = word * _BITS + np.bitwise_count(alone - np.uint64(1)).astype(np.intp)
+    return number
 
 
 def _highest(bits: Words) -> Ints:
@@ -263,7 +264,8 @@ def _highest(bits: Words) -> Ints:
     value = bits[np.arange(len(bits)), word]
     for shift in (1, 2, 4, 8, 16, 32):
         value = value | (value >> np.uint64(shift))
-    return word * _BITS + np.bitwise_count(value).astype(np.intp) - 1
+    number: Ints = word * _BITS + np.bitwise_count(value).astype(np.intp) - 1
+    return number
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,7 +331,7 @@ class _Halving:
     def stops(self, trials: Ints, finished: Words, place: int) -> Ints:
         self._look_at_longest(finished)
         self.last = trials
-        unknown = (self.least < 0) & (self.longest > 0) & self.is_ever_asked[trials]
+        unknown: Bools = (self.least < 0) & (self.longest > 0) & self.is_ever_asked[trials]
         self.least[unknown] = np.maximum(self.longest[unknown] // 100, 1)
         stops = np.zeros(self.orders, dtype=np.intp)
         which = self._bracket(trials, place)
@@ -401,7 +403,7 @@ class _Hyperband(_Halving):
         self.most = np.full(orders, -1 if max_resource == "auto" else int(max_resource), dtype=np.int64)
 
     def _bracket(self, trials: Ints, place: int) -> Ints:
-        unknown = (self.most < 0) & (self.longest > 0) & self.is_ever_asked[trials]
+        unknown: Bools = (self.most < 0) & (self.longest > 0) & self.is_ever_asked[trials]
         self.most[unknown] = self.longest[unknown] + 1
         which = np.full(self.orders, -1, dtype=np.int64)
         for most in np.unique(self.most[self.most > 0]):

@@ -22,6 +22,7 @@ from harness.trial_table import (
     SCORE_COLUMNS,
     Column,
 )
+from reports.cost_units import TOTALS
 from reports.errors import TableError
 from reports.settings import Settings
 from reports.table.reading import MAX_TEXT, METRIC_COLUMN
@@ -40,7 +41,8 @@ class TrialTable:
     Attributes:
         trials: one row an outcome. Always there: dataset, architecture, method, trial_id, status, sampling
             (text) and the two score columns (float64, NaN for no score, accuracies from 0 to 1). Other
-            columns of the schema are there only if they hold a value: text as str, numbers as float64.
+            columns of the schema are there only if they hold a value: text as str, numbers as float64. Costs
+            with those of origins are there only if one has an origin, or if they are the unit asked for.
             Each point once: no repeats.
         lost: rows of status `lost`: no outcome, counted apart.
         notes: sentences on how the table was read, for the top of the report.
@@ -111,8 +113,9 @@ def check_table(
         if trials.empty:
             raise TableError(f"{source}: every row has status lost; allowed is one outcome at least")
     repeats, trials = _part_repeats(trials, notes, source)
-    empty = [name for name in trials if name not in scores and _is_empty(trials[name])]
-    return TrialTable(trials.drop(columns=empty), lost, tuple(notes), has_sampling, repeats)
+    silent = [name for name in trials if name not in scores and _is_empty(trials[name])]
+    silent += [name for name in _totals_of_no_use(trials, settings.cost) if name not in silent]
+    return TrialTable(trials.drop(columns=silent), lost, tuple(notes), has_sampling, repeats)
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str:
@@ -289,6 +292,12 @@ def _check_scores(trials: pd.DataFrame, settings: Settings, source: str, notes: 
             "for a score of another range, name its columns"
         )
         _refuse((values < 0) | (values > 1), values.astype(str), name, source, wanted)
+
+
+def _totals_of_no_use(trials: pd.DataFrame, asked: str | None) -> list[str]:
+    """Costs with those of origins, in a table in which no trial has an origin: they say nothing new."""
+    both = [(total, own) for total, own in TOTALS.items() if {total, own} <= {*trials.columns}]
+    return [total for total, own in both if total != asked and trials[total].equals(trials[own])]
 
 
 def _is_per_cent(trials: pd.DataFrame, scores: tuple[str, str]) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
-from tests.calibration import claims, exact, intervals, tests_of_arms
+from tests.calibration import claims, exact, intervals, replays, tests_of_arms
 from tests.calibration.rows import Row
 from tests.calibration.worlds import D1, D2, D3, WORLDS
 
@@ -54,6 +54,11 @@ def jobs() -> list[Job]:
         (intervals.win, (world, trials, 5, 5, STUDIES, SEED)) for world in (D1, D3) for trials in (50, 200)
     ]
     found += [(intervals.hypervolumes, (trials, 5, STUDIES, SEED)) for trials in (50, 200)]
+    found += [
+        (replays.coverage, (pruner, slow, STUDIES // 8, SEED))
+        for pruner in replays.PRUNERS
+        for slow in (False, True)
+    ]
     found.append((tests_of_arms.adaptive, (STUDIES, SEED)))
     found.append((exact.largest_error, (200, SEED)))
     return found

@@ -28,6 +28,13 @@ class HeadAttention(nn.MultiheadAttention):
         made._qkv_same_embed_dim = False
         return made
 
+    def _reset_parameters(self) -> None:
+        """As PyTorch starts an attention; its own asks for three projections where there is one."""
+        nn.init.xavier_uniform_(self.in_proj_weight)
+        if self.in_proj_bias is not None:
+            nn.init.constant_(self.in_proj_bias, 0.0)
+            nn.init.constant_(self.out_proj.bias, 0.0)
+
     def forward(
         self,
         query: Tensor,

@@ -181,7 +181,7 @@ def verified(tracer: Tracer, removal: Removal, network: nn.Module, example: Tens
     if not any(gone[labels].any() for labels in tracer.rigid):
         run(network, example)
         return True
-    after = follow(network, example)
+    after = follow(network, example, tracer.rules)
     own = [(path, axis) for path, starts in tracer.starts.items() for axis in range(len(starts))]
     count = sum(sum(tracer.tensors[path].shape) for path in tracer.starts)
     staying = ~gone[:count]

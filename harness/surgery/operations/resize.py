@@ -23,7 +23,7 @@ def _lighter(module: nn.Module) -> nn.Module:
     return HeadAttention.of(module)
 
 
-def _sizes(module: nn.Module) -> dict[str, int]:
+def _sizes(module: nn.Module) -> dict[str, int | tuple[int, ...]]:
     if isinstance(module, nn.Linear):
         return {"out_features": module.weight.shape[0], "in_features": module.weight.shape[1]}
     if isinstance(module, _CONVOLUTIONS):
@@ -35,6 +35,10 @@ def _sizes(module: nn.Module) -> dict[str, int]:
     if isinstance(module, nn.modules.batchnorm._NormBase):
         own = module.weight if module.weight is not None else module.running_mean
         return {} if own is None else {"num_features": own.shape[0]}
+    if isinstance(module, nn.LayerNorm | nn.RMSNorm):
+        return {"normalized_shape": tuple(module.weight.shape)}
+    if isinstance(module, nn.GroupNorm):
+        return {"num_channels": module.weight.shape[0]}
     if isinstance(module, nn.PReLU):
         return {"num_parameters": module.weight.shape[0]}
     if isinstance(module, nn.Embedding):

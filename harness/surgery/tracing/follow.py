@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from harness.surgery.errors import SurgeryError
 from harness.surgery.masking import MASK_SUFFIX, masks_of
 from harness.surgery.tracing.rules import RULES, pointwise
-from harness.surgery.tracing.tracer import Tracer, leaves
+from harness.surgery.tracing.tracer import Rule, Tracer, leaves
 
 _WRAPPERS = {
     "OptimizedModule": "compiled",
@@ -21,11 +21,14 @@ _WRAPPERS = {
 }
 
 
-def follow(network: nn.Module, example: Tensor) -> Tracer:
+def follow(network: nn.Module, example: Tensor, rules: Mapping[str, Rule] = RULES) -> Tracer:
     """Follow the units of a network through a forward pass in evaluation mode.
 
     Parts that only training mode runs (auxiliary outputs) are followed in a second pass. Modes, buffers and
     random numbers are as before afterwards.
+
+    Args:
+        rules: what each operation does to units; for removal unless said.
 
     Raises:
         SurgeryError: if the network cannot be followed or the example does not fit it.
@@ -33,7 +36,7 @@ def follow(network: nn.Module, example: Tensor) -> Tracer:
     check_plain(network, example)
     # A batch of one could be taken for an axis of one unit.
     example = twice(example)
-    tracer = Tracer(network, RULES, pointwise)
+    tracer = Tracer(network, rules, pointwise)
     _declare(tracer, network)
     with quiet(network):
         network.eval()

@@ -56,6 +56,7 @@ class Tracer(TorchDispatchMode):
     removal of the units it reads; nothing is guessed.
 
     Attributes:
+        rules: what each operation does to units.
         coupling: classes of labels. Every position of every axis of every parameter and buffer has a label.
         starts: path of a parameter or buffer -> first label of each of its axes.
         tensors: path -> the tensor.
@@ -67,7 +68,7 @@ class Tracer(TorchDispatchMode):
 
     def __init__(self, network: nn.Module, rules: Mapping[str, Rule], pointwise: Rule) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._rules = rules
+        self.rules = rules
         self._pointwise = pointwise
         self._marks: dict[int, tuple[Tensor, Mark]] = {}
         self._uses: dict[int, int] = {}
@@ -164,7 +165,7 @@ class Tracer(TorchDispatchMode):
     def _follow(self, call: Call, inputs: list[Tensor]) -> None:
         for tensor in inputs:
             self._uses[id(tensor)] = self._uses.get(id(tensor), 0) + 1
-        rule = self._rules.get(call.name) or self._rules.get(call.name.rstrip("_"))
+        rule = self.rules.get(call.name) or self.rules.get(call.name.rstrip("_"))
         if rule is None and torch.Tag.pointwise in call.func.tags:  # type: ignore[attr-defined]
             rule = self._pointwise
         if rule is not None:

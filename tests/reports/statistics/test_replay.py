@@ -1,12 +1,13 @@
 """Replayed pruners against Optuna's own, run live; incumbents and costs on a table checked by hand."""
 
+import time
 from typing import Any
 
 import numpy as np
 import optuna
 import pytest
 
-from reports.statistics.replay import Pool, random_orders, replay
+from reports.statistics.replay import Pool, random_orders, replay, spending
 from reports.statistics.stopping import Curves, Ints
 
 NOP: dict[str, Any] = {"name": "NopPruner", "options": {}}
@@ -118,9 +119,53 @@ def _pool(curves: Curves) -> Pool:
 def test_a_replay_stops_what_optunas_own_pruner_stops_when_it_runs_live(
     pruner: dict[str, Any], higher: bool
 ) -> None:
-    curves = _curves(len(str(pruner)), 70 if higher else 40, 12, higher)
+    curves = _curves(len(str(pruner)), 70 if higher else 30, 10, higher)
     orders = random_orders(len(curves.scores), 2, 3)
     orders[0] = np.arange(len(curves.scores))  # the order of the plan
-    found = replay(_pool(curves), pruner, orders, np.array([1.0])).stops
+    found = replay(_pool(curves), pruner, orders, np.array([np.inf])).stops
     for order, stops in zip(orders, found, strict=True):
         assert stops.tolist() == _live(curves, pruner, order)
+
+
+def _by_hand() -> Pool:
+    """Three trials. Validation 5 6 7, 9 8 and diverged, 1 2 8; test is a tenth of the best and 1 more."""
+    scores = np.array([[5.0, 6, 7], [9, 8, np.nan], [1, 2, 8]])
+    best = np.array([[5.0, 6, 7], [9, 9, 9], [1, 2, 8]])
+    costs = np.tile([1.0, 2, 3], (3, 1))
+    curves = Curves(scores, np.array([3, 2, 3]), np.array([False, True, False]))
+    return Pool(curves, best, best / 10 + 1, costs, np.array([3.0, 2.5, 3.0]), 0.0)
+
+
+def test_budgets_cut_trials_and_failures_take_their_networks_along() -> None:
+    order = np.array([[1, 0, 2]])
+    budgets = np.array([0.5, 1.0, 2.0, 2.5, 3.5, 4.9, 8.0, 9.0])
+    found = replay(_by_hand(), NOP, order, budgets)
+    # Nothing yet; 9 while the trial lives; nothing once it diverged; then 5, 6 (of two epochs) and 7, 8.
+    assert found.test[0] == pytest.approx([0.0, 1.9, 1.9, 0.0, 1.5, 1.6, 1.7, 1.8])
+    assert found.begun[0].tolist() == [1, 1, 1, 1, 2, 2, 3, 3]
+    assert found.exhausted[0].tolist() == [False] * 7 + [True]
+
+
+def test_a_stopped_trial_keeps_its_network_and_costs_what_it_cost() -> None:
+    threshold = _pruner("Threshold", _THRESHOLD, lower=None, upper=4.0)
+    found = replay(_by_hand(), threshold, np.array([[1, 0, 2]]), np.array([1.0, 1.5, 3.0, 20.0]))
+    # The first two are stopped after one epoch, before the one would have diverged; the third after three.
+    assert found.stops[0].tolist() == [1, 1, 3]
+    assert found.test[0] == pytest.approx([1.9, 1.9, 1.9, 1.9])
+
+
+def test_limits_come_from_deleting_trials_and_the_difference_of_equal_searches_is_sure() -> None:
+    curves = _curves(5, 12, 6)
+    (first, second), gap = spending(_pool(curves), (NOP, NOP), np.array([6.0, 12.0]), 0, 50)
+    assert gap is not None
+    assert (first.se > 0).all()
+    assert np.array_equal(first.value, second.value)
+    assert (gap.value == 0).all()
+    assert (gap.se == 0).all()
+
+
+def test_a_thousand_orders_take_less_than_two_seconds() -> None:
+    pool, orders = _pool(_curves(1)), random_orders(60, 1_000, 0)
+    started = time.process_time()
+    replay(pool, _PRUNERS[0], orders, np.array([np.inf]))
+    assert time.process_time() - started < 2

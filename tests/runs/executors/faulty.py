@@ -116,7 +116,7 @@ def damage_the_engine() -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("the ledger is broken")
 
-    vars(loop)["measure"] = broken
+    vars(loop)["survey"] = broken
 
 
 class Broken(nn.Module):

@@ -124,7 +124,7 @@ def test_paired_arms_start_from_the_same_weights(run_inline: Run, tiny: Fields, 
     run_inline(tiny | {"methods": methods, "paired": True}, out)
     fixed, l2 = records_of(out)["fixed"], records_of(out)["l2"]
     assert [r.pair_id for r in fixed] == [r.pair_id for r in l2]
-    assert [r.epochs for r in fixed] == [r.epochs for r in l2]
+    assert [[e.outcome() for e in r.epochs] for r in fixed] == [[e.outcome() for e in r.epochs] for r in l2]
     assert [r.test_score for r in fixed] == [r.test_score for r in l2]
 
 
@@ -247,7 +247,7 @@ def test_a_fault_of_ours_ends_the_study_and_is_held_against_no_trial(
 ) -> None:
     fields = damaged_study(tiny, tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "measure", vars(loop)["measure"])  # so that it is put back
+        patch.setattr(loop, "survey", vars(loop)["survey"])  # so that it is put back
         ended = harness_command("run", write_study(fields), "--executor", "inline", "--out", out)
     assert ended.code == 3
     [file] = (out / "faults").iterdir()

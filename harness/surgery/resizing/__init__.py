@@ -1,0 +1,1 @@
+"""Building networks narrower: cut before training, with no regard to what the cut units compute."""

@@ -1,0 +1,36 @@
+"""What a replayed arm comes to: its search under a pruner beside the same search without one."""
+
+from dataclasses import dataclass
+
+from reports.results.estimate import Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayResult:
+    """A search under a pruner, replayed. Lists have an entry a budget.
+
+    unit: of the budgets, "epochs" or a cost. pruned, unpruned: expected test score of the incumbent. begun:
+    mean number of trials begun. budget: that which is judged, of n full trials; difference: there, pruned
+    less unpruned, positive where pruning is better, with limits adjusted for all replays of the report.
+    refusal: why there are no numbers; "" if there are. cautions: where limits do not hold.
+    """
+
+    dataset: str
+    architecture: str
+    method: str
+    replay_of: str
+    pruner: str
+    unit: str
+    n: int
+    trials: int
+    budgets: tuple[float, ...]
+    pruned: tuple[Estimate, ...]
+    unpruned: tuple[Estimate, ...]
+    begun_pruned: tuple[float, ...]
+    begun_unpruned: tuple[float, ...]
+    budget: float | None
+    difference: Estimate | None
+    verdict: str
+    sentence: str
+    refusal: str = ""
+    cautions: tuple[str, ...] = ()

@@ -1,0 +1,37 @@
+"""A replayed arm from the study file to the page: nothing of it is trained, and its numbers are there."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import harness
+from harness import Study
+from harness.records.directory import RunDirectory
+
+Fields = dict[str, Any]
+
+
+def test_a_study_with_a_pruned_arm_runs_and_is_judged(tiny: Fields, tmp_path: Path) -> None:
+    halving = {"name": "SuccessiveHalvingPruner", "options": {"reduction_factor": 2}}
+    tiny["methods"] = [*tiny["methods"], {"name": "halving", "replay_of": "l2", "pruner": halving}]
+    tiny["trials"], tiny["training"]["epochs"], tiny["claim"]["n"] = 8, 3, 1
+    tiny["claim"]["baseline"] = "l2"
+    harness.run(Study.model_validate(tiny), tmp_path / "run", executor="inline")
+    records, _ = RunDirectory(tmp_path / "run").store.read_all()
+    assert {record.arm.rpartition("/")[2] for record in records.values()} == {"fixed", "l2"}
+    for record in records.values():
+        sealed = record.best_test_scores
+        if record.arm.endswith("/l2"):
+            assert record.selected_epoch is not None
+            assert sealed[record.selected_epoch] == record.test_score
+        else:
+            assert not sealed, "nothing that a study does not use costs it anything"
+    page = harness.report(tmp_path / "run").page
+    assert "Searches under a pruner" in page.read_text(encoding="utf-8")
+    results = json.loads((page.parent / "results.json").read_text(encoding="utf-8"))
+    (replay,) = results["analysis"]["replays"]
+    assert replay["refusal"] == ""
+    assert replay["trials"] == 8
+    assert replay["verdict"] in ("better", "worse", "on par", "inconclusive")
+    assert results["analysis"]["family_size"] == 1, "replays cost the claim nothing"
+    assert any(figure["family"] == "replays" for figure in results["figures"])
