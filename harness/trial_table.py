@@ -60,6 +60,13 @@ COLUMNS = (
     Column("sampler", "text", False, "the sampler with its options"),
     Column("replicate", "integer", False, "number of the whole search this trial belongs to, from 0"),
     Column(
+        "repeat",
+        "integer",
+        False,
+        "0, or more where a point is trained again under other seeds; only 0 is judged; 1 and 2 share their "
+        "initialisation, so do 3 and 4, and so on",
+    ),
+    Column(
         "pair_id", "text", False, "same in two arms: the trials share draws and seeds, so they are paired"
     ),
     Column("origin_trial_id", "text", False, "the trial that this one begins from; empty if from none"),

@@ -74,9 +74,10 @@ def judge(
     targets = {name: _targets(name, sides, scope) for name, sides in cells.items()}
     contrasts = _contrasts(cells, targets, scope, score, paired)
     designs = {(a.dataset, a.architecture, a.method): a for a in (design.arms if design else ())}
+    again = {arm.name: arm for arm in read_arms(table.repeats, settings)}
     exploratory = _exploratory(cells, scope, contrasts)
     built = tuple(
-        _cell(name, sides, targets[name], contrasts, exploratory[name], designs, scope)
+        _cell(name, sides, targets[name], contrasts, exploratory[name], designs, scope, again)
         for name, sides in cells.items()
     )
     described = [arm for cell in built for arm in cell.arms]
@@ -196,6 +197,7 @@ def _cell(
     exploratory: tuple[Test, ...],
     designs: dict[tuple[str, str, str], ArmDesign],
     scope: Scope,
+    again: dict[tuple[str, str, str], Arm],
 ) -> Cell:
     arms = [side.arm for side in sides]
     corners = {axis: corner_of(arms, axis) for axis in telling_axes(arms)}
@@ -203,7 +205,14 @@ def _cell(
         dataset=name[0],
         architecture=name[1],
         arms=tuple(
-            describe_arm(side.arm, scope, designs.get((*name, side.arm.method)), targets, corners)
+            describe_arm(
+                side.arm,
+                scope,
+                designs.get((*name, side.arm.method)),
+                targets,
+                corners,
+                again.get(side.arm.name),
+            )
             for side in sides
         ),
         contrasts=tuple(c for c in contrasts if (c.dataset, c.architecture) == name),

@@ -109,6 +109,7 @@ class Record:
     best_test_scores: Mapping[int, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     origin_trial_id: str | None = None
+    repeat: int = 0
     version: int = RECORD_VERSION
 
     @property

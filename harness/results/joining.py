@@ -20,6 +20,7 @@ from harness.records.directory import DirectoryError, RunDirectory
 from harness.results.tabulate import read_run
 from harness.study.plan import Trial
 from harness.study.schema import ArchitectureEntry, Method
+from harness.study.seeds import splits_text
 from harness.study.written import WrittenPlan
 
 ArmKey = tuple[str, str, str]
@@ -71,7 +72,7 @@ class _Part:
         }
         return {
             "training": study.training.identity(),
-            "split seed": study.seeds.split,
+            "split seed": splits_text(study.seeds),
             "architecture": family,
         }
 
@@ -283,7 +284,7 @@ def _joined_design(parts: Sequence[_Part]) -> StudyDesign:
     for key in dict.fromkeys(key for part in parts for key in part.arms):
         having = [part for part in parts if key in part.arms]
         arm = having[0].arms[key]
-        frozen = {trial.id for part in having for trial in part.plan.trials if _is_of(trial, part, key)}
+        frozen = {trial.id for part in having for trial in _drawn(part, key)}
         # Parts of one plan share their frozen trials, runs under other seeds do not. Searches that learn have
         # none, and only one run has their trials.
         if arm.sampling == "iid" and frozen:
@@ -324,9 +325,11 @@ def _joined_replays(designs: Sequence[StudyDesign]) -> tuple[ReplayDesign, ...]:
     return tuple(found.values())
 
 
-def _is_of(trial: Trial, part: _Part, key: ArmKey) -> bool:
-    arm = part.plan.arms.get(trial.arm)
-    return arm is not None and (arm.dataset, arm.architecture, arm.method) == key
+def _drawn(part: _Part, key: ArmKey) -> list[Trial]:
+    """The trials of an arm that its plan holds, repeats left out."""
+    arms = part.plan.arms
+    names = {name for name, arm in arms.items() if (arm.dataset, arm.architecture, arm.method) == key}
+    return [trial for trial in part.plan.trials if trial.arm in names and not trial.repeat]
 
 
 def _joined_settings(parts: Sequence[_Part]) -> dict[str, str]:

@@ -95,7 +95,7 @@ class TrialRunner:
                 if origin is not None and origin.has_failed:
                     self._begin_from_failed(arm, origin)
                 with journal.timed("warm_up"):
-                    split = self.split(arm)
+                    split = self.split(trial)
                     residence = split.residence
                     job, network, state = self.start(trial, split, origin)
                     epochs_planned = sum(int(phase.epochs) for phase in job.phases)
@@ -188,23 +188,24 @@ class TrialRunner:
             seeds=trial.seeds,
             limit_seconds=study.training.time_limit_seconds,
             certify=self.certify,
-            seals_test_scores=self.plan.is_replayed(arm),
+            seals_test_scores=self.plan.is_replayed(arm) and not trial.repeat,
             augmentation=make_augmentation(study.training.augmentation),
         )
         return job, network, state
 
-    def split(self, arm: Arm) -> Split:
-        """The arm's data on the device it trains on.
+    def split(self, trial: Trial) -> Split:
+        """The trial's data on the device it trains on.
 
         Raises:
             DataError: if they cannot be loaded, or are no longer those that the trials were planned for.
         """
+        arm = self.plan.arms[trial.arm]
         try:
             split = load_split(
                 self.plan.dataset(arm),
                 self.data_root,
                 validation_fraction=self.plan.study.training.validation_fraction,
-                split_seed=self.plan.study.seeds.split,
+                split_seed=self.plan.split_seed(trial),
                 device=self._device(),
                 device_share=self.plan.study.resources.gpus or 1.0,
             )

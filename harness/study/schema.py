@@ -426,6 +426,12 @@ class Seeds(Part):
 
     study: int = Field(default=0, ge=0)
     split: int = Field(default=0, ge=0)
+    splits: int = added(
+        3, 1, ge=1, description="validation splits, from `split` on, that trials are dealt over"
+    )
+    repeats: int = added(
+        3, 1, ge=1, description="how often each point is trained, with other seeds; described, never judged"
+    )
 
 
 class Resources(Part):

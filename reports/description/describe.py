@@ -11,6 +11,7 @@ from reports.arms.costs import unit_costs
 from reports.cost_units import TRIALS
 from reports.description.curves import best_curve, median_curve, optimism_curve, size_curve
 from reports.description.fronts import Corner, arm_front
+from reports.description.luck import describe_luck
 from reports.results.arm_result import Accounting, ArmResult, CostMean, Summary, TargetCost
 from reports.results.estimate import Estimate, Interval, finite
 from reports.scope import FEWEST_TRIALS, Scope
@@ -29,6 +30,7 @@ def describe_arm(
     design: ArmDesign | None,
     targets: list[tuple[float, str]],
     corners: Mapping[str, Corner],
+    again: Arm | None = None,
 ) -> ArmResult:
     """All that is said about one arm.
 
@@ -38,6 +40,7 @@ def describe_arm(
         design: what it was asked to do, where known.
         targets: turned scores to reach, with where they come from.
         corners: axis of the cell's fronts -> largest size, failed score, smallest size and best turned score.
+        again: its points that were trained again.
     """
     ranking = rank(arm.validation) if arm.trials else None
     notes = [f"{unit}: {why}" for unit, why in sorted(arm.withheld.items())]
@@ -83,13 +86,14 @@ def describe_arm(
         fronts=fronts,
         failed_score=scope.sign * arm.failed_score,
         notes=tuple(notes),
+        luck=describe_luck(arm, again),
     )
 
 
 def _accounting(arm: Arm, design: ArmDesign | None) -> Accounting:
     failed = int(arm.failed.sum())
     by_status = {status: arm.outcomes[status] for status in sorted(FAILURES) if arm.outcomes[status]}
-    planned = design.planned_trials if design else None
+    planned = design.draws if design else None
     missing = 0 if planned is None else planned - arm.trials
     return Accounting(
         planned=planned,
