@@ -95,8 +95,7 @@ def test_shares_of_luck() -> None:
     assert luck.spread == pytest.approx(np.sqrt(between))
     assert luck.luck == luck.training == pytest.approx(5e-5 / between)
     assert (luck.initialisation, luck.order) == (0, luck.training), "the shared start differs more"
-    assert luck.training is not None
-    assert luck.sizes == pytest.approx(1 - luck.training)
+    assert luck.sizes == pytest.approx(1 - 5e-5 / between)
     assert luck.split is None
     assert luck.sentence == (
         "1% of the variance between trials of new on digits / mlp is luck (initialisation 0%, order of "
