@@ -28,11 +28,11 @@ class Costs:
     """Costs apart. train_flops: analytic, 6 per multiply-accumulate and example, from the live widths.
 
     wait_seconds: from when the worker took the bundle. warm_up_seconds: data and network.
-    train_seconds: steps and edits. evaluation_seconds: validation, test, and measuring the latency.
+    train_seconds: steps and edits. evaluation_seconds: validation and test.
     device_share: CPU cores or share of the GPU the trial was given.
     peak_memory_bytes: of the GPU's allocator, or of the whole process; None in old records.
     latency_ms: batch size -> milliseconds of a forward pass of the selected network, gates folded in; empty
-    unless the study asks. latency_failure: why a batch size that it asks for is not there.
+    unless the study asks; the timing itself is no cost of the trial. latency_failure: why a batch size that it asks for is not there.
     """
 
     wait_seconds: float

@@ -273,7 +273,7 @@ class TrialRunner:
         """Batch size -> milliseconds of the selected network, if the study asks; why one is missing.
 
         The trial has its outcome by then: its network has run on other batches, and what it does on these
-        takes no score away.
+        takes no score away. The time that it takes is no work of the method, and is charged to no trial.
 
         Raises:
             DeviceError: if the device is broken.
@@ -284,7 +284,7 @@ class TrialRunner:
             return measured, ""
         shape = self.plan.cell(self.plan.arms[trial.arm], trial.params).example_shape
         try:
-            with heeding_interrupts(), journal.timed("evaluation"), products(training.precision):
+            with heeding_interrupts(), products(training.precision):
                 for batch_size, latency_ms in speed.latencies_ms(selected.network, shape, self._device()):
                     measured[batch_size] = latency_ms
         except TrialFaultError as theirs:
