@@ -15,6 +15,7 @@ class ArmDesign:
 
     space: parameter name -> {"type", "low", "high", "log"} or {"choice": [...]}.
     reach: sized layer -> [smallest, largest] number of units that the arm can end with.
+    trials: points drawn in each replicate. repeats: how often each is trained.
     origin: the arm whose trials those of this one begin from, as "dataset/architecture/method".
     sampler_options: every option of the sampler, as it stood when the run was begun; plans of version 1 and 2
     hold none.
@@ -39,11 +40,17 @@ class ArmDesign:
     epochs_planned: tuple[int, int] | None = None
     examples: tuple[int, int] | None = None
     start_flops: tuple[float, float, float] | None = None
+    repeats: int = 1
+
+    @property
+    def draws(self) -> int:
+        """Points drawn in all its searches: what judgements are made of."""
+        return self.trials * self.replicates
 
     @property
     def planned_trials(self) -> int:
-        """Trials of all its searches."""
-        return self.trials * self.replicates
+        """Trials of all its searches, repeats included."""
+        return self.draws * self.repeats
 
     def asked(self) -> dict[str, Any]:
         """What was asked for, without what follows from it: what must be equal for two arms to be one."""

@@ -97,10 +97,10 @@ def _too_small(arm: ArmDesign, n: int) -> list[DesignWarning]:
             f"{arm.sampler.partition('(')[0]} makes one search of {arm.trials} trials, replicated "
             f"{arm.replicates} time(s); to compare searches {FEWEST_SEARCHES} are needed"
         )
-    elif arm.sampling == "iid" and arm.planned_trials < fewest_trials(n):
+    elif arm.sampling == "iid" and arm.draws < fewest_trials(n):
         kind = "few"
         said = (
-            f"{arm.planned_trials} trials are too few to speak of the best of n = {n}; at least "
+            f"{arm.draws} trials are too few to speak of the best of n = {n}; at least "
             f"{fewest_trials(n)} are needed, better {TRIALS_TO_DIFFER * n}"
         )
     else:

@@ -27,6 +27,9 @@ SAMPLINGS = ("iid", "design", "adaptive", "pruned")
 SEARCHED = ("adaptive", "pruned")
 
 
+#: Examples at once that selected networks are timed with, where a study asks for it.
+TIMED_BATCH_SIZES = (1, 256)
+
 Kind = Literal["text", "integer", "number"]
 
 
@@ -56,6 +59,13 @@ COLUMNS = (
     Column("sampling", "text", False, f"one of {', '.join(SAMPLINGS)}"),
     Column("sampler", "text", False, "the sampler with its options"),
     Column("replicate", "integer", False, "number of the whole search this trial belongs to, from 0"),
+    Column(
+        "repeat",
+        "integer",
+        False,
+        "0, or more where a point is trained again under other seeds; only 0 is judged; 1 and 2 share their "
+        "initialisation, so do 3 and 4, and so on",
+    ),
     Column(
         "pair_id", "text", False, "same in two arms: the trials share draws and seeds, so they are paired"
     ),
@@ -92,6 +102,19 @@ COLUMNS = (
     Column("device", "text", False, "device the trial ran on, with its model name"),
     Column("device_share", "number", False, "share of the device (or CPU cores) the trial was given"),
     Column("peak_memory_bytes", "number", False, "of the GPU's allocator, or of the whole process"),
+    *(
+        column
+        for batch_size in TIMED_BATCH_SIZES
+        for column in (
+            Column(
+                f"latency_ms_{batch_size}",
+                "number",
+                False,
+                f"milliseconds of a forward pass of {batch_size} example(s), where measured",
+            ),
+            Column(f"throughput_{batch_size}", "number", False, "examples a second of the same"),
+        )
+    ),
     Column("joules", "number", False, "energy of the trial, where measured"),
     Column("n_val", "integer", False, "examples behind the validation score"),
     Column("n_test", "integer", False, "examples behind the test score"),

@@ -16,6 +16,7 @@ from reports.comparison.evidence import Evidence, Prepared, prepare, weigh
 from reports.comparison.families import adjust
 from reports.comparison.pooling import pool, profiles
 from reports.description.describe import describe_arm
+from reports.description.fronts import corner_of, telling_axes
 from reports.description.replays import describe_replays
 from reports.results.contrast import Contrast, Test
 from reports.results.results import RESULTS_VERSION, Cell, Results
@@ -73,9 +74,10 @@ def judge(
     targets = {name: _targets(name, sides, scope) for name, sides in cells.items()}
     contrasts = _contrasts(cells, targets, scope, score, paired)
     designs = {(a.dataset, a.architecture, a.method): a for a in (design.arms if design else ())}
+    again = {arm.name: arm for arm in read_arms(table.repeats, settings)}
     exploratory = _exploratory(cells, scope, contrasts)
     built = tuple(
-        _cell(name, sides, targets[name], contrasts, exploratory[name], designs, scope)
+        _cell(name, sides, targets[name], contrasts, exploratory[name], designs, scope, again)
         for name, sides in cells.items()
     )
     described = [arm for cell in built for arm in cell.arms]
@@ -195,28 +197,27 @@ def _cell(
     exploratory: tuple[Test, ...],
     designs: dict[tuple[str, str, str], ArmDesign],
     scope: Scope,
+    again: dict[tuple[str, str, str], Arm],
 ) -> Cell:
-    corner = _corner([side.arm for side in sides])
+    arms = [side.arm for side in sides]
+    corners = {axis: corner_of(arms, axis) for axis in telling_axes(arms)}
     return Cell(
         dataset=name[0],
         architecture=name[1],
         arms=tuple(
-            describe_arm(side.arm, scope, designs.get((*name, side.arm.method)), targets, corner)
+            describe_arm(
+                side.arm,
+                scope,
+                designs.get((*name, side.arm.method)),
+                targets,
+                corners,
+                again.get(side.arm.name),
+            )
             for side in sides
         ),
         contrasts=tuple(c for c in contrasts if (c.dataset, c.architecture) == name),
         exploratory=exploratory,
     )
-
-
-def _corner(arms: Sequence[Arm]) -> tuple[float, float, float, float] | None:
-    """Largest size, failed score, smallest size and best score over the arms of a cell with sizes."""
-    sized = [(arm, arm.size[arm.scored]) for arm in arms if arm.size is not None and arm.scored.any()]
-    if not sized:
-        return None
-    sizes = np.concatenate([size for _, size in sized])
-    best = max(float(max(arm.test[arm.scored].max(), arm.validation[arm.scored].max())) for arm, _ in sized)
-    return float(sizes.max()), arms[0].failed_score, float(sizes.min()), best
 
 
 def _headline(contrasts: Sequence[Contrast], pooled: Sequence[str], scope: Scope) -> tuple[str, ...]:

@@ -1,9 +1,21 @@
-"""The units that a search's cost is told in: their columns, symbols and names."""
+"""The units that a search's cost is told in: their columns, symbols and names.
+
+Units add up over the trials of a search. What does not, such as memory and latency, is an axis
+(`reports.size_axes`).
+"""
 
 #: Counting trials: every trial costs 1.
 TRIALS = "trials"
 #: Columns of a trial table that hold a cost, with their units.
-COST_COLUMNS = {"train_flops": "FLOP", "train_seconds": "s", "joules": "J"}
+COST_COLUMNS = {
+    "train_flops": "FLOP",
+    "train_seconds": "s",
+    "joules": "J",
+    "total_train_flops": "FLOP",
+    "total_train_seconds": "s",
+}
+#: Units that count what a trial begins from, too -> the trial's own.
+TOTALS = {"total_train_flops": "train_flops", "total_train_seconds": "train_seconds"}
 #: Seconds of a device, times the share of it that a trial was given.
 DEVICE_SECONDS = "device_seconds"
 #: The recorded columns that it adds up; waiting for a bundle is no work of the method.
@@ -19,6 +31,8 @@ _NAMES = {
     DEVICE_SECONDS: "device time",
     "train_flops": "training FLOPs",
     "joules": "energy",
+    "total_train_flops": "training FLOPs with origins",
+    "total_train_seconds": "training time with origins",
     TRIALS: "trials",
 }
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reports.cost_units import TRIALS, unit_symbol
+from reports.size_axes import SIZE_AXES
 
 NOTHING = "–"
 _PREFIXES = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
@@ -45,6 +46,12 @@ def amount(value: float | None, unit: str) -> str:
         if abs(value) >= limit:
             return f"{value / limit:.3g} {prefix}{symbol}"
     return f"{value:.3g} {symbol}"
+
+
+def size(value: float, column: str) -> str:
+    """What a network has of an axis: 1,234 parameters, 0.042 ms, 512 MiB."""
+    axis = SIZE_AXES[column]
+    return f"{number(value / axis.in_unit)} {axis.symbol}" if axis.symbol else f"{count(value)} {axis.name}"
 
 
 def duration(seconds: float) -> str:

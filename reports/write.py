@@ -103,7 +103,9 @@ def _settled(
 
 def _checked(table: pd.DataFrame, design: StudyDesign | None, settings: Settings, source: str) -> TrialTable:
     if len(table) or design is None:
-        checked = check_table(table, settings=settings, source=source)
+        claimed = design.claim.cost if design else None
+        asked = replace(settings, cost=settings.cost or claimed)
+        checked = check_table(table, settings=asked, source=source)
         # One order, whatever the order of the rows: the same trials give the same bytes.
         ordered = checked.trials.sort_values(["dataset", "architecture", "method", "trial_id"], kind="stable")
         return replace(checked, trials=ordered.reset_index(drop=True))

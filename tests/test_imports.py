@@ -144,7 +144,7 @@ _FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("cli",),
     ),
     "reports": (
-        ("errors", "cost_units", "settings"),
+        ("errors", "cost_units", "settings", "size_axes"),
         ("wording", "statistics", "results"),
         ("table",),
         ("arms",),

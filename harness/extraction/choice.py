@@ -45,7 +45,7 @@ def choose(directory: RunDirectory, wanted: str) -> Record:
 
 
 def _best(directory: RunDirectory, plan: WrittenPlan, records: Iterable[Record], name: str) -> Record:
-    """The best validation score; of equal ones the first in the order of the plan."""
+    """The best validation score; of equal ones the first in the order of the plan. Repeats do not compete."""
     arms = {key: arm.method for key, arm in plan.arms.items()}
     if name and name not in {*arms, *arms.values()}:
         raise ExtractionError(
@@ -58,6 +58,7 @@ def _best(directory: RunDirectory, plan: WrittenPlan, records: Iterable[Record],
         (sign * record.val_score, order[record.arm], record.replicate, record.index, record.trial_id, record)
         for record in records
         if record.arm in order and record.selected_epoch is not None and record.val_score is not None
+        if not record.repeat
     ]
     if not scored:
         of = f" of {name}" if name else ""

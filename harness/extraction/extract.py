@@ -21,7 +21,6 @@ from harness.extraction.packages import versions_of
 from harness.extraction.plain import Plain, make_plain
 from harness.extraction.replanning import origin_replayed, replan
 from harness.extraction.retraining import Retrained, on_this_machine, retrain
-from harness.extraction.speed import measure_speed
 from harness.extraction.summary import EXTRACTED, START, Summary
 from harness.records.directory import RunDirectory
 from harness.records.record import Record
@@ -29,6 +28,7 @@ from harness.runs.trial_runner import TrialRunner
 from harness.sizing.base import Cell
 from harness.sources import sources_of
 from harness.study.plan import Plan
+from harness.training.speed import measure_speed
 from harness.watching import Silent, Watcher
 
 #: Examples of the validation part that the plain network is compared with the trained one on.

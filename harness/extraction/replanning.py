@@ -58,7 +58,12 @@ def replan(
 
 def _trial_of(plan: Plan, record: Record, directory: RunDirectory) -> Trial:
     trial = plan.make_trial(
-        plan.arms[record.arm], record.replicate, record.index, record.params, record.origin_trial_id
+        plan.arms[record.arm],
+        record.replicate,
+        record.index,
+        record.params,
+        record.origin_trial_id,
+        record.repeat,
     )
     if trial.id != record.trial_id:
         raise ExtractionError(

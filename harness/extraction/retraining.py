@@ -101,7 +101,7 @@ def retrain(
     assert record.selected_epoch is not None, "a record without a selected network cannot be retrained"
     last = record.selected_epoch
     runner.prepare_worker()
-    split = runner.split(runner.plan.arms[trial.arm])
+    split = runner.split(trial)
     job, network, state = runner.start(trial, split, origin)
     # Here a slow machine costs patience; the limit was for the search.
     job = dataclasses.replace(job, limit_seconds=math.inf)

@@ -7,10 +7,10 @@ from typing import Any
 
 from harness.extraction.description import Description
 from harness.extraction.retraining import Retrained
-from harness.extraction.speed import Speed
 from harness.records.provenance import provenance
 from harness.records.record import Record
 from harness.sizing.ledger.size import Size
+from harness.training.speed import Speed
 
 FILE = "summary.json"
 SCHEMA_VERSION = 1

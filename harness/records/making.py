@@ -34,6 +34,7 @@ def make_record(
         index=trial.index,
         pair_id=trial.pair_id,
         origin_trial_id=trial.origin,
+        repeat=trial.repeat,
         params=dict(trial.params),
         seeds=dict(trial.seeds),
         **told | {"epochs": list(outcome.epochs), "events": list(outcome.events)},

@@ -31,6 +31,8 @@ class Costs:
     train_seconds: steps and edits. evaluation_seconds: validation and test.
     device_share: CPU cores or share of the GPU the trial was given.
     peak_memory_bytes: of the GPU's allocator, or of the whole process; None in old records.
+    latency_ms: batch size -> milliseconds of a forward pass of the selected network, gates folded in; empty
+    unless the study asks; the timing itself is no cost of the trial. latency_failure: why a batch size that it asks for is not there.
     """
 
     wait_seconds: float
@@ -41,6 +43,8 @@ class Costs:
     device: str
     device_share: float
     peak_memory_bytes: int | None = None
+    latency_ms: Mapping[int, float] = field(default_factory=dict)
+    latency_failure: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,7 @@ class Record:
     best_test_scores: Mapping[int, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     origin_trial_id: str | None = None
+    repeat: int = 0
     version: int = RECORD_VERSION
 
     @property

@@ -11,7 +11,8 @@ from harness.records.record import Record
 class Tally:
     """Arm -> trials that are done, of them the failed ones, and the best validation score.
 
-    A trial that was stopped by a pruner is done, and has not failed.
+    A trial that was stopped by a pruner is done, and has not failed. Repeats are done, and never the best:
+    a search trains each point once.
     """
 
     done: Counter[str] = field(default_factory=Counter)
@@ -31,6 +32,6 @@ class Tally:
         """Count one more."""
         self.done[record.arm] += 1
         self.failed[record.arm] += record.has_failed
-        if record.val_score is not None:
+        if record.val_score is not None and not record.repeat:
             better = max if self.higher_is_better else min
             self.best[record.arm] = better(record.val_score, self.best.get(record.arm, record.val_score))

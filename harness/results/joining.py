@@ -20,6 +20,7 @@ from harness.records.directory import DirectoryError, RunDirectory
 from harness.results.tabulate import read_run
 from harness.study.plan import Trial
 from harness.study.schema import ArchitectureEntry, Method
+from harness.study.seeds import splits_text
 from harness.study.written import WrittenPlan
 
 ArmKey = tuple[str, str, str]
@@ -71,7 +72,7 @@ class _Part:
         }
         return {
             "training": study.training.identity(),
-            "split seed": study.seeds.split,
+            "split seed": splits_text(study.seeds),
             "architecture": family,
         }
 
@@ -134,6 +135,11 @@ def plan_notes(runs: Runs) -> tuple[str, ...]:
                 f"{absent:,} of {planned:,} planned trials of {arm.method} on {arm.dataset} / "
                 f"{arm.architecture} have no outcome yet."
             )
+    for replay in design.replays:
+        notes.append(
+            f"{replay.method} on {replay.dataset} / {replay.architecture} replays {replay.replay_of}, which "
+            "is left out here; it stands in the runs' own reports."
+        )
     if design.lost_attempts:
         notes.append(f"{design.lost_attempts:,} attempts of the runs were lost with their worker.")
     if design.set_aside:
@@ -226,6 +232,16 @@ def _claim_notes(parts: Sequence[_Part], settled: Collection[str]) -> list[str]:
     return [f"The runs fixed different claims ({'; '.join(differing)})."] if differing else []
 
 
+def _as_trained(part: _Part, architecture: str) -> dict[str, Any]:
+    """What trials have in common, without what is only measured of their networks once they are trained.
+
+    Arms of one name are not judged by it: with and without a measurement, one seed gives the same trials
+    under other ids, which must not be counted twice.
+    """
+    found = part.trained(architecture)
+    return found | {"training": {k: v for k, v in found["training"].items() if k != "measure_speed"}}
+
+
 def _cell_notes(parts: Sequence[_Part]) -> list[str]:
     """One sentence for each cell with arms of several runs."""
     notes = []
@@ -237,7 +253,8 @@ def _cell_notes(parts: Sequence[_Part]) -> list[str]:
             f"{part.label}: {', '.join(key[2] for key in part.arms if key[:2] == cell)}" for part in sharing
         ]
         # The first against each other one; a difference among the others is one against the first, too.
-        unlike = [_places(sharing[0].trained(cell[1]), part.trained(cell[1])) for part in sharing[1:]]
+        first = _as_trained(sharing[0], cell[1])
+        unlike = [_places(first, _as_trained(part, cell[1])) for part in sharing[1:]]
         differing = ", ".join(dict.fromkeys(place for place in unlike if place))
         alike = f"not trained alike ({differing}), so they are not like for like" if differing else "alike"
         notes.append(
@@ -267,7 +284,7 @@ def _joined_design(parts: Sequence[_Part]) -> StudyDesign:
     for key in dict.fromkeys(key for part in parts for key in part.arms):
         having = [part for part in parts if key in part.arms]
         arm = having[0].arms[key]
-        frozen = {trial.id for part in having for trial in part.plan.trials if _is_of(trial, part, key)}
+        frozen = {trial.id for part in having for trial in _drawn(part, key)}
         # Parts of one plan share their frozen trials, runs under other seeds do not. Searches that learn have
         # none, and only one run has their trials.
         if arm.sampling == "iid" and frozen:
@@ -308,9 +325,11 @@ def _joined_replays(designs: Sequence[StudyDesign]) -> tuple[ReplayDesign, ...]:
     return tuple(found.values())
 
 
-def _is_of(trial: Trial, part: _Part, key: ArmKey) -> bool:
-    arm = part.plan.arms.get(trial.arm)
-    return arm is not None and (arm.dataset, arm.architecture, arm.method) == key
+def _drawn(part: _Part, key: ArmKey) -> list[Trial]:
+    """The trials of an arm that its plan holds, repeats left out."""
+    arms = part.plan.arms
+    names = {name for name, arm in arms.items() if (arm.dataset, arm.architecture, arm.method) == key}
+    return [trial for trial in part.plan.trials if trial.arm in names and not trial.repeat]
 
 
 def _joined_settings(parts: Sequence[_Part]) -> dict[str, str]:

@@ -10,11 +10,13 @@ import pandas as pd
 
 from harness.design import BATCH_SIZE, LEARNING_RATE, ArmDesign, Claim, StudyDesign
 from harness.records.directory import RunDirectory
-from harness.records.record import Record
+from harness.records.record import Costs, Record
 from harness.results.origin_costs import costs_with_origins
 from harness.results.plateau import size_has_settled
 from harness.sizing.ledger.size import FLOPS_PER_MAC
 from harness.study.beside import told
+from harness.study.schema import Training
+from harness.study.seeds import split_seed, splits_text
 from harness.study.written import WrittenPlan
 from harness.trial_table import COLUMNS, PARAMETER_PREFIX, SCHEMA_VERSION
 
@@ -23,7 +25,7 @@ def read_run(path: Path) -> "tuple[pd.DataFrame, pd.DataFrame, StudyDesign]":
     """The trial table, the histories (one row an epoch) and the design of a run directory.
 
     Damaged records are counted in the design and not read. Rows are in the order of the plan's arms, then of
-    replicate and index.
+    replicate, index and repeat.
 
     Raises:
         DirectoryError: if this is no run directory.
@@ -33,7 +35,7 @@ def read_run(path: Path) -> "tuple[pd.DataFrame, pd.DataFrame, StudyDesign]":
     records, damaged = directory.store.read_all()
     order = {key: position for position, key in enumerate(plan.arms)}
     ours = [record for record in records.values() if record.arm in order]
-    ours.sort(key=lambda record: (order[record.arm], record.replicate, record.index))
+    ours.sort(key=lambda record: (order[record.arm], record.replicate, record.index, record.repeat))
     aside = len(damaged) + len(list((path / "set-aside").glob("*.json")))
     return (
         trial_table(plan, ours),
@@ -52,7 +54,8 @@ def _told(design: StudyDesign, records: list[Record]) -> StudyDesign:
 
 def _with_start_flops(arm: ArmDesign, records: list[Record]) -> ArmDesign:
     key = f"{arm.dataset}/{arm.architecture}/{arm.method}"
-    macs = sorted(r.start_size.macs for r in records if r.arm == key and r.start_size is not None)
+    ours = [record for record in records if record.arm == key and not record.repeat]
+    macs = sorted(record.start_size.macs for record in ours if record.start_size is not None)
     if not macs or arm.examples is None or arm.examples[0] != arm.examples[1]:
         return arm
     least, median, most = (
@@ -110,6 +113,7 @@ def study_design(plan: WrittenPlan, lost_attempts: int, set_aside: int) -> Study
     """The design of a study, from its plan as it was written."""
     study, training, optimizer = plan.study, plan.study.training, plan.study.training.optimizer
     options = "".join(f", {name} {value}" for name, value in optimizer.options.items())
+    repeats = study.seeds.repeats
     data = "; ".join(
         f"{facts.name} ({facts.train_examples} training and {facts.test_examples} test examples)"
         for facts in plan.data.values()
@@ -122,14 +126,16 @@ def study_design(plan: WrittenPlan, lost_attempts: int, set_aside: int) -> Study
         paired=study.paired,
         settings={
             "Data": data,
+            "Task": _task(plan),
             "Optimizer": f"{optimizer.name}, "
             f"learning rate {told(study, LEARNING_RATE, optimizer.learning_rate)}{options}",
             "Batch size": told(study, BATCH_SIZE, training.batch_size),
-            "Validation": f"{training.validation_fraction:g} of the training set, split seed "
-            f"{study.seeds.split}",
+            **_asked_beside(training),
+            "Validation": f"{training.validation_fraction:g} of the training set, {splits_text(study.seeds)}",
             "Time limit": f"{training.time_limit_seconds:g} s a trial",
             "Resources": f"{study.resources.cpus:g} CPU, {study.resources.gpus:g} GPU a trial",
             "Seed": str(study.seeds.study),
+            **({"Repeats": f"each point trained {repeats} times"} if repeats > 1 else {}),
         },
         warnings=plan.warnings,
         replays=tuple(plan.replays.values()),
@@ -137,6 +143,44 @@ def study_design(plan: WrittenPlan, lost_attempts: int, set_aside: int) -> Study
         set_aside=set_aside,
         score=plan.score,
     )
+
+
+def _task(plan: WrittenPlan) -> str:
+    task, score = plan.study.training.task, plan.score
+    options = "".join(f", {name} {value}" for name, value in task.options.items() if name != "score")
+    direction = "higher" if score.higher_is_better else "lower"
+    return f"{task.name}{options}; scored by {score.name}, {direction} is better"
+
+
+def _asked_beside(training: Training) -> dict[str, str]:
+    """What a study asks of training beyond what every study does: label -> text."""
+    schedule, augmentation = training.schedule, training.augmentation
+    options = "".join(f", {name} {value}" for name, value in schedule.options.items())
+    warm_up = f"warm-up over {schedule.warm_up_epochs} epoch(s)" if schedule.warm_up_epochs else ""
+    named = f"{schedule.name}{options}, by {schedule.every}" if schedule.name else ""
+    done = augmentation.model_dump(exclude_defaults=True)
+    changes = ", ".join(
+        name.replace("_", " ")
+        + ("" if value is True else f" ({', '.join(f'{k} {v}' for k, v in value.items())})")
+        for name, value in done.items()
+    )
+    asked = {
+        "Learning rate": ", ".join(filter(None, (warm_up, named))),
+        "Augmentation": changes,
+        "Images resized to": "" if training.resize is None else f"{training.resize} pixels a side",
+        "Gradient clipped to": "" if training.gradient_clip is None else f"norm {training.gradient_clip:g}",
+        "Precision": "" if training.precision == "float32" else f"{training.precision}; scores in float32",
+        "Compiled": "yes, once a structure has stood for an epoch" if training.compile else "",
+    }
+    return {label: text for label, text in asked.items() if text}
+
+
+def _speed(costs: Costs) -> dict[str, float]:
+    columns = {}
+    for batch_size, latency_ms in costs.latency_ms.items():
+        columns[f"latency_ms_{batch_size}"] = latency_ms
+        columns[f"throughput_{batch_size}"] = 1e3 * batch_size / latency_ms
+    return columns
 
 
 def _param_columns(rows: list[dict[str, Any]]) -> list[str]:
@@ -162,11 +206,12 @@ def _row(plan: WrittenPlan, record: Record, records: Mapping[str, Record]) -> di
         "sampling": arm.sampling,
         "sampler": arm.sampler,
         "replicate": record.replicate,
+        "repeat": record.repeat,
         "pair_id": record.pair_id,
         "origin_trial_id": record.origin_trial_id,
         **costs_with_origins(record, records),
         "attempt": record.attempt,
-        "split_seed": plan.study.seeds.split,
+        "split_seed": split_seed(plan.study.seeds, arm.sampling, record.replicate, record.index),
         "epochs_planned": record.epochs_planned,
         "epochs_run": len(record.epochs),
         "selected_epoch": record.selected_epoch,
@@ -184,6 +229,7 @@ def _row(plan: WrittenPlan, record: Record, records: Mapping[str, Record]) -> di
         "device": costs.device,
         "device_share": costs.device_share,
         "peak_memory_bytes": costs.peak_memory_bytes,
+        **_speed(costs),
         "joules": None,
         "n_val": record.val_examples,
         "n_test": record.test_examples,

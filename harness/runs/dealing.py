@@ -256,10 +256,7 @@ class Dealer:
             origin = self.trials[origin].origin
         waiting = self._waiting[trial.arm]
         place = len(waiting)
-        while place and (waiting[place - 1].replicate, waiting[place - 1].index) > (
-            trial.replicate,
-            trial.index,
-        ):
+        while place and _place(waiting[place - 1]) > _place(trial):
             place -= 1
         waiting.insert(place, trial)
 
@@ -296,6 +293,11 @@ class Dealer:
         worth = math.ceil(BUNDLE_SECONDS / max(sum(times) / len(times), 1e-3))
         share = math.ceil(sum(map(len, self._waiting.values())) / (2 * workers))
         return max(1, min(worth, share))
+
+
+def _place(trial: Trial) -> tuple[int, int, int]:
+    """Of a trial in its arm: a replicate's points, then their repeats."""
+    return trial.replicate, trial.repeat, trial.index
 
 
 def make_search(plan: Plan, arm: Arm, replicate: int) -> Search:

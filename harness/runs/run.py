@@ -153,10 +153,10 @@ def run_study(request: RunRequest, watcher: Watcher) -> RunResult:
     begun = None if is_new else directory.read_plan()
     plan = _planned(study, _name_of(request.source), request.data_root, begun)
     chosen = _chosen_arms(plan, request.only)
-    if request.certify and plan.study.claim.cost == "train_seconds":
+    if request.certify and plan.study.claim.cost in ("train_seconds", "total_train_seconds"):
         raise StudyError(
-            "--certify: certificates take training time, and train_seconds are the cost of this study's "
-            "claim; leave --certify out, or claim in train_flops"
+            f"--certify: certificates take training time, and {plan.study.claim.cost} are the cost of this "
+            "study's claim; leave --certify out, or claim in train_flops"
         )
     directory.open_for(plan)
     if not is_new and (sentence := directory.begun_otherwise()):

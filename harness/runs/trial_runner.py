@@ -25,7 +25,7 @@ from harness.sizing.origin import OriginOutcome
 from harness.study.plan import Arm, Plan, Trial, entry_named, make_augmentation
 from harness.study.schema import LearningRateSchedule
 from harness.study.weights import digest_of
-from harness.training import fault, memory
+from harness.training import fault, memory, speed
 from harness.training.fault import TrialFaultError, heeding_interrupts, is_out_of_memory, strangers
 from harness.training.journal import Journal, TrialEndedError
 from harness.training.loop import Job, train
@@ -95,7 +95,7 @@ class TrialRunner:
                 if origin is not None and origin.has_failed:
                     self._begin_from_failed(arm, origin)
                 with journal.timed("warm_up"):
-                    split = self.split(arm)
+                    split = self.split(trial)
                     residence = split.residence
                     job, network, state = self.start(trial, split, origin)
                     epochs_planned = sum(int(phase.epochs) for phase in job.phases)
@@ -127,7 +127,9 @@ class TrialRunner:
             notes=tuple(journal.notes),
             best_test_scores=journal.best_test_scores,
         )
-        costs = self._costs(journal, wait_seconds)
+        peak_memory_bytes = memory.peak_bytes(self._device())  # before anything else is measured
+        latency_ms, failure = self._latency(trial, journal) if selected else ({}, "")
+        costs = self._costs(journal, wait_seconds, peak_memory_bytes, latency_ms, failure)
         return make_record(self.plan, trial, attempt, outcome, costs, started_at, residence)
 
     def free_memory(self) -> None:
@@ -186,23 +188,24 @@ class TrialRunner:
             seeds=trial.seeds,
             limit_seconds=study.training.time_limit_seconds,
             certify=self.certify,
-            seals_test_scores=self.plan.is_replayed(arm),
+            seals_test_scores=self.plan.is_replayed(arm) and not trial.repeat,
             augmentation=make_augmentation(study.training.augmentation),
         )
         return job, network, state
 
-    def split(self, arm: Arm) -> Split:
-        """The arm's data on the device it trains on.
+    def split(self, trial: Trial) -> Split:
+        """The trial's data on the device it trains on.
 
         Raises:
             DataError: if they cannot be loaded, or are no longer those that the trials were planned for.
         """
+        arm = self.plan.arms[trial.arm]
         try:
             split = load_split(
                 self.plan.dataset(arm),
                 self.data_root,
                 validation_fraction=self.plan.study.training.validation_fraction,
-                split_seed=self.plan.study.seeds.split,
+                split_seed=self.plan.split_seed(trial),
                 device=self._device(),
                 device_share=self.plan.study.resources.gpus or 1.0,
             )
@@ -266,7 +269,42 @@ class TrialRunner:
     def _device(self) -> torch.device:
         return torch.device("cuda" if self.plan.study.resources.gpus else "cpu")
 
-    def _costs(self, journal: Journal, wait_seconds: float) -> Costs:
+    def _latency(self, trial: Trial, journal: Journal) -> tuple[dict[int, float], str]:
+        """Batch size -> milliseconds of the selected network, if the study asks; why one is missing.
+
+        The trial has its outcome by then: its network has run on other batches, and what it does on these
+        takes no score away. The time that it takes is no work of the method, and is charged to no trial.
+
+        Raises:
+            DeviceError: if the device is broken.
+        """
+        training, selected = self.plan.study.training, journal.selected
+        measured: dict[int, float] = {}
+        if not training.measure_speed or selected is None:
+            return measured, ""
+        shape = self.plan.cell(self.plan.arms[trial.arm], trial.params).example_shape
+        try:
+            with heeding_interrupts(), products(training.precision):
+                for batch_size, latency_ms in speed.latencies_ms(selected.network, shape, self._device()):
+                    measured[batch_size] = latency_ms
+        except TrialFaultError as theirs:
+            _, failure, _ = self._charge(theirs.cause)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            _, failure, _ = self._charge(error)
+        else:
+            failure = ""
+        return measured, failure
+
+    def _costs(
+        self,
+        journal: Journal,
+        wait_seconds: float,
+        peak_memory_bytes: int | None,
+        latency_ms: dict[int, float],
+        latency_failure: str,
+    ) -> Costs:
         resources = self.plan.study.resources
         on_gpu = resources.gpus > 0
         return Costs(
@@ -275,7 +313,9 @@ class TrialRunner:
             train_seconds=journal.seconds["train"],
             evaluation_seconds=journal.seconds["evaluation"],
             train_flops=journal.train_flops,
-            peak_memory_bytes=memory.peak_bytes(self._device()),
+            peak_memory_bytes=peak_memory_bytes,
+            latency_ms=latency_ms,
+            latency_failure=latency_failure,
             device=torch.cuda.get_device_name() if on_gpu else cpu_name(),
             device_share=resources.gpus if on_gpu else resources.cpus,
         )

@@ -76,8 +76,7 @@ def _spread(numbers: Sequence[N]) -> tuple[N, N, N]:
 
 
 def _points(plan: Plan, arm: Arm) -> Sequence[Params]:
-    frozen = [trial.params for (key, _), trials in plan.frozen.items() if key == arm.key for trial in trials]
-    return frozen or draw_frozen(arm.space, "RandomSampler", {}, 0, _SAMPLE)
+    return plan.points(arm) or draw_frozen(arm.space, "RandomSampler", {}, 0, _SAMPLE)
 
 
 def _measure(plan: Plan, arm: Arm, params: Params) -> tuple[int, int, int]:

@@ -126,7 +126,7 @@ def draw_controls(
         for replicate in range(arm.sampler.replicates):
             origins, own = drawn[arm.origin, replicate], own_draws(plan, arm, replicate)
             drawn[key, replicate] = tuple(
-                follow(plan, arm, origin, draws) for origin, draws in zip(origins, own, strict=False)
+                follow(plan, arm, origin, own[origin.index]) for origin in origins if origin.index < len(own)
             )
     return {
         (key, replicate): drawn[key, replicate]
@@ -148,7 +148,7 @@ def follow(plan: Plan, arm: Arm, origin: Trial, own: Mapping[str, Scalar]) -> Tr
     """The trial of a control that begins from a trial of its origin."""
     values = {**origin.params, **own}
     params = {name: values[name] for name in arm.space}
-    return plan.make_trial(arm, origin.replicate, origin.index, params, origin.id)
+    return plan.make_trial(arm, origin.replicate, origin.index, params, origin.id, origin.repeat)
 
 
 def controls_of(plan: Plan, key: str) -> Iterator[str]:

@@ -31,6 +31,7 @@ from harness.study.schema import (
     SizeRange,
     Study,
 )
+from harness.study.seeds import split_seed, training_seeds
 
 #: 1: trials' ids hold the digests of all plug-in files of the study. 2: of what their own arm uses.
 #: 3: the same, with more that a study may ask.
@@ -43,7 +44,8 @@ class Arm:
 
     origin: key of the arm whose trials those of this one begin from; it has the sampler of that one then.
     sampler_text: the sampler with every option. sampler_options: the same as values, with the defaults of the
-    Optuna that the run was begun under. trials: of each replicate. reach: smallest and largest size each
+    Optuna that the run was begun under. trials: points drawn in each replicate. repeats: how often each is
+    trained. reach: smallest and largest size each
     layer can end with. epochs: that the study asks for. The last two are as in `ArmDesign`.
     """
 
@@ -62,11 +64,17 @@ class Arm:
     sampler_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     epochs_planned: tuple[int, int] | None = None
     examples: tuple[int, int] | None = None
+    repeats: int = 1
+
+    @property
+    def replicates(self) -> int:
+        """Whole searches."""
+        return self.sampler.replicates
 
     @property
     def planned_trials(self) -> int:
-        """Trials of all its searches."""
-        return self.trials * self.sampler.replicates
+        """Trials of all its searches, repeats included."""
+        return self.trials * self.replicates * self.repeats
 
     def design(self) -> ArmDesign:
         """The arm as plans are written and reports read it."""
@@ -85,6 +93,7 @@ class Arm:
             sampler_options=dict(self.sampler_options),
             epochs_planned=self.epochs_planned,
             examples=self.examples,
+            repeats=self.repeats,
         )
 
 
@@ -94,7 +103,8 @@ class Trial:
 
     seeds: "init" for weights, "order" for the order of examples, "method" for the method's own choices.
     pair_id: shared by trials that share draws and seeds: those of a cell in a paired study, a control's and
-    its origin's in any; None else. origin: id of the trial that it begins from.
+    its origin's in any; None else. origin: id of the trial that it begins from. repeat: number of
+    the training of its point, from 0; that of its origin.
     """
 
     id: str
@@ -105,6 +115,7 @@ class Trial:
     seeds: Mapping[str, int]
     pair_id: str | None = None
     origin: str | None = None
+    repeat: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +123,7 @@ class Plan:
     """What will run. Trials of adaptive arms are not in it: they are asked for while the study runs.
 
     sources: arm key -> what of strangers' code its trials use (`sources`), name -> SHA-256 or version.
-    frozen: (arm key, replicate) -> trials in the order they were drawn.
+    frozen: (arm key, replicate) -> trials in the order they were drawn; all points first, then their repeats.
     replays: what trains nothing and is computed from an arm's curves, by key.
     version: of the rule for trials' ids; a run goes on under the one it was begun under.
     """
@@ -206,17 +217,29 @@ class Plan:
         index: int,
         params: Mapping[str, Scalar],
         origin: str | None = None,
+        repeat: int = 0,
     ) -> Trial:
         """The trial at a drawn point, with its seeds and its id; origin: id of the trial it begins from."""
-        stream, root = self._stream(arm), self.study.seeds.study
-        seeds = {
-            purpose: derive_seed(purpose, root, stream, replicate, index)
-            for purpose in ("init", "order", "method")
-        }
-        definition = [self._definition(arm), replicate, index, dict(params), seeds]
+        stream = self._stream(arm)
+        seeds = training_seeds(self.study.seeds.study, stream, replicate, index, repeat)
+        common = self._definition(arm, split_seed(self.study.seeds, arm.sampling, replicate, index))
+        definition = [common, replicate, index, dict(params), seeds]
         definition += [] if origin is None else [origin]
-        pair_id = f"{stream}/{replicate}/{index}" if self.study.paired or self._has_controls(arm) else None
-        return Trial(digest(definition)[:16], arm.key, replicate, index, dict(params), seeds, pair_id, origin)
+        definition += [{"repeat": repeat}] if repeat else []
+        pair_id = None
+        if self.study.paired or self._has_controls(arm):
+            pair_id = f"{stream}/{replicate}/{index}" + (f"/{repeat}" if repeat else "")
+        name = digest(definition)[:16]
+        return Trial(name, arm.key, replicate, index, dict(params), seeds, pair_id, origin, repeat)
+
+    def split_seed(self, trial: Trial) -> int:
+        """Seed of the validation split that a trial is trained and selected on."""
+        sampling = self.arms[trial.arm].sampling
+        return split_seed(self.study.seeds, sampling, trial.replicate, trial.index)
+
+    def points(self, arm: Arm) -> list[Mapping[str, Scalar]]:
+        """Values of the arm's drawn trials, each point once; empty where they are not known yet."""
+        return points_of(self.frozen, arm)
 
     def to_json(self) -> dict[str, Any]:
         """The plan as it is written to the run directory: the same study and data give the same plan."""
@@ -237,13 +260,13 @@ class Plan:
         entry: Method = entry_named(self.study.methods, arm.method)
         return entry
 
-    def _definition(self, arm: Arm) -> dict[str, Any]:
-        """All that the trials of an arm have in common and that decides what they give."""
+    def _definition(self, arm: Arm, split: int) -> dict[str, Any]:
+        """All that the trials of an arm have in common on a split and that decides what they give."""
         architecture = entry_named(self.study.architectures, arm.architecture)
         method = self._method_entry(arm)
         return {
             "data": self.facts[arm.dataset].identity(),
-            "split_seed": self.study.seeds.split,
+            "split_seed": split,
             "architecture": architecture.identity(),
             "method": [method.name, method.method, method.options],
             "training": self.study.training.identity(),
@@ -261,6 +284,17 @@ class Plan:
         if arm.origin is not None:
             return self._stream(self.arms[arm.origin])
         return f"{arm.dataset}/{arm.architecture}" if self.study.paired else arm.key
+
+
+def points_of(frozen: Mapping[tuple[str, int], Iterable[Trial]], arm: Arm) -> list[Mapping[str, Scalar]]:
+    """Values of an arm's trials, in all its replicates; of repeats, which share theirs, the first alone."""
+    return [
+        trial.params
+        for (key, _), trials in frozen.items()
+        if key == arm.key
+        for trial in trials
+        if not trial.repeat
+    ]
 
 
 def dataset_spec(entry: Dataset) -> DatasetSpec:

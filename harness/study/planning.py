@@ -45,6 +45,7 @@ from harness.study.plan import (
     make_cell,
     make_method,
     make_objective,
+    points_of,
     wrong_sizes,
 )
 from harness.study.ranges import domain_like
@@ -52,6 +53,7 @@ from harness.study.replays import check_replays, plan_replays, replay_warnings
 from harness.study.resized import initialise_of
 from harness.study.schema import ArchitectureEntry, Dataset, Method, Sampler, Study, StudyError
 from harness.study.searching import Choices, check_searched, choices, joined
+from harness.study.seeds import check_repeats, check_splits
 from harness.study.weights import check_weights, digest_of, with_weights_found
 
 T = TypeVar("T")
@@ -91,7 +93,9 @@ def make_plan(
             with _naming(source, "sampler"):
                 points = _draw(arm, plan.search_seed(arm, replicate), study.paired)
             frozen[arm.key, replicate] = tuple(
-                plan.make_trial(arm, replicate, index, point) for index, point in enumerate(points)
+                plan.make_trial(arm, replicate, index, point, repeat=repeat)
+                for repeat in range(arm.repeats)
+                for index, point in enumerate(points)
             )
     frozen = draw_controls(plan, frozen)
     arms = {key: _with_lengths(plan, source, arm, frozen) for key, arm in plan.arms.items()}
@@ -145,6 +149,8 @@ def plan_arms(
                 choice = choosable[method.name]
                 cell = make_cell(choice.widest, *about)
                 arm = _make_arm(study, source, dataset, entry, method, cell, choice)
+                if method.of is None:  # a control lies on the splits of its origin
+                    check_splits(study, source, arm)
                 with _naming(source, _sampler_place(method)):
                     arms[arm.key] = _with_sampler(arm, (begun or {}).get(arm.key))
     _check_overrides(study, source, arms)
@@ -223,7 +229,7 @@ def _with_lengths(
 
     How long a control trains is known when its origin has ended.
     """
-    points = [trial.params for (key, _), trials in frozen.items() if key == arm.key for trial in trials]
+    points = points_of(frozen, arm)
     method, lengths = plan.method(arm), []
     for params in points or draw_frozen(arm.space, "RandomSampler", {}, 0, _STARTUP_TRIALS):
         with _naming(source, f"architectures.{arm.architecture}"):
@@ -248,7 +254,7 @@ def _check_weights(
     entry = entry_named(plan.study.architectures, arm.architecture)
     if entry.weights is None:
         return
-    points = [trial.params for (key, _), trials in frozen.items() if key == arm.key for trial in trials]
+    points = points_of(frozen, arm)
     method = plan.method(arm)
     with _naming(source, f"architectures.{entry.name}.weights, with {arm.method}"):
         tried = points or draw_frozen(arm.space, "RandomSampler", {}, 0, _STARTUP_TRIALS)
@@ -300,6 +306,8 @@ def _check_names(study: Study, source: str) -> None:
             make_method(method)
         with _naming(source, _sampler_place(method)):
             _check_search(method.sampler or study.sampler, study.paired)
+    names = [(method.sampler or study.sampler).name for method in study.trained_methods if method.of is None]
+    check_repeats(study, source, [(name, sampling_of(name)) for name in names])
     check_replays(study, source)
     check_searched(study, source)
     labels = [method.name for method in study.trained_methods]
@@ -343,6 +351,7 @@ def _make_arm(
         reach=reach,
         trials=method.trials or study.trials,
         epochs=entry.epochs or study.training.epochs,
+        repeats=study.seeds.repeats,
     )
 
 

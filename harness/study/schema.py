@@ -436,6 +436,11 @@ class Training(Part):
     resize: int | None = added(
         3, None, ge=1, description="bring images to so many pixels a side, batch by batch; in evaluation too"
     )
+    # It changes nothing of a training, and is part of a trial's identity all the same: a record without
+    # latencies is no answer to a study that asks for them.
+    measure_speed: bool = added(
+        3, False, description="time each trial's selected network, for 1 and for 256 examples at once"
+    )
 
 
 class Seeds(Part):
@@ -443,6 +448,12 @@ class Seeds(Part):
 
     study: int = Field(default=0, ge=0)
     split: int = Field(default=0, ge=0)
+    splits: int = added(
+        3, 1, ge=1, description="validation splits, from `split` on, that trials are dealt over"
+    )
+    repeats: int = added(
+        3, 1, ge=1, description="how often each point is trained, with other seeds; described, never judged"
+    )
 
 
 class Resources(Part):
@@ -466,7 +477,9 @@ class Claim(Part):
 
     baseline: str = Field(description="the method the others are compared with")
     n: int = Field(default=5, ge=1, description="primary number of trials of a search")
-    cost: Literal["trials", "train_flops", "train_seconds"] = "train_flops"
+    cost: Literal["trials", "train_flops", "train_seconds", "total_train_flops", "total_train_seconds"] = (
+        Field(default="train_flops", description="`total_`: with the cost of the trials that one begins from")
+    )
     margin: float = Field(default=0.0, ge=0, description="how much worse still counts as on par")
     failed_score: float | None = added(
         3,

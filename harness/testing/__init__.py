@@ -4,5 +4,6 @@ from harness.testing.architectures import check_architecture
 from harness.testing.datasets import check_dataset
 from harness.testing.findings import Finding
 from harness.testing.methods import check_method
+from harness.testing.objectives import check_objective
 
-__all__ = ["Finding", "check_architecture", "check_dataset", "check_method"]
+__all__ = ["Finding", "check_architecture", "check_dataset", "check_method", "check_objective"]

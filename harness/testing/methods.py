@@ -216,7 +216,7 @@ class _Check:
         )
 
     def _edits(self) -> str:
-        split = self.runner.split(self.arm)
+        split = self.runner.split(self.trials[0])
         network, state = self._built(self.trials[0])
         network.eval()
         before = copy.deepcopy(network.state_dict())

@@ -50,7 +50,7 @@ def _looks_at_origin(runner: TrialRunner, trial: Trial) -> bool:
     plan, unseen = runner.plan, _Unseen()
     arm = plan.arms[trial.arm]
     method, cell = plan.method(arm), replace(plan.cell(arm, trial.params), origin=unseen)
-    split = runner.split(arm)
+    split = runner.split(trial)
     torch.manual_seed(trial.seeds["init"])
     try:
         method.phases(trial.params, replace(plan.schedule(arm, trial.params), origin=unseen))

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from harness.trial_table import FAILURES, OUTCOMES, SEARCHED
+from reports.size_axes import PARAMETERS
 from reports.statistics.arrays import Floats, Integers
 
 
@@ -26,6 +27,8 @@ class Arm:
         was stopped before its test score was known.
     test: larger is better; the score of a failed trial for one that cannot be chosen.
     costs: unit -> cost of each trial ("trials" is always there, 1 each).
+    withheld: unit of cost or axis of sizes -> why it is not told of the arm, though it was recorded.
+    sizes: axis (`reports.size_axes`) -> of each trial; axes without values are not there.
     search: number of the whole search a trial belongs to (adaptive and pruned arms), else None.
     pair: label shared with the other arm's trial, else None.
     position: order of drawing, else None.
@@ -44,7 +47,7 @@ class Arm:
     costs: Mapping[str, Floats]
     filled: Mapping[str, int]
     withheld: Mapping[str, str]
-    size: Floats | None
+    sizes: Mapping[str, Floats]
     search: Integers | None
     pair: npt.NDArray[np.str_] | None
     position: Floats | None
@@ -56,6 +59,11 @@ class Arm:
     def name(self) -> tuple[str, str, str]:
         """Data set, architecture, method."""
         return self.dataset, self.architecture, self.method
+
+    @property
+    def size(self) -> Floats | None:
+        """Parameters of each trial's network, None where unknown."""
+        return self.sizes.get(PARAMETERS)
 
     @property
     def trials(self) -> int:
@@ -100,7 +108,7 @@ class Arm:
             test=self.test[which],
             status=self.status[which],
             costs={unit: cost[which] for unit, cost in self.costs.items()},
-            size=None if self.size is None else self.size[which],
+            sizes={axis: values[which] for axis, values in self.sizes.items()},
             search=None if self.search is None else self.search[which],
             pair=None if self.pair is None else self.pair[which],
             position=None if self.position is None else self.position[which],

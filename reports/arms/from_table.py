@@ -15,6 +15,7 @@ from reports.arms.arm import Arm
 from reports.cost_units import COST_COLUMNS, DEVICE_SECONDS, DEVICE_SECONDS_PARTS, TRIALS
 from reports.errors import TableError
 from reports.settings import Settings
+from reports.size_axes import SIZE_AXES
 from reports.statistics.arrays import Floats, Integers
 
 #: Of its trials, this share may lack a cost before the unit is withheld for the arm.
@@ -78,8 +79,8 @@ def _arm(dataset: str, architecture: str, method: str, part: pd.DataFrame, faile
     validation = np.where(scored, part["_validation"].to_numpy(), -np.inf)
     test = np.where(scored, part["_test"].to_numpy(), failed_score)
     costs, filled, withheld = _costs(part)
-    size = _sizes(part, scored)
-    keys = [*costs.values(), *([] if size is None else [size]), test, validation]
+    sizes, untold = _sizes(part, scored)
+    keys = [*costs.values(), *reversed(sizes.values()), test, validation]
     order = np.lexsort(keys)
     pair = part["pair_id"].to_numpy(dtype=str)[order] if _complete(part, "pair_id") else None
     sampler = sorted({*part["sampler"]} - {""}) if "sampler" in part else []
@@ -95,8 +96,8 @@ def _arm(dataset: str, architecture: str, method: str, part: pd.DataFrame, faile
         failed_score=failed_score,
         costs={unit: cost[order] for unit, cost in costs.items()},
         filled=filled,
-        withheld=withheld,
-        size=None if size is None else size[order],
+        withheld=withheld | untold,
+        sizes={axis: size[order] for axis, size in sizes.items()},
         search=_searches(part)[order] if sampling in SEARCHED else None,
         pair=pair,
         position=_optional(part, "index", order),
@@ -138,15 +139,24 @@ def _searches(part: pd.DataFrame) -> Integers:
     return np.asarray(part["replicate"].fillna(0), dtype=np.int64)
 
 
-def _sizes(part: pd.DataFrame, scored: npt.NDArray[np.bool_]) -> Floats | None:
-    """Parameters of the selected network; trials without a score and size count as the arm's mean size."""
-    if "parameters" not in part:
-        return None
-    sizes = _numbers(part["parameters"])
-    known = np.isfinite(sizes) & (sizes > 0)
-    if not known.any() or not known[scored].all():
-        return None
-    return np.where(known, sizes, sizes[known].mean())
+def _sizes(part: pd.DataFrame, scored: npt.NDArray[np.bool_]) -> tuple[dict[str, Floats], dict[str, str]]:
+    """Sizes of each trial by axis, and why an axis that was recorded is withheld.
+
+    Trials without a score and size count as the arm's mean size.
+    """
+    told: dict[str, Floats] = {}
+    withheld: dict[str, str] = {}
+    for axis in SIZE_AXES:
+        if axis not in part:
+            continue
+        sizes = _numbers(part[axis])
+        known = np.isfinite(sizes) & (sizes > 0)
+        absent = int((scored & ~known).sum())
+        if known.any() and absent:
+            withheld[axis] = f"{absent} of {int(scored.sum())} trials with scores have none, so no front"
+        elif known.any():
+            told[axis] = np.where(known, sizes, sizes[known].mean())
+    return told, withheld
 
 
 def _costs(part: pd.DataFrame) -> tuple[dict[str, Floats], dict[str, int], dict[str, str]]:

@@ -16,7 +16,7 @@ class ArmAccount:
     """One arm's trials.
 
     Attributes:
-        planned: trials the study asked for; None where no plan is known.
+        planned: trials the study asked for, repeats left out; None where no plan is known.
         outcomes: trials by status, in the order of `OUTCOMES`, zeros kept.
         failed: those of them that are failures.
         total: all outcomes together.
@@ -87,7 +87,7 @@ def account(arms: Sequence[Arm], design: StudyDesign | None, lost_rows: int, bas
     planned: dict[ArmName, int] = {}
     for asked in design.arms if design else ():
         key = (asked.dataset, asked.architecture, asked.method)
-        planned[key] = planned.get(key, 0) + asked.planned_trials
+        planned[key] = planned.get(key, 0) + asked.draws
     nothing = dict.fromkeys(OUTCOMES, 0)
     by_name = {arm.name: dict(arm.outcomes) for arm in arms}
     accounts = [

@@ -1,5 +1,7 @@
 """What one arm's trials say by themselves: curves, costs, targets, front."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from harness.design import ArmDesign
@@ -9,9 +11,11 @@ from reports.arms.costs import unit_costs
 from reports.cost_units import TRIALS
 from reports.description.curves import best_curve, median_curve, optimism_curve, size_curve
 from reports.description.fronts import Corner, arm_front
+from reports.description.luck import describe_luck
 from reports.results.arm_result import Accounting, ArmResult, CostMean, Summary, TargetCost
 from reports.results.estimate import Estimate, Interval, finite
 from reports.scope import FEWEST_TRIALS, Scope
+from reports.size_axes import PARAMETERS
 from reports.statistics.best_of_n import Ranking, expected_best, rank
 from reports.statistics.matching import t_quantile
 from reports.statistics.restarts import cost_to_target, enough_trials, restart_costs, thinned, wilson
@@ -25,7 +29,8 @@ def describe_arm(
     scope: Scope,
     design: ArmDesign | None,
     targets: list[tuple[float, str]],
-    corner: Corner | None,
+    corners: Mapping[str, Corner],
+    again: Arm | None = None,
 ) -> ArmResult:
     """All that is said about one arm.
 
@@ -34,7 +39,8 @@ def describe_arm(
         scope: settings.
         design: what it was asked to do, where known.
         targets: turned scores to reach, with where they come from.
-        corner: largest size, failed score, smallest size and best turned score of the cell, for the front.
+        corners: axis of the cell's fronts -> largest size, failed score, smallest size and best turned score.
+        again: its points that were trained again.
     """
     ranking = rank(arm.validation) if arm.trials else None
     notes = [f"{unit}: {why}" for unit, why in sorted(arm.withheld.items())]
@@ -47,6 +53,11 @@ def describe_arm(
         notes.append("grid or quasi-random points: described, without intervals")
     if arm.is_search:
         notes.append(f"{arm.sampling} search: curves are means over whole searches")
+    fronts = {
+        axis: arm_front(arm, axis, scope, corner)
+        for axis, corner in corners.items()
+        if axis in arm.sizes and arm.trials
+    }
     usable = ranking is not None and arm.trials >= FEWEST_TRIALS
     return ArmResult(
         dataset=arm.dataset,
@@ -71,16 +82,18 @@ def describe_arm(
             for unit in arm.costs
             if (cost := _target_cost(arm, target, source, score == "test", unit, scope)) is not None
         ),
-        front=arm_front(arm, scope, corner) if corner and arm.size is not None and arm.trials else None,
+        front=fronts.get(PARAMETERS),
+        fronts=fronts,
         failed_score=scope.sign * arm.failed_score,
         notes=tuple(notes),
+        luck=describe_luck(arm, again),
     )
 
 
 def _accounting(arm: Arm, design: ArmDesign | None) -> Accounting:
     failed = int(arm.failed.sum())
     by_status = {status: arm.outcomes[status] for status in sorted(FAILURES) if arm.outcomes[status]}
-    planned = design.planned_trials if design else None
+    planned = design.draws if design else None
     missing = 0 if planned is None else planned - arm.trials
     return Accounting(
         planned=planned,

@@ -25,7 +25,7 @@ EPOCHS = "epochs"
 #: Below, limits were seen to cover less than they say (`tests.calibration.replays`).
 SURE_FROM_TRIALS = 10
 #: Orders times trials squared that a report has the time for.
-_MOST_WORK = 10_000_000
+_MOST_WORK = 4_000_000
 _MOST_BUDGETS = 20
 _NO_PRUNER: dict[str, Any] = {"name": "NopPruner", "options": {}}
 _METHOD = "t, jackknife over the trials in the same orders"
@@ -125,16 +125,15 @@ def _pool(arm: Arm, histories: pd.DataFrame, unit: str, scope: Scope) -> Pool | 
         totals[row] = total if not lengths[row] else max(total, costs[row, lengths[row] - 1])
     if not np.isfinite(totals).all():
         return f"the table holds no {unit_name(unit)} of every trial"
-    costs = np.where(np.isnan(costs), np.inf, costs)
-    tests = np.where(np.isnan(tests), scope.sign * arm.failed_score, tests)
+    costs[np.isnan(costs)] = np.inf
+    tests[np.isnan(tests)] = scope.sign * arm.failed_score
     curves = Curves(scores, lengths, arm.failed, higher_is_better=scope.sign > 0)
     return Pool(curves, best, tests, costs, totals, scope.sign * arm.failed_score)
 
 
 def _carried(values: Floats) -> Floats:
     """Each value until the next one."""
-    carried: Floats = pd.Series(values).ffill().to_numpy(dtype=np.float64)
-    return carried
+    return np.asarray(pd.Series(values).ffill(), dtype=np.float64)
 
 
 def _judged(lines: _Lines, family: int, scope: Scope, score: ScoreWords) -> ReplayResult:

@@ -103,8 +103,11 @@ def _histories(
 ) -> Iterator[Placed]:
     """Units over epochs for every method whose networks change size while they train."""
     for method in (summary["method"] for summary in summaries):
+        if method not in part:
+            continue
         own = histories[(histories["method"] == method) & histories["units_total"].notna()]
-        if method not in part or own.empty or own.groupby("trial_id")["units_total"].nunique().max() < 2:
+        own = own[own["trial_id"].isin(part[method].facts["trial_id"])]  # repeats have curves, too
+        if own.empty or own.groupby("trial_id")["units_total"].nunique().max() < 2:
             continue
         trials = part[method].facts
         value = _telling_value(trials, own)

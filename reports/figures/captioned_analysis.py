@@ -10,8 +10,9 @@ from reports.figures.forest import ForestRow, draw_forest
 from reports.figures.sizes import draw_score_against_size, draw_win_maps
 from reports.figures.style import Drawing, MethodStyle, Placed, file_name, grouped
 from reports.settings import Settings
+from reports.size_axes import PARAMETERS, SIZE_AXES
 from reports.statistics.arrays import Floats
-from reports.wording import ScoreWords, amount, count, estimate, interval, ratio
+from reports.wording import ScoreWords, amount, count, estimate, interval, ratio, size
 
 Plain = Mapping[str, Any]
 Styles = Mapping[str, MethodStyle]
@@ -78,11 +79,15 @@ def cell_figures(
         drawings = (
             _best_of_n(key, arms, cell, analysis, styles, score),
             _targets(key, arms, analysis, styles, score),
-            _sizes(key, arms, trials, styles, score, settings.test_column),
+            _sizes(key, PARAMETERS, arms, trials, styles, score, settings.test_column),
         )
         for family, drawing in zip(("curves", "targets", "sizes"), drawings, strict=True):
             if drawing:
                 yield Placed(drawing, name, family)
+        for axis in SIZE_AXES:
+            other = _sizes(key, axis, arms, trials, styles, score, settings.test_column)
+            if axis != PARAMETERS and other:
+                yield Placed(other, name, "axes")
     contrasts = sorted(
         (c for c in cell["contrasts"] if c["win"]), key=lambda c: list(styles).index(c["method"])
     )
@@ -173,7 +178,7 @@ def _best_of_n(
     return Drawing(
         f"best-of-n-{key}",
         "Expected test score of the best of n trials",
-        "The best by validation of n random trials, at its test score; failed trials count as the worst. "
+        "The best by validation of n random trials, at its test score; failed trials count as Methods says. "
         f"Bands: pointwise {analysis['confidence'] * 100:.0f} % limits. Pale: fewer than five trials per n. "
         f"Circle: the baseline's best of {count(n)}; dotted: where a method reaches it, and with how many "
         "trials.",
@@ -213,41 +218,45 @@ def _targets(
 
 def _sizes(
     key: str,
+    column: str,
     arms: Sequence[Plain],
     trials: Mapping[str, Arm],
     styles: Styles,
     score: ScoreWords,
     test_column: str,
 ) -> Drawing | None:
-    drawn = [arm for arm in arms if arm["front"] and arm["front"]["chosen"]]
+    drawn = [arm for arm in arms if column in arm["fronts"] and arm["fronts"][column]["chosen"]]
     if not drawn:
         return None
-    column = drawn[0]["front"]["size_column"]
+    axis = SIZE_AXES[column]
     points = {arm["method"]: _sized(trials[arm["method"]], column, test_column) for arm in drawn}
     stopped = any(arm["accounting"]["stopped"] for arm in drawn)
     trial = "trial that finished or was stopped with a test score known" if stopped else "finished trial"
     words = []
     for arm in drawn:
-        chosen = sorted(arm["front"]["chosen"], key=lambda point: float(point["size"]))
-        small, large = chosen[0], chosen[-1]
-        words.append(
-            f"{arm['method']}: {count(len(chosen))} networks on its front, from {count(small['size'])} "
-            f"{column} at {score.level(small['test_score'])} to {count(large['size'])} at "
-            f"{score.level(large['test_score'])}."
+        chosen = sorted(arm["fronts"][column]["chosen"], key=lambda point: float(point["size"]))
+        small, large = (
+            f"{size(point['size'], column)} at {score.level(point['test_score'])}"
+            for point in (chosen[0], chosen[-1])
         )
+        words.append(f"{arm['method']}: {count(len(chosen))} networks on its front, from {small} to {large}.")
+    is_primary = column == PARAMETERS
+    measure = "size" if is_primary else axis.name
+    reading = (
+        f"Pale: every {trial}. Line: the trials that no other of the same method beats in both validation "
+        f"score and {measure}, drawn at their test scores; so the line may bend back."
+    )
     return Drawing(
-        f"size-{key}",
-        "Test score against size",
-        f"Pale: every {trial}. Line: the trials that no other of the same method beats in both "
-        "validation score "
-        "and size, drawn at their test scores; so the line may bend back.",
+        f"size-{key}" if is_primary else f"{file_name(column)}-{key}",
+        f"Test score against {measure}",
+        f"{reading} {axis.reading}".strip(),
         " ".join(words),
         draw_score_against_size(
             points,
-            drawn,
+            {arm["method"]: arm["fronts"][column] for arm in drawn},
             styles,
-            score.scale,
-            (column, f"test {score.axis}"),
+            (1 / axis.in_unit, score.scale),
+            (axis.label, f"test {score.axis}"),
             worse_is_low=not score.lower_is_better,
         ),
     )

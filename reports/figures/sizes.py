@@ -26,9 +26,9 @@ Plain = Mapping[str, Any]
 
 def draw_score_against_size(
     points: Mapping[str, tuple[Floats, Floats]],
-    arms: Sequence[Plain],
+    fronts: Mapping[str, Plain],
     styles: Mapping[str, MethodStyle],
-    scale: float,
+    scales: tuple[float, float],
     labels: tuple[str, str],
     *,
     worse_is_low: bool,
@@ -38,9 +38,9 @@ def draw_score_against_size(
 
     Args:
         points: sizes and test scores of the trials of each method.
-        arms: `ArmResult`s as plain data, those with a front.
+        fronts: `Front` of each method as plain data.
         styles: how each method looks.
-        scale: factor from the table's score to the axis.
+        scales: factors from the table's size and score to the axes.
         labels: of the x and the y axis.
         worse_is_low: bad scores are low, as for an accuracy.
     """
@@ -48,12 +48,12 @@ def draw_score_against_size(
     with house_style():
         figure = Figure(figsize=(WIDTH_INCHES, PANEL_HEIGHT_INCHES + 0.3), layout="constrained")
         ax = figure.subplots()
-        for arm in arms:
-            style = styles[arm["method"]]
-            sizes, tests = points[arm["method"]]
+        for method, front in fronts.items():
+            style = styles[method]
+            sizes, tests = points[method]
             ax.scatter(
-                sizes,
-                tests * scale,
+                sizes * scales[0],
+                tests * scales[1],
                 s=5 if many else 14,
                 marker=style.marker,
                 color=style.colour,
@@ -61,21 +61,21 @@ def draw_score_against_size(
                 linewidth=0,
                 rasterized=many,
             )
-            chosen = sorted(arm["front"]["chosen"], key=lambda point: float(point["size"]))
+            chosen = sorted(front["chosen"], key=lambda point: float(point["size"]))
             ax.plot(
-                [point["size"] for point in chosen],
-                [point["test_score"] * scale for point in chosen],
+                [point["size"] * scales[0] for point in chosen],
+                [point["test_score"] * scales[1] for point in chosen],
                 color=style.colour,
                 linestyle=style.line,
                 marker=style.marker,
                 markersize=6,
                 markeredgecolor="white",
                 markeredgewidth=0.6,
-                label=arm["method"],
+                label=method,
             )
-        front = [point["test_score"] * scale for arm in arms for point in arm["front"]["chosen"]]
-        scores = np.concatenate([tests for _, tests in points.values()]) * scale
-        _show_better_part(ax, scores, np.array(front), worse_is_low=worse_is_low)
+        best = [point["test_score"] * scales[1] for front in fronts.values() for point in front["chosen"]]
+        scores = np.concatenate([tests for _, tests in points.values()]) * scales[1]
+        _show_better_part(ax, scores, np.array(best), worse_is_low=worse_is_low)
         log_axis(ax.xaxis)
         ax.set(xlabel=labels[0], ylabel=labels[1])
         legend_above(figure, ax)

@@ -61,7 +61,7 @@ def build_document(
         "failures": _failures(arms),
         "summaries": [asdict(summary) for summary in summaries],
         "analysis": to_json_able(results),
-        "provenance": _provenance(table.trials),
+        "provenance": _provenance(_all_rows(table)),
     }
     plain = to_json_able(document)
     assert isinstance(plain, dict)
@@ -102,6 +102,10 @@ def _failures(arms: Sequence[Arm], most: int = 8) -> list[dict[str, Any]]:
         for (m, s, text), ids in groups
     ]
     return sorted(rows, key=lambda row: (-row["trials"], row["method"], row["status"], row["message"]))[:most]
+
+
+def _all_rows(table: TrialTable) -> pd.DataFrame:
+    return pd.concat([table.trials, table.repeats]) if len(table.repeats) else table.trials
 
 
 def _provenance(trials: pd.DataFrame) -> dict[str, Any]:

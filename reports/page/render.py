@@ -11,6 +11,7 @@ import jinja2
 from reports import wording
 from reports.cost_units import unit_name
 from reports.figures.style import file_name
+from reports.size_axes import SIZE_AXES
 from reports.wording import ScoreWords
 
 
@@ -57,6 +58,7 @@ def render(template: str, document: Mapping[str, Any], figures: Sequence[PageFig
         p=wording.p_value,
         ratio=wording.ratio,
         unit_name=unit_name,
+        axis_name=lambda column: SIZE_AXES[column].name,
         level=score.level,
         bare=score.bare,
         difference=score.difference,
@@ -88,6 +90,8 @@ def _globals(document: Mapping[str, Any], figures: Sequence[PageFigure], score: 
         "contrast_methods": list(dict.fromkeys(contrast["method"] for contrast in contrasts)),
         "headline": headline or [sentence for sentence in document["analysis"]["headline"] if not contrasts],
         "at_n": _at_n,
+        "axes_of": _axes_of,
+        "fronts_on": _fronts_on,
         "by_target": _by_target,
         "matched_at": _matched_at,
         "saving_in": _saving_in,
@@ -137,6 +141,16 @@ def _cell_name(part: Mapping[str, Any]) -> str:
 def _at_n(curve: Mapping[str, Any] | None, n: int) -> Any:
     """A curve's estimate at n, None where the curve does not reach so far."""
     return curve["estimates"][curve["n"].index(n)] if curve and n in curve["n"] else None
+
+
+def _axes_of(arms: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The axes that any of a cell's arms has a front on, in their order."""
+    return [axis for axis in SIZE_AXES if any(axis in arm["fronts"] for arm in arms)]
+
+
+def _fronts_on(axis: str, arms: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Method -> its front, of the arms that have one on the axis."""
+    return {arm["method"]: arm["fronts"][axis] for arm in arms if axis in arm["fronts"]}
 
 
 def _by_target(targets: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:

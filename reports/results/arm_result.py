@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from reports.results.estimate import Estimate
+from reports.results.luck import Luck
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +143,8 @@ class ArmResult:
     size_of_n: Curve | None  # E[parameters] of the selected trial
     costs: tuple[CostMean, ...]
     targets: tuple[TargetCost, ...]
-    front: Front | None
+    front: Front | None  # of score and parameters
+    fronts: Mapping[str, Front]  # size column -> front, on each axis that tells the cell's networks apart
     failed_score: float  # what a failed trial counts as
     notes: tuple[str, ...] = ()
+    luck: Luck | None = None  # of arms whose points were trained more than once

@@ -95,7 +95,7 @@ def hardware(arms: Sequence[Arm], scope: Scope) -> Iterator[Warn]:
             if "device" in arm.facts and "train_seconds" in arm.costs:
                 devices |= set(arm.facts["device"].dropna().astype(str)) - {""}
         if len(devices) > 1:
-            grave = scope.cost in ("train_seconds", "device_seconds", "joules")
+            grave = scope.cost in ("train_seconds", "total_train_seconds", "device_seconds", "joules")
             sentence = (
                 f"Trials ran on {len(devices)} kinds of device ({', '.join(sorted(devices))}): seconds and "
                 "joules are not comparable between them; FLOPs are."
@@ -104,7 +104,8 @@ def hardware(arms: Sequence[Arm], scope: Scope) -> Iterator[Warn]:
 
 
 def splits(arms: Sequence[Arm]) -> Iterator[Warn]:
-    """Data sets with one validation split only."""
+    """Data sets with one validation split only, and arms whose trials or searches share one of several."""
+    yield from _shared_splits(arms)
     alone = []
     for dataset in sorted({arm.dataset for arm in arms}):
         frames = [arm.facts for arm in arms if arm.dataset == dataset]
@@ -117,6 +118,22 @@ def splits(arms: Sequence[Arm]) -> Iterator[Warn]:
             "would select is not part of any interval."
         )
         yield Warn("split", "note", sentence)
+
+
+def _shared_splits(arms: Sequence[Arm]) -> Iterator[Warn]:
+    for (dataset, architecture), members in arms_by_cell(arms).items():
+        sharing, most = [], 0
+        for arm in members:
+            found = arm.facts["split_seed"].nunique() if "split_seed" in arm.facts else 0
+            if 1 < found < (arm.searches or arm.trials):
+                sharing.append(arm.method)
+                most = max(most, found)
+        if sharing:
+            sentence = (
+                f"Trials of {', '.join(sharing)} lie on {most} validation splits, and those of one split "
+                "share what it selects: limits take them as independent, and may be too narrow for that."
+            )
+            yield Warn("split", "caution", sentence, dataset, architecture)
 
 
 def copies(arms: Sequence[Arm]) -> Iterator[Warn]:

@@ -18,7 +18,7 @@ import numpy as np
 
 from reports.statistics.arrays import Floats
 from reports.statistics.matching import t_quantile
-from reports.statistics.stopping import Bools, Curves, Ints, bits_of, no_bits, stopping
+from reports.statistics.stopping import Bools, Curves, Ints, Stopping, bits_of, no_bits, stopping
 
 #: Random orders of the pool: the error they leave is small beside that of the pool.
 ORDERS = 1_000
@@ -41,24 +41,6 @@ class Pool:
     costs: Floats
     totals: Floats
     failed_score: float
-
-    def without(self, trial: int) -> "Pool":
-        """The pool without one trial; numbers of those behind it go down by one."""
-        keep = np.arange(len(self.totals)) != trial
-        curves = replace(
-            self.curves,
-            scores=self.curves.scores[keep],
-            lengths=self.curves.lengths[keep],
-            failed=self.curves.failed[keep],
-        )
-        return Pool(
-            curves,
-            self.best[keep],
-            self.best_test[keep],
-            self.costs[keep],
-            self.totals[keep],
-            self.failed_score,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +92,13 @@ def replay(pool: Pool, pruner: Mapping[str, Any], orders: Ints, budgets: Floats)
         orders: [orders, places], trials of the pool, none twice.
         budgets: [budgets], growing, in the unit of the pool's costs.
     """
+    return _replay(pool, stopping(pruner, pool.curves), orders, budgets)
+
+
+def _replay(pool: Pool, rule: Stopping, orders: Ints, budgets: Floats) -> Replayed:
     count, places = orders.shape
     curves = pool.curves
-    rule = stopping(pruner, curves, count)
+    rule.begin(count)
     words = no_bits(len(pool.totals), 1).shape[1]
     finished = no_bits(len(pool.totals), count)
     spent, best = np.zeros(count), np.full(count, -np.inf)
@@ -176,20 +162,23 @@ def spending(
     """
     drawn = random_orders(len(pool.totals), orders, seed)
     number = len(pool.totals)
-    full = [replay(pool, pruner, drawn, budgets) for pruner in pruners]
+    rules = [stopping(pruner, pool.curves) for pruner in pruners]
+    full = [_replay(pool, rule, drawn, budgets) for rule in rules]
     left: list[list[Floats]] = [[] for _ in pruners]
     for trial in range(number):
         without = drawn[drawn != trial].reshape(orders, number - 1)
-        fewer, renumbered = pool.without(trial), without - (without > trial)
-        for place, pruner in enumerate(pruners):
-            left[place].append(replay(fewer, pruner, renumbered, budgets).test)
+        for place, rule in enumerate(rules):
+            left[place].append(_replay(pool, rule, without, budgets).test)
     lines = [_line(run.test, np.stack(parts), run, budgets) for run, parts in zip(full, left, strict=True)]
     if len(pruners) < 2:
         return tuple(lines), None
-    fewest = full[int(lines[0].begun.mean() > lines[1].begun.mean())]
-    gap = _line(full[0].test - full[1].test, np.stack(left[0]) - np.stack(left[1]), fewest, budgets)
+    gap = _line(full[0].test - full[1].test, np.stack(left[0]) - np.stack(left[1]), full[0], budgets)
+    parts = [line.se**2 for line in lines]
+    # Satterthwaite's, as for two arms: of equal searches, whose errors may be none, those of either.
+    whole, apart = sum(parts), sum(part**2 / line.df for part, line in zip(parts, lines, strict=True))
+    df = np.where(apart > 0, whole**2 / np.where(apart > 0, apart, 1.0), lines[0].df)
     exhausted = np.maximum(lines[0].exhausted, lines[1].exhausted)
-    return tuple(lines), replace(gap, exhausted=exhausted)
+    return tuple(lines), replace(gap, df=np.minimum(df, number - 1.0), exhausted=exhausted)
 
 
 def _line(test: Floats, left: Floats, run: Replayed, budgets: Floats) -> Spending:

@@ -52,6 +52,9 @@ class Curves:
 class Stopping(Protocol):
     """A pruner at work in some orders; asked trial by trial, from the first place on."""
 
+    def begin(self, orders: int) -> None:
+        """Forget all orders, and be at the beginning of so many."""
+
     def stops(self, trials: Ints, finished: Words, place: int) -> Ints:
         """The epoch after which each order's next trial is stopped; 0 where it is not.
 
@@ -62,8 +65,8 @@ class Stopping(Protocol):
         """
 
 
-def stopping(pruner: Mapping[str, Any], curves: Curves, orders: int) -> Stopping:
-    """A pruner by Optuna's name, at the beginning of so many orders.
+def stopping(pruner: Mapping[str, Any], curves: Curves) -> Stopping:
+    """A pruner by Optuna's name.
 
     Args:
         pruner: name, options (all of them), and for Hyperband the study_name whose hash deals the brackets.
@@ -71,7 +74,7 @@ def stopping(pruner: Mapping[str, Any], curves: Curves, orders: int) -> Stopping
     Raises:
         ValueError: for a pruner whose rule is not known here.
     """
-    return _made(pruner, curves, orders, np.ones(curves.scores.shape, dtype=np.bool_))
+    return _made(pruner, curves, np.ones(curves.scores.shape, dtype=np.bool_))
 
 
 def no_bits(trials: int, orders: int) -> Words:
@@ -86,7 +89,7 @@ def bits_of(trials: Ints, words: int) -> Words:
     return bits
 
 
-def _made(pruner: Mapping[str, Any], curves: Curves, orders: int, asked: Bools) -> Stopping:
+def _made(pruner: Mapping[str, Any], curves: Curves, asked: Bools) -> Stopping:
     """asked: [trials, epochs], whether the pruner is asked there at all."""
     name, options = pruner["name"], pruner["options"]
     if name == "NopPruner":
@@ -96,16 +99,16 @@ def _made(pruner: Mapping[str, Any], curves: Curves, orders: int, asked: Bools) 
     if name in ("MedianPruner", "PercentilePruner"):
         return _Percentile(curves, asked, **{"percentile": 50.0, **options})
     if name == "SuccessiveHalvingPruner":
-        return _Halving(curves, orders, asked, [_Ladder(**options)])
+        return _Halving(curves, asked, [_Ladder(**options)])
     if name == "HyperbandPruner":
-        return _Hyperband(curves, orders, asked, pruner.get("study_name", ""), **options)
+        return _Hyperband(curves, asked, pruner.get("study_name", ""), **options)
     if name == "PatientPruner":
         waits = _waited(curves, options["patience"], options["min_delta"])
         inner = options["wrapped_pruner"]
         if inner is None:
             return _Fixed(asked & waits)
         named = {"study_name": pruner.get("study_name", ""), **inner}
-        return _made(named, curves, orders, asked & waits)
+        return _made(named, curves, asked & waits)
     raise ValueError(f"{name} cannot be replayed")
 
 
@@ -114,6 +117,9 @@ class _Fixed:
     """A pruner that looks at nothing but the trial itself."""
 
     wanted: Bools
+
+    def begin(self, orders: int) -> None:
+        """Nothing is remembered."""
 
     def stops(self, trials: Ints, finished: Words, place: int) -> Ints:
         return _first(self.wanted)[trials]
@@ -197,25 +203,24 @@ class _Percentile:
                 below[:, epoch, word] = np.bitwise_or.reduce(parts, axis=1)
         self.below = below
         self.is_reported = curves.reported
-        self.kept: Words | None = None  # [orders, epochs, words]
-        self.reports: Ints = np.zeros((0, epochs), dtype=np.int64)
-        self.before: Words = np.zeros((0, self.words), dtype=np.uint64)
-        self.last: Ints = np.zeros(0, dtype=np.intp)
+
+    def begin(self, orders: int) -> None:
+        trials, epochs, words = self.bits.shape
+        self.kept = np.zeros((orders, epochs, words), dtype=np.uint64)
+        self.reports = np.zeros((orders, epochs), dtype=np.int64)
+        self.before = no_bits(trials, orders)
+        self.last = np.zeros(orders, dtype=np.intp)
 
     def stops(self, trials: Ints, finished: Words, place: int) -> Ints:
-        if self.kept is None:
-            self.kept = np.zeros((len(trials), *self.bits.shape[1:]), dtype=np.uint64)
-            self.reports = np.zeros((len(trials), self.bits.shape[1]), dtype=np.int64)
-        else:
-            ended = np.flatnonzero((finished != self.before).any(axis=1))
-            self.kept[ended] |= self.bits[self.last[ended]]
-            self.reports[ended] += self.is_reported[self.last[ended]]
+        ended = np.flatnonzero((finished != self.before).any(axis=1))
+        self.kept[ended] |= self.bits[self.last[ended]]
+        self.reports[ended] += self.is_reported[self.last[ended]]
         self.before, self.last = finished.copy(), trials
         done = np.bitwise_count(finished).sum(axis=1, dtype=np.int64)
         wanted = self.asked[trials] & (done >= self.startup)[:, None]
         if not wanted.any():
             return np.zeros(len(trials), dtype=np.intp)
-        below = self.kept & self.below[trials]
+        below: Words = np.bitwise_and(self.kept, self.below[trials])
         numbers = np.bitwise_count(self.kept).sum(axis=2, dtype=np.int64)
         lower = np.bitwise_count(below).sum(axis=2, dtype=np.int64)
         place_of = np.maximum(numbers - 1, 0) * self.share
@@ -230,7 +235,7 @@ class _Percentile:
         rows, epochs = np.nonzero(wanted & enough & (lower == low + 1) & (low < high))
         if rows.size:
             worse = self._value(_highest(below[rows, epochs]), epochs)
-            above = self.kept[rows, epochs] & ~self.below[trials[rows], epochs]
+            above: Words = np.bitwise_and(self.kept[rows, epochs], ~self.below[trials[rows], epochs])
             better = self._value(_lowest(above), epochs)
             first, second = (worse, better) if self.sign > 0 else (better, worse)
             between = _between(first, second, part[rows, epochs])
@@ -313,26 +318,26 @@ class _Halving:
     brackets: one ladder each.
     """
 
-    def __init__(self, curves: Curves, orders: int, asked: Bools, brackets: list[_Ladder]) -> None:
+    def __init__(self, curves: Curves, asked: Bools, brackets: list[_Ladder]) -> None:
         self.curves, self.asked, self.brackets = curves, asked, brackets
-        trials = len(curves.scores)
-        self.is_ever_asked = (asked & curves.reported).any(axis=1)
-        self.lengths = curves.lengths
-        self.least = np.full(orders, -1, dtype=np.int64)
-        if brackets[0].min_resource != "auto":
-            self.least[:] = int(brackets[0].min_resource)
+        self.is_ever_asked: Bools = (asked & curves.reported).sum(axis=1) > 0
+        self.trials, self.lengths = len(curves.scores), curves.lengths
         self.tables: dict[tuple[int, int], _Rungs] = {}
+
+    def begin(self, orders: int) -> None:
+        least = self.brackets[0].min_resource
+        self.orders = orders
+        self.least: Ints = np.full(orders, -1 if least == "auto" else int(least), dtype=np.intp)
         self.reached: dict[tuple[int, int], Words] = {}  # bracket, rung -> [orders, words]
-        self.orders, self.trials = orders, trials
-        self.longest = np.zeros(orders, dtype=np.int64)
-        self.before = no_bits(trials, orders)
+        self.longest = np.zeros(orders, dtype=np.intp)
+        self.before = no_bits(self.trials, orders)
         self.last = np.zeros(orders, dtype=np.intp)
 
     def stops(self, trials: Ints, finished: Words, place: int) -> Ints:
         self._look_at_longest(finished)
         self.last = trials
         unknown: Bools = (self.least < 0) & (self.longest > 0) & self.is_ever_asked[trials]
-        self.least[unknown] = np.maximum(self.longest[unknown] // 100, 1)
+        self.least = np.where(unknown, np.maximum(self.longest // 100, 1), self.least)
         stops = np.zeros(self.orders, dtype=np.intp)
         which = self._bracket(trials, place)
         for bracket in np.unique(which[which >= 0]):
@@ -384,7 +389,6 @@ class _Hyperband(_Halving):
     def __init__(
         self,
         curves: Curves,
-        orders: int,
         asked: Bools,
         study_name: str,
         min_resource: int,
@@ -399,12 +403,16 @@ class _Hyperband(_Halving):
             _Ladder(min_resource, reduction_factor, bracket, bootstrap_count)
             for bracket in range(max(1, _brackets(most, min_resource, reduction_factor)))
         ]
-        super().__init__(curves, orders, asked, ladders)
-        self.most = np.full(orders, -1 if max_resource == "auto" else int(max_resource), dtype=np.int64)
+        super().__init__(curves, asked, ladders)
+        self.largest = -1 if max_resource == "auto" else int(max_resource)
+
+    def begin(self, orders: int) -> None:
+        super().begin(orders)
+        self.most: Ints = np.full(orders, self.largest, dtype=np.intp)
 
     def _bracket(self, trials: Ints, place: int) -> Ints:
         unknown: Bools = (self.most < 0) & (self.longest > 0) & self.is_ever_asked[trials]
-        self.most[unknown] = self.longest[unknown] + 1
+        self.most = np.where(unknown, self.longest + 1, self.most)
         which = np.full(self.orders, -1, dtype=np.int64)
         for most in np.unique(self.most[self.most > 0]):
             which[self.most == most] = self._dealt(int(most), place)

@@ -6,7 +6,7 @@ says so.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,7 @@ from harness.trial_table import (
     SCORE_COLUMNS,
     Column,
 )
+from reports.cost_units import TOTALS
 from reports.errors import TableError
 from reports.settings import Settings
 from reports.table.reading import MAX_TEXT, METRIC_COLUMN
@@ -40,16 +41,20 @@ class TrialTable:
     Attributes:
         trials: one row an outcome. Always there: dataset, architecture, method, trial_id, status, sampling
             (text) and the two score columns (float64, NaN for no score, accuracies from 0 to 1). Other
-            columns of the schema are there only if they hold a value: text as str, numbers as float64.
+            columns of the schema are there only if they hold a value: text as str, numbers as float64. Costs
+            with those of origins are there only if one has an origin, or if they are the unit asked for.
+            Each point once: no repeats.
         lost: rows of status `lost`: no outcome, counted apart.
         notes: sentences on how the table was read, for the top of the report.
         has_sampling: the table says how its trials were sampled.
+        repeats: rows of points that were trained again, in the same form. They are no draws, and not judged.
     """
 
     trials: pd.DataFrame
     lost: int
     notes: tuple[str, ...]
     has_sampling: bool
+    repeats: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 def score_columns(settings: Settings) -> tuple[str, str]:
@@ -107,8 +112,10 @@ def check_table(
         trials = trials[~is_lost].reset_index(drop=True)
         if trials.empty:
             raise TableError(f"{source}: every row has status lost; allowed is one outcome at least")
-    empty = [name for name in trials if name not in scores and _is_empty(trials[name])]
-    return TrialTable(trials.drop(columns=empty), lost, tuple(notes), has_sampling)
+    repeats, trials = _part_repeats(trials, notes, source)
+    silent = [name for name in trials if name not in scores and _is_empty(trials[name])]
+    silent += [name for name in _totals_of_no_use(trials, settings.cost) if name not in silent]
+    return TrialTable(trials.drop(columns=silent), lost, tuple(notes), has_sampling, repeats)
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str:
@@ -230,6 +237,23 @@ def _fill_status(trials: pd.DataFrame, scores: tuple[str, str], notes: list[str]
     trials["status"] = given.mask(unsaid & has_scores, "ok").mask(unsaid & ~has_scores, "crashed")
 
 
+def _part_repeats(trials: pd.DataFrame, notes: list[str], source: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Rows of repeats, and the others: a point trained again is no further draw, so it counts once."""
+    again = trials["repeat"].fillna(0) > 0 if "repeat" in trials else pd.Series(False, index=trials.index)
+    if not again.any():
+        return trials[again], trials
+    if again.all():
+        raise TableError(
+            f"{source}: every row is a repeat (column repeat is above 0); allowed is one of repeat 0 at least"
+        )
+    notes.append(
+        f"{int(again.sum()):,} of {len(trials):,} rows are repeats: points trained again under other seeds. "
+        "They are no further draws, so nothing here counts them but the shares of luck; all else is from "
+        "repeat 0 of each point."
+    )
+    return trials[again].reset_index(drop=True), trials[~again].reset_index(drop=True)
+
+
 def _read_as_pruned(trials: pd.DataFrame, notes: list[str]) -> None:
     """Stopped trials tell that an arm's trials were no independent draws, whatever its sampling says."""
     place = trials["dataset"] + "/" + trials["architecture"] + "/" + trials["method"]
@@ -268,6 +292,12 @@ def _check_scores(trials: pd.DataFrame, settings: Settings, source: str, notes: 
             "for a score of another range, name its columns"
         )
         _refuse((values < 0) | (values > 1), values.astype(str), name, source, wanted)
+
+
+def _totals_of_no_use(trials: pd.DataFrame, asked: str | None) -> list[str]:
+    """Costs with those of origins, in a table in which no trial has an origin: they say nothing new."""
+    both = [(total, own) for total, own in TOTALS.items() if {total, own} <= {*trials.columns}]
+    return [total for total, own in both if total != asked and trials[total].equals(trials[own])]
 
 
 def _is_per_cent(trials: pd.DataFrame, scores: tuple[str, str]) -> bool:

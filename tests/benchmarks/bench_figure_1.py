@@ -310,7 +310,7 @@ def main() -> bool:
         return False
     runner = TrialRunner(plan, Path(data))
     runner.prepare_worker()
-    split = runner.split(arm)
+    split = runner.split(trial)
     examples = len(split.train)
     _print_prediction(arm.epochs, cell.start[layer], examples, math.prod(cell.example_shape) + cell.outputs)
     print(f"trial {trial.id}: {examples} examples, batches of {plan.study.training.batch_size}", flush=True)

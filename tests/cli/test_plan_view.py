@@ -27,3 +27,11 @@ def test_it_says_what_is_kept_where_and_how_images_are_changed(tiny: dict[str, A
     assert "on the GPU if half of what is free there holds it" in shown(
         put(put(asked, "training.resize", None), "resources.gpus", 0.5)
     )
+
+
+def test_it_says_how_often_points_are_trained_and_on_which_splits(tiny: dict[str, Any]) -> None:
+    assert "repeats" not in shown(tiny)
+    text = shown(put(tiny, "seeds", {"split": 4, "splits": 3, "repeats": 2}))
+    assert text.startswith("tiny: 12 trials in 2 arms\n")
+    assert "Each of 6 points is trained 2 times, 12 trials in all; repeats tell how much is luck" in text
+    assert "Trials are dealt over split seeds 4 to 6: independent draws one by one" in text

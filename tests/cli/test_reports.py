@@ -161,7 +161,7 @@ def test_every_flag_reaches_the_report(
         ("--n 0", "--n: found 0; allowed is a whole number of trials, 1 or more"),
         ("--confidence 2", "--confidence: found 2; allowed is a level from 0.5 to 0.999"),
         ("--confidence 95", "--confidence: found 95 (did you mean 0.95?)"),
-        ("--cost nonsense", "allowed are trials, train_flops, train_seconds, joules, device_seconds"),
+        ("--cost nonsense", "allowed are trials, train_flops, train_seconds, joules, total_train_flops"),
         ("--cost joules", "has no joules; what it has: trials"),
         ("--margin -1", "--margin: found -1; allowed is 0 or more"),
         ("--margin nan", "--margin: found nan; allowed is 0 or more"),
@@ -340,6 +340,19 @@ def test_other_methods_on_a_cell_say_what_was_not_alike(
     call = only(asked, ended)
     assert call["notes"][0].startswith("The runs fixed different claims")
     assert "not trained alike (training.batch_size)" in call["notes"][1]
+
+
+def test_a_run_whose_networks_were_timed_was_trained_as_one_whose_were_not(
+    harness_command: Command, write_run: Callable[..., Path], tiny: Fields, asked: list[dict[str, Any]]
+) -> None:
+    timed = put(copy.deepcopy(tiny), "training.measure_speed", True)
+    runs = write_run(tiny | {"methods": ["fixed"]}, "a"), write_run(timed, "b")
+    sentence = refused(harness_command("report", *runs))
+    assert "both have the arm digits/mlp/fixed, and not alike (training.measure_speed)" in sentence
+    other = write_run(timed | {"methods": ["l2"], "claim": tiny["claim"] | {"baseline": "l2"}}, "c")
+    call = only(asked, harness_command("report", runs[0], other, "--baseline", "fixed"))
+    assert "trained alike" in call["notes"][-1]
+    assert "not trained alike" not in call["notes"][-1]
 
 
 def test_runs_that_cannot_be_joined(

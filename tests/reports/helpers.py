@@ -33,7 +33,7 @@ def arm_of(
         costs={"trials": np.ones(size), **costs},
         filled={},
         withheld={},
-        size=None,
+        sizes={},
         search=search,
         pair=None,
         position=None if position is None else position.astype(float),

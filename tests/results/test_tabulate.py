@@ -135,6 +135,19 @@ def test_sizes_are_those_of_the_selected_epoch(tmp_path: Path, write: Callable[.
     assert histories["epoch"].tolist() == [1, 2, 3] * 2
 
 
+def test_latencies_are_told_by_batch_size_with_what_they_make_a_second(
+    tmp_path: Path, write: Callable[..., Record]
+) -> None:
+    write("l2", 0, costs=replace(a_record().costs, latency_ms={1: 0.5, 256: 4.0}))
+    write("l2", 1)
+    table, _, _ = read_run(tmp_path)
+    assert table["latency_ms_1"].tolist()[0] == 0.5
+    assert table["latency_ms_256"].tolist()[0] == 4.0
+    assert table["throughput_1"].tolist()[0] == 2000
+    assert table["throughput_256"].tolist()[0] == 64000
+    assert table[["latency_ms_1", "throughput_256"]].iloc[1].isna().all()
+
+
 def test_rows_are_in_the_order_of_the_plan(tmp_path: Path, write: Callable[..., Record]) -> None:
     for method, index in (("l2", 2), ("fixed", 1), ("l2", 0), ("fixed", 0)):
         write(method, index)

@@ -43,6 +43,15 @@ CONTROLLED: Plan = plan_of(
     }
 )
 
+#: Every point trained three times, on two splits, with controls.
+REPEATED: Plan = plan_of(
+    FIELDS
+    | {
+        "methods": [{"name": "of-l2", "method": "fixed", "of": "l2", "trials": 3}, *FIELDS["methods"][:2]],
+        "seeds": {"repeats": 3, "splits": 2},
+    }
+)
+
 ADAPTIVE = "digits/mlp/tpe"
 
 
@@ -55,6 +64,7 @@ def record_of(trial: Trial, seconds: float = 0.5) -> Record:
         arm=trial.arm,
         replicate=trial.replicate,
         index=trial.index,
+        repeat=trial.repeat,
         params=dict(trial.params),
         seeds=dict(trial.seeds),
         status="ok" if ok else "crashed",

@@ -12,7 +12,7 @@ from harness.runs.attempts import MAX_LOSSES, Attempt
 from harness.runs.dealing import BUNDLE_SECONDS, Bundle, Dealer
 from harness.study.plan import Plan, Trial
 from tests.making import a_record, plan_of
-from tests.runs.dealt import ADAPTIVE, CONTROLLED, FIELDS, PLAN, record_of
+from tests.runs.dealt import ADAPTIVE, CONTROLLED, FIELDS, PLAN, REPEATED, record_of
 
 
 def run_in_order(plan: Plan) -> dict[str, Trial]:
@@ -131,7 +131,14 @@ class _World:
         raise AssertionError("the run does not end")
 
 
-@pytest.mark.parametrize(("plan", "in_order"), [(PLAN, IN_ORDER), (CONTROLLED, run_in_order(CONTROLLED))])
+@pytest.mark.parametrize(
+    ("plan", "in_order"),
+    [
+        (PLAN, IN_ORDER),
+        (CONTROLLED, run_in_order(CONTROLLED)),
+        (REPEATED, run_in_order(REPEATED)),
+    ],
+)
 @given(_EVENTS, st.integers(1, 5))
 @settings(max_examples=40)
 def test_every_trial_is_recorded_exactly_once(
@@ -292,6 +299,18 @@ def test_controls_are_dealt_in_plan_order_whatever_finishes_first() -> None:
     while (bundle := dealer.deal(1)) is not None:
         controls += [attempt.trial.index for attempt in bundle.attempts]
     assert controls == list(range(6))
+
+
+def test_all_points_are_dealt_before_any_is_repeated() -> None:
+    dealer, dealt = Dealer(REPEATED, {}, {}), list[Trial]()
+    while (bundle := dealer.deal(1)) is not None:
+        for attempt in bundle.attempts:
+            dealt.append(attempt.trial)
+            dealer.take(record_of(attempt.trial))
+    assert len(dealt) == REPEATED.planned_trials == 3 * (3 + 6 + 4)
+    for key, arm in REPEATED.arms.items():
+        order = [(trial.repeat, trial.index) for trial in dealt if trial.arm == key]
+        assert order == [(repeat, index) for repeat in range(3) for index in range(arm.trials)]
 
 
 def test_records_of_no_trial_are_named() -> None:

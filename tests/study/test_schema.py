@@ -94,7 +94,11 @@ def test_shipped_studies_are_sound(name: str) -> None:
         ("resources.cpus", 1.5, "resources: cpus 1.5: a fraction must be below 1, above 1 only whole num"),
         ("resources.gpus", 2, "resources: gpus 2: a trial uses one GPU at most"),
         ("seeds.study", -1, "seeds.study: input should be greater than or equal to 0, found -1"),
-        ("claim.cost", "flops", "claim.cost: input should be 'trials', 'train_flops' or 'train_seconds', fo"),
+        (
+            "claim.cost",
+            "flops",
+            "claim.cost: input should be 'trials', 'train_flops', 'train_seconds', ",
+        ),
         ("claim.n", 0, "claim.n: input should be greater than or equal to 1, found 0"),
         ("name", "a/b", "name: string should match pattern"),
         ("name", "..", "name: string should match pattern"),

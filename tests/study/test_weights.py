@@ -43,7 +43,7 @@ def _plan(folder: Path, tensors: dict[str, Tensor], low: int = 6, name: str = "n
 def _started(plan: Plan, arm: str) -> dict[str, Tensor]:
     runner = TrialRunner(plan, None)
     trial = plan.frozen[f"digits/mlp/{arm}", 0][0]
-    _, network, _ = runner.start(trial, runner.split(plan.arms[trial.arm]))
+    _, network, _ = runner.start(trial, runner.split(trial))
     return network.state_dict()
 
 

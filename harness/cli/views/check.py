@@ -11,8 +11,14 @@ from harness.study.schema import StudyError
 from harness.testing.architectures import check_architecture
 from harness.testing.datasets import check_dataset
 from harness.testing.methods import check_method
+from harness.testing.objectives import check_objective
 
-_CHECKS = {"methods": check_method, "architectures": check_architecture, "datasets": check_dataset}
+_CHECKS = {
+    "methods": check_method,
+    "architectures": check_architecture,
+    "datasets": check_dataset,
+    "objectives": check_objective,
+}
 
 
 def show_check(part: str, console: Console) -> bool:
@@ -43,14 +49,15 @@ def _parts_of_file(path: Path) -> list[tuple[str, str]]:
     except ValueError as error:
         raise StudyError(str(error)) from error
     origin = {kind: registry.names(kind) for kind in _CHECKS}
-    return [
-        (kind, name) for kind, names in origin.items() for name in names if names[name].startswith("file")
-    ]
+    own = f"file {path.resolve()}"
+    return [(kind, name) for kind, names in origin.items() for name in names if names[name] == own]
 
 
 def _parts_called(name: str) -> list[tuple[str, str]]:
     wanted = [(kind, name) for kind in _CHECKS if name in registry.names(kind)]
     if not wanted:
         known = [known for kind in _CHECKS for known in registry.names(kind)]
-        raise StudyError(f"there is no method, architecture or data set {name!r}{nearest(name, known)}")
+        raise StudyError(
+            f"there is no method, architecture, data set or objective {name!r}{nearest(name, known)}"
+        )
     return wanted

@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.cli.views.origins import origin_lines
+from harness.cli.views.seeds import seed_lines
 from harness.datasets.residency import forecast as residence
 from harness.design import BATCH_SIZE, LEARNING_RATE, span_text
 from harness.search.pruners import pruner_text
@@ -50,7 +51,7 @@ def show_plan(plan: Plan, console: Console) -> None:
         console.print(Text(f"Augmentation: {', '.join(map(_operation, asked.items()))}"))
     _show_spaces(plan, console)
     _show_costs(plan, console)
-    for line in origin_lines(plan):
+    for line in (*seed_lines(plan), *origin_lines(plan)):
         console.print(Text(line))
     for replay in plan.replays.values():
         console.print(

@@ -1,13 +1,18 @@
 """Latency and throughput of networks on this machine, side by side."""
 
+import copy
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from harness.sizing.gates.units import fold_gates
+from harness.training.fault import strangers
+from harness.trial_table import TIMED_BATCH_SIZES
 
 #: A repeat lasts about this long: far above what the clock can tell apart.
 _REPEAT_SECONDS = 0.004
@@ -39,10 +44,10 @@ def measure_speed(
     example_shape: tuple[int, ...],
     device: torch.device,
     *,
-    batch_sizes: Sequence[int] = (1, 256),
+    batch_sizes: Sequence[int] = TIMED_BATCH_SIZES,
     repeats: int = 31,
 ) -> list[Speed]:
-    """Time forward passes in evaluation mode, on random input.
+    """Time forward passes in evaluation mode, on random input of its own generator.
 
     The networks take turns within every repeat, so that a change of the machine's load meets them all alike.
 
@@ -50,13 +55,17 @@ def measure_speed(
         networks: name -> network; each is left in evaluation mode on the device.
         example_shape: of one example, without the batch axis.
         repeats: wanted; large networks get fewer.
+
+    Raises:
+        TrialFaultError: for whatever a network raises.
     """
-    for network in networks.values():
-        network.to(device).eval()
-    speeds = []
+    with strangers:
+        for network in networks.values():
+            network.to(device).eval()
+    speeds, generator = [], torch.Generator(device).manual_seed(0)
     with torch.inference_mode():
         for batch_size in batch_sizes:
-            x = torch.randn(batch_size, *example_shape, device=device)
+            x = torch.randn(batch_size, *example_shape, generator=generator, device=device)
             calls = {name: _warm_up(network, x) for name, network in networks.items()}
             times: dict[str, list[float]] = {name: [] for name in networks}
             give_up = time.perf_counter() + _PATIENCE_SECONDS
@@ -82,6 +91,28 @@ def measure_speed(
     return speeds
 
 
+def latencies_ms(
+    network: nn.Module, example_shape: tuple[int, ...], device: torch.device
+) -> Iterator[tuple[int, float]]:
+    """Batch size -> median milliseconds of a forward pass of a trained network once its gates are folded in.
+
+    A batch size at a time, so that what was measured stands if a larger batch fails.
+
+    Args:
+        network: as training left it; stays as it is.
+        example_shape: of one example, without the batch axis.
+
+    Raises:
+        TrialFaultError: for whatever the network raises.
+    """
+    with strangers:
+        folded = copy.deepcopy(network)
+        fold_gates(folded)
+    for batch_size in TIMED_BATCH_SIZES:
+        [speed] = measure_speed({"": folded}, example_shape, device, batch_sizes=(batch_size,))
+        yield batch_size, speed.latency_ms
+
+
 def _warm_up(network: nn.Module, x: Tensor) -> int:
     """Call until caches, allocators and kernels are ready; how many calls a repeat shall have."""
     shortest, spent = math.inf, 0.0
@@ -95,9 +126,10 @@ def _seconds(network: nn.Module, x: Tensor, calls: int) -> float:
     """How long some calls take, their last result included."""
     _wait(x.device)
     start = time.perf_counter()
-    for _ in range(calls):
-        network(x)
-    _wait(x.device)
+    with strangers:
+        for _ in range(calls):
+            network(x)
+        _wait(x.device)
     return time.perf_counter() - start
 
 
