@@ -32,7 +32,8 @@ class Costs:
     device_share: CPU cores or share of the GPU the trial was given.
     peak_memory_bytes: of the GPU's allocator, or of the whole process; None in old records.
     latency_ms: batch size -> milliseconds of a forward pass of the selected network, gates folded in; empty
-    unless the study asks; the timing itself is no cost of the trial. latency_failure: why a batch size that it asks for is not there.
+    unless the study asks; the timing itself is no cost of the trial. latency_failure: why a batch size that
+    it asks for is not there.
     """
 
     wait_seconds: float
