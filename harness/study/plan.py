@@ -276,9 +276,10 @@ def make_architecture(entry: ArchitectureEntry) -> Architecture:
     if not isinstance(architecture, NamedNetwork) or architecture.layers:
         return architecture
     if not isinstance(entry.widths, dict):
+        found = "one range for all layers was" if entry.widths is not None else "none were"
         raise ValueError(
-            "widths: one range for all layers was found, and a network that is only named does not say which "
-            "they are; give a range for each layer, or name the layers under `options: {layers: [...]}`"
+            f"widths: {found} found, and a network that is only named does not say which layers are sized; "
+            "give a range for each layer, or name the layers under `options: {layers: [...]}`"
         )
     return dataclasses.replace(architecture, layers=tuple(entry.widths))
 

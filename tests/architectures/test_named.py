@@ -138,6 +138,7 @@ def test_weights_are_not_downloaded() -> None:
         ("fixed", {"1": _width(2, 5)}, "net.py:fixed takes no widths: its layer '1' has 5 units, 2 were"),
         ("fixed", {"0": _width(2, 5)}, "net.py:fixed has no layer '0' with units"),
         ("fixed", {"low": 2, "high": 5}, "widths: one range for all layers was found, and a network that is"),
+        ("fixed", None, "widths: none were found, and a network that is only named does not say"),
         ("fixd", {}, "net.py has no attribute 'fixd'; did you mean 'fixed'?"),
         ("number", {}, "net.py:number is a int, which builds no network"),
         ("raises", {}, "net.py:raises raised RuntimeError: no such luck"),
