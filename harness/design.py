@@ -122,6 +122,11 @@ def span_text(span: tuple[float, float]) -> str:
     return f"{span[0]:,}" if span[0] == span[1] else f"{span[0]:,}-{span[1]:,}"
 
 
+def score_text(score: float) -> str:
+    """A score as a reader wants it: '0.9731'; of small ones their digits, '2.526e-05'."""
+    return f"{score:.4f}" if score == 0 or abs(score) >= 0.01 else f"{score:.3e}"
+
+
 def space_text(space: Mapping[str, Any]) -> str:
     """A search range of an `ArmDesign` as a reader wants it: '16-4096 (log)'."""
     if "choice" in space:

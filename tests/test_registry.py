@@ -104,6 +104,7 @@ def test_a_file_is_run_once(plugin: Callable[[str], Path], tmp_path: Path) -> No
     ("code", "message"),
     [
         ("1 / 0", "does not run: ZeroDivisionError: division by zero"),
+        ("raise OSError('one\\ntwo')", "does not run: OSError: one two"),
         ("def f(:", "does not run: SyntaxError"),
         ("import no_such_package_at_all", "does not run: ModuleNotFoundError"),
         ("x = 1", "defines neither METHODS nor ARCHITECTURES nor OBJECTIVES nor DATASETS"),

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.cli.terminal import say, terminal
+from harness.design import score_text
 
 if TYPE_CHECKING:
     from harness.reporting import Report
@@ -104,4 +105,4 @@ def show_report(report: "Report", console: Console) -> None:
 
 
 def _score(value: float | None) -> str:
-    return "" if value is None else f"{value:.4f}"
+    return "" if value is None else score_text(value)

@@ -1,6 +1,5 @@
 """Numbers: squared error."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -59,7 +58,7 @@ class Regression(Objective):
         shares = []
         for error, total, square in zip(squared, sums, squares, strict=True):
             spread = square - total * total / examples
-            # A target that is the same throughout, but for rounding, has no variance to be explained.
-            if spread > 1e-12 * square:
-                shares.append(1 - error / spread)
-        return sum(shares) / len(shares) if shares else math.nan
+            # Numbers of 32 bits that differ at all differ by more than this; what is below is rounding. Of a
+            # target that never varies in a part there is no variance to be explained: that counts as none.
+            shares.append(1 - error / spread if spread > 1e-14 * square else 0.0)
+        return sum(shares) / len(shares)

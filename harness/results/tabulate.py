@@ -15,8 +15,8 @@ from harness.results.origin_costs import costs_with_origins
 from harness.results.plateau import size_has_settled
 from harness.sizing.ledger.size import FLOPS_PER_MAC
 from harness.study.beside import told
-from harness.study.schema import Training
 from harness.study.seeds import split_seed, splits_text
+from harness.study.telling import task_told, training_told
 from harness.study.written import WrittenPlan
 from harness.trial_table import COLUMNS, PARAMETER_PREFIX, SCHEMA_VERSION
 
@@ -126,11 +126,11 @@ def study_design(plan: WrittenPlan, lost_attempts: int, set_aside: int) -> Study
         paired=study.paired,
         settings={
             "Data": data,
-            "Task": _task(plan),
+            "Task": task_told(training.task, plan.score),
             "Optimizer": f"{optimizer.name}, "
             f"learning rate {told(study, LEARNING_RATE, optimizer.learning_rate)}{options}",
             "Batch size": told(study, BATCH_SIZE, training.batch_size),
-            **_asked_beside(training),
+            **training_told(training),
             "Validation": f"{training.validation_fraction:g} of the training set, {splits_text(study.seeds)}",
             "Time limit": f"{training.time_limit_seconds:g} s a trial",
             "Resources": f"{study.resources.cpus:g} CPU, {study.resources.gpus:g} GPU a trial",
@@ -143,36 +143,6 @@ def study_design(plan: WrittenPlan, lost_attempts: int, set_aside: int) -> Study
         set_aside=set_aside,
         score=plan.score,
     )
-
-
-def _task(plan: WrittenPlan) -> str:
-    task, score = plan.study.training.task, plan.score
-    options = "".join(f", {name} {value}" for name, value in task.options.items() if name != "score")
-    direction = "higher" if score.higher_is_better else "lower"
-    return f"{task.name}{options}; scored by {score.name}, {direction} is better"
-
-
-def _asked_beside(training: Training) -> dict[str, str]:
-    """What a study asks of training beyond what every study does: label -> text."""
-    schedule, augmentation = training.schedule, training.augmentation
-    options = "".join(f", {name} {value}" for name, value in schedule.options.items())
-    warm_up = f"warm-up over {schedule.warm_up_epochs} epoch(s)" if schedule.warm_up_epochs else ""
-    named = f"{schedule.name}{options}, by {schedule.every}" if schedule.name else ""
-    done = augmentation.model_dump(exclude_defaults=True)
-    changes = ", ".join(
-        name.replace("_", " ")
-        + ("" if value is True else f" ({', '.join(f'{k} {v}' for k, v in value.items())})")
-        for name, value in done.items()
-    )
-    asked = {
-        "Learning rate": ", ".join(filter(None, (warm_up, named))),
-        "Augmentation": changes,
-        "Images resized to": "" if training.resize is None else f"{training.resize} pixels a side",
-        "Gradient clipped to": "" if training.gradient_clip is None else f"norm {training.gradient_clip:g}",
-        "Precision": "" if training.precision == "float32" else f"{training.precision}; scores in float32",
-        "Compiled": "yes, once a structure has stood for an epoch" if training.compile else "",
-    }
-    return {label: text for label, text in asked.items() if text}
 
 
 def _speed(costs: Costs) -> dict[str, float]:

@@ -4,7 +4,7 @@ A table and not torch's own signatures, so that a study is checked without impor
 two against each other. Rates stand as multiples of the phase's own, so a phase's rate is a scheduler's 1.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -78,6 +78,20 @@ SCHEDULERS = {
     ),
 }
 
+#: What torch itself refuses, and only where training has begun.
+_LIMITS: Mapping[str, Mapping[str, tuple[str, Callable[[float], bool]]]] = {
+    "ConstantLR": {"factor": ("a number from 0 to 1", lambda value: value <= 1)},
+    "LinearLR": {
+        "start_factor": ("a number above 0, to 1", lambda value: 0 < value <= 1),
+        "end_factor": ("a number from 0 to 1", lambda value: value <= 1),
+    },
+    "OneCycleLR": {
+        "pct_start": ("a number from 0 to 1", lambda value: value <= 1),
+        "div_factor": ("a number above 0", lambda value: value > 0),
+        "final_div_factor": ("a number above 0", lambda value: value > 0),
+    },
+    "ReduceLROnPlateau": {"factor": ("a number below 1", lambda value: value < 1)},
+}
 #: They take functions or other schedulers, which a study file cannot hold.
 _NOT_IN_A_FILE = ("LambdaLR", "MultiplicativeLR", "ChainedScheduler", "SequentialLR")
 _WORDS = {
@@ -110,6 +124,9 @@ def check_schedule(name: str, options: Mapping[str, Any], every: str) -> None:
     for option in facts.needed:
         if option not in options:
             raise ValueError(f"{name} needs the option {option!r}")
+    for option, (wanted, is_right) in _LIMITS.get(name, {}).items():
+        if option in options and not is_right(options[option]):
+            raise ValueError(f"{name}: {option} is {wanted}, found {options[option]!r}")
 
 
 def _fault(option: str, kind: Kind, value: Any) -> str:

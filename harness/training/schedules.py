@@ -1,5 +1,6 @@
 """The learning rate over a phase: the phase's own rate times what a scheduler of torch and a warm-up say."""
 
+import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -56,6 +57,8 @@ class PhaseRate:
         self._optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(()))], lr=1.0)
         self._scheduler = getattr(torch.optim.lr_scheduler, schedule.scheduler)(self._optimizer, **options)
         self._reads_loss = facts.reads_loss
+        # Torch refuses to take this one beyond its end.
+        self._steps = options["total_steps"] - 1 if schedule.scheduler == "OneCycleLR" else math.inf
 
     def factor(self, steps_done: int) -> float:
         """What the phase's rate is multiplied by in the next step.
@@ -83,6 +86,8 @@ class PhaseRate:
             self._advance()
 
     def _advance(self) -> None:
+        if self._scheduler.last_epoch >= self._steps:
+            return  # shorter than the phase, as the study says: the last rate stays
         with warnings.catch_warnings():
             # Of the order of steps: the stand-in makes none.
             warnings.simplefilter("ignore", UserWarning)

@@ -81,7 +81,8 @@ class Step:
             except Exception as error:  # noqa: BLE001 - whatever a compiler may raise
                 # What is the network's own, it raises again here.
                 outputs = self._network(x)
-                self._note(f"could not be compiled, so it was trained as it is: {message_of(error):.300}")
+                said = " ".join(message_of(error).split())
+                self._note(f"could not be compiled, so it was trained as it is: {said:.300}")
                 self._may_compile, self._forward = False, self._network
                 return outputs
 

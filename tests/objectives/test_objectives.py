@@ -81,6 +81,17 @@ def test_r2_is_that_of_scikit_learn(examples: int, targets: int, shift: float, s
     assert score(Regression(), outputs, y) == pytest.approx(expected, rel=1e-6, abs=1e-6)
 
 
+def test_r2_of_targets_far_from_zero() -> None:
+    y = 1.6e9 + 1e3 * torch.randn(200, generator=torch.Generator().manual_seed(0))
+    outputs = (y + 500).unsqueeze(1)
+    expected = r2_score(y.double().numpy(), outputs[:, 0].double().numpy())
+    assert score(Regression(), outputs, y) == pytest.approx(expected, rel=1e-3)
+
+
+def test_what_never_varies_is_explained_by_nothing() -> None:
+    assert score(Regression(), torch.ones(4, 1), torch.full((4,), 7.1)) == 0.0
+
+
 @pytest.mark.parametrize(
     ("objective", "outputs", "y"),
     [

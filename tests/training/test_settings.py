@@ -82,6 +82,17 @@ def test_schedulers_are_torchs_own(name: str) -> None:
     assert without_default - filled == set(SCHEDULERS[name].needed) - filled
 
 
+def test_one_cycle_shorter_than_the_phase_ends_at_its_last_rate() -> None:
+    options = {"max_lr": 2.0, "total_steps": 5}
+    rate = PhaseRate(RateSchedule("OneCycleLR", options, "step"), epochs=2, steps_per_epoch=4)
+    seen = []
+    for step in range(8):
+        seen.append(rate.factor(step))
+        rate.step_ended()
+    assert seen[4:] == [seen[4]] * 4
+    assert seen[4] < min(seen[:4])
+
+
 @pytest.mark.parametrize(
     ("name", "options", "every", "words"),
     [
@@ -93,6 +104,10 @@ def test_schedulers_are_torchs_own(name: str) -> None:
         ("CyclicLR", {"base_lr": 0.1, "max_lr": 1.0, "mode": "square"}, "step", "mode is one of triangular"),
         ("LambdaLR", {}, "epoch", "which a study file cannot hold"),
         ("ReduceLROnPlateau", {}, "step", "once an epoch, not each step"),
+        ("ReduceLROnPlateau", {"factor": 1.5}, "epoch", "factor is a number below 1, found 1.5"),
+        ("OneCycleLR", {"max_lr": 1, "pct_start": 7}, "step", "pct_start is a number from 0 to 1, found 7"),
+        ("OneCycleLR", {"max_lr": 1, "div_factor": 0}, "step", "div_factor is a number above 0"),
+        ("LinearLR", {"start_factor": 0}, "step", "start_factor is a number above 0, to 1, found 0"),
     ],
 )
 def test_schedules_that_cannot_be(name: str, options: dict[str, Any], every: str, words: str) -> None:

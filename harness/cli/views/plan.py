@@ -1,7 +1,5 @@
 """Prints a plan for a reader."""
 
-from typing import Any
-
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -15,7 +13,8 @@ from harness.search.space import domain_text
 from harness.study.beside import told
 from harness.study.forecast import forecast
 from harness.study.plan import Arm, Plan
-from harness.study.schema import Training
+from harness.study.schema import Task
+from harness.study.telling import task_told, training_told
 
 
 def show_plan(plan: Plan, console: Console) -> None:
@@ -45,11 +44,13 @@ def show_plan(plan: Plan, console: Console) -> None:
             f"Training: {training.optimizer.name}, learning rate "
             f"{told(study, LEARNING_RATE, training.optimizer.learning_rate)}, batch size "
             f"{told(study, BATCH_SIZE, training.batch_size)}, "
-            f"{_schedule(training)}at most {training.time_limit_seconds:g} s a trial"
+            f"at most {training.time_limit_seconds:g} s a trial"
         )
     )
-    if asked := training.augmentation.model_dump(exclude_defaults=True):
-        console.print(Text(f"Augmentation: {', '.join(map(_operation, asked.items()))}"))
+    if study.training.task != Task():
+        console.print(Text(f"Task: {task_told(training.task, plan.score)}"))
+    for label, asked in training_told(training).items():
+        console.print(Text(f"{label}: {asked}"))
     _show_spaces(plan, console)
     _show_costs(plan, console)
     for line in (*seed_lines(plan), *origin_lines(plan)):
@@ -63,12 +64,6 @@ def show_plan(plan: Plan, console: Console) -> None:
         )
     for warning in plan.warnings:
         console.print(Text(f"Note: {warning}"))
-
-
-def _operation(asked: tuple[str, Any]) -> str:
-    name, options = asked
-    said = ", ".join(f"{option} {value}" for option, value in options.items()) if options is not True else ""
-    return f"{name} ({said})" if said else name
 
 
 def _show_spaces(plan: Plan, console: Console) -> None:
@@ -125,9 +120,3 @@ def _show_costs(plan: Plan, console: Console) -> None:
     console.print(table)
     console.print(Text("Peak memory is a trial's parameters, gradients, optimizer state and one batch; "
                        "FLOPs are those of networks that keep their starting size."))  # fmt: skip
-
-
-def _schedule(training: Training) -> str:
-    schedule = training.schedule
-    warm_up = f"warm-up over {schedule.warm_up_epochs} epoch(s), " if schedule.warm_up_epochs else ""
-    return warm_up + (f"{schedule.name} by {schedule.every}, " if schedule.name else "")

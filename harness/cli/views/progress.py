@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.cli.terminal import say
+from harness.design import score_text
 from harness.records.record import Record
 from harness.records.tally import Tally
 from harness.watching import Work
@@ -46,6 +47,8 @@ class TerminalWatcher:
         self.tally.count(record)
         if record.status != "ok":
             self.console.print(Text(f"{record.arm} trial {record.index}: {record.status}: {record.message}"))
+        for note in record.notes:
+            say(self.console, f"{record.arm} trial {record.index} {note}")
         now = time.monotonic()
         if not self.console.is_terminal and now - self.last_line >= LINE_SECONDS:
             self.last_line = now
@@ -96,6 +99,6 @@ class TerminalWatcher:
                 str(self.tally.failed[key]),
                 str(self.work.running.get(key, 0)),
                 str(planned),
-                "" if best is None else f"{best:.4f}",
+                "" if best is None else score_text(best),
             )
         return Group(table, self._line())

@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.cli.terminal import say
+from harness.design import score_text
 from harness.records.directory import DirectoryError, RunDirectory
 from harness.records.record import Record
 from harness.records.tally import Tally
@@ -28,7 +29,7 @@ def show_status(path: Path, console: Console) -> None:
         table.add_column(heading, justify="right")
     for key, arm in plan.arms.items():
         planned = arm.planned_trials
-        score = f"{tally.best[key]:.4f}" if key in tally.best else ""
+        score = score_text(tally.best[key]) if key in tally.best else ""
         table.add_row(Text(key), str(tally.done[key]), str(tally.failed[key]), str(planned), score)
     console.print(Text(f"{plan.study.name} in {path}", style="bold"))
     console.print(table)
