@@ -100,7 +100,8 @@ def _too_small(arm: ArmDesign, n: int) -> list[DesignWarning]:
     elif arm.sampling == "iid" and arm.draws < fewest_trials(n):
         kind = "few"
         said = (
-            f"{arm.draws} trials are too few to speak of the best of n = {n}; at least "
+            f"{arm.draws} {'trial is' if arm.draws == 1 else 'trials are'} too few to speak of the best of "
+            f"n = {n}; at least "
             f"{fewest_trials(n)} are needed, better {TRIALS_TO_DIFFER * n}"
         )
     else:

@@ -123,6 +123,11 @@ class ScoreWords:
         """ ", points" behind a difference of accuracies in the head of a table, else nothing."""
         return ", points" if self.is_accuracy else ""
 
+    @property
+    def sign(self) -> str:
+        """ ", above 0 better" behind a difference of scores of which lower ones are better, else nothing."""
+        return ", above 0 is better" if self.lower_is_better else ""
+
     def points_only(self, value: float | None) -> str:
         """A difference of scores with its sign but without its unit, for a table whose header has it."""
         return NOTHING if value is None else self.difference(value).removesuffix(" points")

@@ -38,9 +38,7 @@ def pinned_pruner(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
         ValueError: if there is no such pruner, or it does not take these options: one sentence.
     """
     if name not in PRUNERS:
-        raise ValueError(
-            f"there is no pruner {name!r:.80}{nearest(str(name), PRUNERS)}; allowed: {', '.join(PRUNERS)}"
-        )
+        raise ValueError(f"there is no pruner {name!r:.80}{nearest(str(name), PRUNERS)}")
     taken = inspect.signature(getattr(optuna.pruners, name)).parameters
     for option in options:
         if option not in taken:

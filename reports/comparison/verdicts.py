@@ -178,7 +178,8 @@ def _on_par(case: Case) -> str:
     )
     return (
         f"On {case.cell}, {case.method} is {than} at n = {case.n} (one-sided {_per_cent(case.level)} limit "
-        f"of the difference {case.score.difference(shown.limit)}; {_sizes(case)}), but a saving in "
+        f"of the difference {case.score.difference(shown.limit)}{case.score.sign}; "
+        f"{_sizes(case)}), but a saving in "
         f"{unit_name(case.unit)} is not shown ({_limits(case.saving, '×')}; {_adjusted(case)})."
     )
 

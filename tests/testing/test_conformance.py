@@ -239,6 +239,11 @@ def test_the_method_in_the_readme_keeps_every_rule(tmp_path: Path) -> None:
     assert [finding for finding in check_method("half") if not finding.kept] == []
 
 
+def test_the_control_in_the_readme_keeps_every_rule(tmp_path: Path) -> None:
+    _load_from_readme("scratch.py", tmp_path)
+    assert [finding for finding in check_method("scratch") if not finding.kept] == []
+
+
 def test_the_architecture_in_the_readme_keeps_every_rule(tmp_path: Path) -> None:
     _load_from_readme("small.py", tmp_path)
     assert [finding for finding in check_architecture("small") if not finding.kept] == []

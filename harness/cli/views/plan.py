@@ -15,6 +15,7 @@ from harness.search.space import domain_text
 from harness.study.beside import told
 from harness.study.forecast import forecast
 from harness.study.plan import Arm, Plan
+from harness.study.schema import Training
 
 
 def show_plan(plan: Plan, console: Console) -> None:
@@ -44,7 +45,7 @@ def show_plan(plan: Plan, console: Console) -> None:
             f"Training: {training.optimizer.name}, learning rate "
             f"{told(study, LEARNING_RATE, training.optimizer.learning_rate)}, batch size "
             f"{told(study, BATCH_SIZE, training.batch_size)}, "
-            f"at most {training.time_limit_seconds:g} s a trial"
+            f"{_schedule(training)}at most {training.time_limit_seconds:g} s a trial"
         )
     )
     if asked := training.augmentation.model_dump(exclude_defaults=True):
@@ -124,3 +125,9 @@ def _show_costs(plan: Plan, console: Console) -> None:
     console.print(table)
     console.print(Text("Peak memory is a trial's parameters, gradients, optimizer state and one batch; "
                        "FLOPs are those of networks that keep their starting size."))  # fmt: skip
+
+
+def _schedule(training: Training) -> str:
+    schedule = training.schedule
+    warm_up = f"warm-up over {schedule.warm_up_epochs} epoch(s), " if schedule.warm_up_epochs else ""
+    return warm_up + (f"{schedule.name} by {schedule.every}, " if schedule.name else "")
