@@ -28,6 +28,7 @@ from harness.runs.trial_runner import TrialRunner
 from harness.sizing.base import Cell
 from harness.sources import sources_of
 from harness.study.plan import Plan
+from harness.study.resized import initialise_of
 from harness.training.speed import measure_speed
 from harness.watching import Silent, Watcher
 
@@ -136,6 +137,7 @@ def _describe(plan: Plan, record: Record, retrained: Retrained, cell: Cell, plai
     entry = plan.architecture(plan.arms[record.arm], record.params)
     family = entry.family or entry.name
     origins = [registry.origin("architectures", family)]
+    origins += [attributes.origin(name) for name in [initialise_of(entry)] if name]
     made = {name for step in plain.alterations if step.module for name in names_of(step.module)}
     # One name a module is enough: looking for its package takes long.
     origins += [

@@ -21,7 +21,7 @@ from harness.architectures.narrowing import narrowed, units_of
 from harness.architectures.resnet import ResNet
 from harness.surgery.resizing.groups import width_groups
 from tests.benchmarks.timing import machine
-from tests.surgery.test_resizing import Narrow, Transformer
+from tests.surgery.networks import Narrow, Transformer
 
 _BATCH, _REPEATS, _MOST_STEPS = 64, 5, 10.0
 _PICTURES, _DIGITS = (3, 32, 32), (1, 28, 28)

@@ -103,6 +103,45 @@ class UNet(nn.Module):
         return self.head(self.join1(torch.cat([self.up1(second), first], dim=1)))
 
 
+class Narrow(ResNet):  # type: ignore[misc]
+    """A residual network of torchvision's, written at another width than 64."""
+
+    def __init__(self, width: int = 64, blocks: tuple[int, ...] = (2, 2, 2, 2)) -> None:
+        nn.Module.__init__(self)
+        self._norm_layer = nn.BatchNorm2d
+        self.inplanes, self.dilation, self.groups, self.base_width = width, 1, 1, 64
+        self.conv1 = nn.Conv2d(3, width, 7, 2, 3, bias=False)
+        self.bn1, self.relu, self.maxpool = nn.BatchNorm2d(width), nn.ReLU(True), nn.MaxPool2d(3, 2, 1)
+        self.layer1 = self._make_layer(BasicBlock, width, blocks[0])
+        self.layer2 = self._make_layer(BasicBlock, 2 * width, blocks[1], 2)
+        self.layer3 = self._make_layer(BasicBlock, 4 * width, blocks[2], 2)
+        self.layer4 = self._make_layer(BasicBlock, 8 * width, blocks[3], 2)
+        self.avgpool, self.fc = nn.AdaptiveAvgPool2d(1), nn.Linear(8 * width, 5)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+
+class Transformer(nn.Module):
+    """A small vision transformer, its stream of any width, heads of four features."""
+
+    def __init__(self, width: int = 16, inner: int = 24) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(3, width, 4, 4)
+        self.places = nn.Parameter(torch.empty(1, 4, width).normal_(std=0.02))
+        self.scale = nn.Parameter(torch.full((width,), 0.5))
+        layer = nn.TransformerEncoderLayer(width, width // 4, inner, 0.0, batch_first=True)
+        self.layer, self.norm, self.head = layer, nn.LayerNorm(width), nn.Linear(width, 5)
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.trunc_normal_(module.weight, std=0.02)
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = self.patches(x).flatten(2).transpose(1, 2) + self.places
+        out: Tensor = self.head(self.norm(self.layer(tokens) * self.scale).mean(1))
+        return out
+
+
 #: Name -> (how to build it, side of its square images).
 NETWORKS: dict[str, tuple[Make, int]] = {
     "mlp": (mlp, 8),
