@@ -2,13 +2,32 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
+from typing import Any
 
 from harness.records.record import Event, Record
 from harness.sizing.base import Phase
 from harness.sizing.interval import Epoch
 from harness.sizing.origin import OriginEdit, OriginOutcome
 from harness.study.plan import Plan
+
+#: In the record of a control whose method never asked what became of its origin.
+NEVER_LOOKED = "never looked at its origin: what it does owes nothing to it, so it controls for nothing"
+
+
+def watched(origin: OriginOutcome) -> tuple[OriginOutcome, set[str]]:
+    """The same outcome, and which of its fields have been looked at so far."""
+    looked: set[str] = set()
+
+    class Watched(OriginOutcome):
+        """Notes what is looked at."""
+
+        def __getattribute__(self, name: str) -> Any:
+            if not name.startswith("__"):
+                looked.add(name)
+            return super().__getattribute__(name)
+
+    return Watched(**{field.name: getattr(origin, field.name) for field in fields(origin)}), looked
 
 
 class MissingOriginError(RuntimeError):

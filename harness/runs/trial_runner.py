@@ -19,6 +19,7 @@ from harness.records.making import make_record, now
 from harness.records.plain_text import message_of, plain, traceback_of
 from harness.records.provenance import cpu_name
 from harness.records.record import Costs, Outcome, Record, Status
+from harness.runs.origins import NEVER_LOOKED, watched
 from harness.sizing.base import State, checked_phases
 from harness.sizing.interval import Epoch
 from harness.sizing.origin import OriginOutcome
@@ -89,11 +90,14 @@ class TrialRunner:
         memory.begin(self._device())
         status: Status = "ok"
         message = trace = residence = ""
+        looked: set[str] = set()
         epochs_planned = arm.epochs
         try:
             with heeding_interrupts():
-                if origin is not None and origin.has_failed:
-                    self._begin_from_failed(arm, origin)
+                if origin is not None:
+                    if origin.has_failed:
+                        self._begin_from_failed(arm, origin)
+                    origin, looked = watched(origin)
                 with journal.timed("warm_up"):
                     split = self.split(trial)
                     residence = split.residence
@@ -109,6 +113,8 @@ class TrialRunner:
             if not is_out_of_memory(error):  # that it may be anywhere, in our own code too
                 raise
             status, message, trace = self._charge(error)
+        if status == "ok" and origin is not None and not looked:
+            journal.notes.append(NEVER_LOOKED)
         if status == "ok" and journal.selected is None:
             status, message = "crashed", "the method's phases allow no epoch to be selected"
         selected = journal.selected if status == "ok" else None

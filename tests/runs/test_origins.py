@@ -16,7 +16,7 @@ from harness.extraction.retraining import retrain
 from harness.records.directory import RunDirectory
 from harness.records.record import Record
 from harness.results.tabulate import read_run
-from harness.runs.origins import origin_outcome, phases_run
+from harness.runs.origins import NEVER_LOOKED, origin_outcome, phases_run
 from harness.runs.run import RunRequest, plan_study, run_study
 from harness.runs.trial_runner import TrialRunner
 from harness.sizing.base import Phase
@@ -106,6 +106,16 @@ def test_what_a_control_sees_of_its_origin(records: dict[str, list[Record]]) -> 
         assert [(e.epoch, e.step, e.account["removed"]) for e in random.events] == lost
         assert [e.size.units for e in random.epochs] == [e.size.units for e in theirs.epochs]
         assert random.test_score != theirs.test_score
+
+
+def test_a_control_that_never_looks_at_its_origin_says_so(
+    tmp_path: Path, records: dict[str, list[Record]]
+) -> None:
+    assert {note for name in ("scratch", "random") for r in records[name] for note in r.notes} == set()
+    methods = ["shrinknets", {"name": "blind", "method": "fixed", "of": "shrinknets"}]
+    fields = FIELDS | {"methods": methods, "trials": 1, "claim": FIELDS["claim"] | {"baseline": "shrinknets"}}
+    blind = records_of(finish(fields, tmp_path / "blind").path)["blind"]
+    assert {record.notes for record in blind} == {(NEVER_LOOKED,)}
 
 
 def test_a_failed_origin_is_an_outcome_and_costs_nothing(records: dict[str, list[Record]]) -> None:
