@@ -77,7 +77,7 @@ def dispatch() -> NoReturn:
     from harness.extraction.errors import ExtractionError
     from harness.records.directory import DirectoryError
     from harness.runs.executors.base import EngineFaultError, ExecutorError
-    from harness.study.schema import StudyError
+    from harness.study.parts import StudyError
     from harness.study.versions import VersionError
     from reports.errors import TableError
 

@@ -16,9 +16,10 @@ from harness.runs.dealing import Dealer
 from harness.runs.executors.base import EngineFaultError, Executor, ExecutorError, ResourcesError
 from harness.study.file import find_study, load_study
 from harness.study.origins import controls_of
+from harness.study.parts import StudyError
 from harness.study.plan import PLAN_VERSION, Plan
 from harness.study.planning import make_plan
-from harness.study.schema import Study, StudyError
+from harness.study.schema import Study
 from harness.study.weights import with_weights_found
 from harness.study.written import WrittenPlan
 from harness.watching import Silent, Watcher

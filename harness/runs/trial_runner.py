@@ -23,8 +23,9 @@ from harness.runs.origins import NEVER_LOOKED, watched
 from harness.sizing.base import State, checked_phases
 from harness.sizing.interval import Epoch
 from harness.sizing.origin import OriginOutcome
-from harness.study.plan import Arm, Plan, Trial, entry_named, make_augmentation
-from harness.study.schema import LearningRateSchedule
+from harness.study.making import entry_named, make_augmentation
+from harness.study.plan import Arm, Plan, Trial
+from harness.study.training import LearningRateSchedule
 from harness.study.weights import digest_of
 from harness.training import fault, memory, speed
 from harness.training.fault import TrialFaultError, heeding_interrupts, is_out_of_memory, strangers

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ValidationError
 
 from harness import registry
 from harness.nearest import nearest
-from harness.study.schema import Study, StudyError
+from harness.study.parts import StudyError
+from harness.study.schema import Study
 
 
 def load_study(source: str | Path) -> Study:

@@ -16,8 +16,8 @@ from harness.search.samplers import draw_frozen
 from harness.sizing.base import Params
 from harness.sizing.ledger.counting import FLOPS_PER_MAC, multiply_accumulates
 from harness.study.optimizers import OPTIMIZERS
+from harness.study.parts import StudyError
 from harness.study.plan import Arm, Plan
-from harness.study.schema import StudyError
 
 N = TypeVar("N", int, float)
 

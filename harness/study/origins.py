@@ -7,8 +7,9 @@ from harness.nearest import nearest
 from harness.search.samplers import draw_paired
 from harness.search.space import Choice, Domain, Float, Scalar, Space
 from harness.study.beside import search_of
+from harness.study.parts import StudyError
 from harness.study.plan import Arm, Plan, Trial
-from harness.study.schema import Method, Origin, Study, StudyError
+from harness.study.schema import Method, Origin, Study
 
 #: Data set and method: what an origin is told apart by within an architecture.
 _Place = tuple[str, str]

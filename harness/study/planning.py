@@ -2,14 +2,10 @@
 
 import dataclasses
 import hashlib
-import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
 
 from harness import attributes, registry
-from harness.architectures.base import Examined
 from harness.architectures.widths import ResizedNetwork
 from harness.attributes import code_of
 from harness.datasets import validation_count
@@ -17,27 +13,29 @@ from harness.datasets.base import DatasetFacts, DatasetSpec
 from harness.datasets.resizing import resized_facts
 from harness.design import ArmDesign
 from harness.design_warnings import design_warnings
-from harness.nearest import nearest
 from harness.search.samplers import (
-    Search,
     all_options,
-    check_sampler,
     describe_sampler,
     draw_frozen,
     draw_paired,
-    make_sampler,
     sampling_of,
 )
 from harness.search.space import Domain, Scalar
 from harness.sizing.base import Cell, SizingMethod, checked_phases
+from harness.study.checking import (
+    STARTUP_TRIALS,
+    ask,
+    check_architectures,
+    check_names,
+    check_overrides,
+    check_start_weights,
+    check_takes_cell,
+    naming,
+    sampler_place,
+    try_out,
+)
 from harness.study.lengths import span
-from harness.study.origins import as_control, check_origins, draw_controls, in_order, origin_of
-from harness.study.plan import (
-    PLAN_VERSION,
-    Arm,
-    Plan,
-    Trial,
-    check_ranges,
+from harness.study.making import (
     dataset_spec,
     entry_named,
     make_architecture,
@@ -45,21 +43,17 @@ from harness.study.plan import (
     make_cell,
     make_method,
     make_objective,
-    points_of,
     wrong_sizes,
 )
+from harness.study.origins import as_control, draw_controls, in_order, origin_of
+from harness.study.plan import PLAN_VERSION, Arm, Plan, Trial, points_of
 from harness.study.ranges import domain_like
-from harness.study.replays import check_replays, plan_replays, replay_warnings
+from harness.study.replays import plan_replays, replay_warnings
 from harness.study.resized import initialise_of
-from harness.study.schema import ArchitectureEntry, Dataset, Method, Sampler, Study, StudyError
-from harness.study.searching import Choices, check_searched, choices, joined
-from harness.study.seeds import check_repeats, check_splits
-from harness.study.weights import check_weights, digest_of, with_weights_found
-
-T = TypeVar("T")
-
-#: More than any of Optuna's samplers draws at random before it learns, unless told.
-_STARTUP_TRIALS = 10
+from harness.study.schema import ArchitectureEntry, Dataset, Method, Study
+from harness.study.searching import Choices, choices, joined
+from harness.study.seeds import check_splits
+from harness.study.weights import digest_of, with_weights_found
 
 
 def make_plan(
@@ -87,10 +81,10 @@ def make_plan(
         if arm.origin is not None:
             continue
         if arm.sampling == "adaptive":
-            _try_out(study, source, arm)
+            try_out(study, source, arm)
             continue
         for replicate in range(arm.sampler.replicates):
-            with _naming(source, "sampler"):
+            with naming(source, "sampler"):
                 points = _draw(arm, plan.search_seed(arm, replicate), study.paired)
             frozen[arm.key, replicate] = tuple(
                 plan.make_trial(arm, replicate, index, point, repeat=repeat)
@@ -100,7 +94,7 @@ def make_plan(
     frozen = draw_controls(plan, frozen)
     arms = {key: _with_lengths(plan, source, arm, frozen) for key, arm in plan.arms.items()}
     for arm in arms.values():
-        _check_weights(plan, source, arm, frozen)
+        check_start_weights(plan, source, arm, frozen)
     found = design_warnings([arm.design() for arm in arms.values()], study.claim.n)
     warnings = *(warning.sentence for warning in found), *replay_warnings(study.training, plan.replays)
     warnings += tuple(dict.fromkeys(_resizing_warnings(plan)))
@@ -115,27 +109,27 @@ def plan_arms(
     begun: Mapping[str, ArmDesign] | None = None,
 ) -> Plan:
     """Plan a study without drawing its trials; arguments and errors as in `make_plan`."""
-    _check_names(study, source)
+    check_names(study, source)
     if any(entry.weights_file is None for entry in study.architectures if entry.weights is not None):
         study = with_weights_found(study, source, None)
     facts, augmentation = {}, make_augmentation(study.training.augmentation)
     for index, wanted in enumerate(study.datasets):
-        with _naming(source, f"datasets.{index}"):
+        with naming(source, f"datasets.{index}"):
             facts[wanted.name] = prepare(dataset_spec(wanted))
-        with _naming(source, "training.resize"):
+        with naming(source, "training.resize"):
             facts[wanted.name] = resized_facts(facts[wanted.name], study.training.resize)
-        with _naming(source, "training.validation_fraction"):
+        with naming(source, "training.validation_fraction"):
             examples = facts[wanted.name].train_examples
             validation_count(wanted.name, examples, study.training.validation_fraction, study.seeds.split)
         if augmentation is not None:
-            with _naming(source, "training.augmentation"):
+            with naming(source, "training.augmentation"):
                 augmentation.check(facts[wanted.name])
-    with _naming(source, "training.task"):
+    with naming(source, "training.task"):
         objective = make_objective(study)
         outputs = {}
         for name, found in facts.items():
-            _ask(objective.check, found)
-            outputs[name] = _ask(objective.outputs, found)
+            ask(objective.check, found)
+            outputs[name] = ask(objective.outputs, found)
     arms: dict[str, Arm] = {}
     for dataset in study.datasets:
         for entry in study.architectures:
@@ -143,17 +137,17 @@ def plan_arms(
             choosable = {
                 method.name: choices(study, source, method, entry, *about) for method in study.trained_methods
             }
-            with _naming(source, f"architectures.{entry.name}"):
-                _check_architectures(entry, choosable.values(), *about)
+            with naming(source, f"architectures.{entry.name}"):
+                check_architectures(entry, choosable.values(), *about)
             for method in study.trained_methods:
                 choice = choosable[method.name]
                 cell = make_cell(choice.widest, *about)
                 arm = _make_arm(study, source, dataset, entry, method, cell, choice)
                 if method.of is None:  # a control lies on the splits of its origin
                     check_splits(study, source, arm)
-                with _naming(source, _sampler_place(method)):
+                with naming(source, sampler_place(method)):
                     arms[arm.key] = _with_sampler(arm, (begun or {}).get(arm.key))
-    _check_overrides(study, source, arms)
+    check_overrides(study, source, arms)
     digests = {Path(path).name: hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in study.plugins}
     sources = {} if version == 1 else {key: _sources(study, arm, version) for key, arm in arms.items()}
     plan = Plan(
@@ -170,7 +164,7 @@ def _with_origins(plan: Plan, source: str) -> dict[str, Arm]:
     for key in in_order(origins):
         origin, made = origins[key], plan.method(arms[key])
         if origin is not None:
-            with _naming(source, f"methods.{arms[key].method}"):
+            with naming(source, f"methods.{arms[key].method}"):
                 arm = as_control(arms[key], arms[origin], entries[key])
                 architecture = entry_named(plan.study.architectures, arm.architecture)
                 facts = plan.facts[arm.dataset]
@@ -180,23 +174,6 @@ def _with_origins(plan: Plan, source: str) -> dict[str, Arm]:
                 reach = _checked_reach(made, cell, arm.space, choice)
                 arms[key] = dataclasses.replace(arm, reach=reach)
     return arms
-
-
-def _check_architectures(
-    entry: ArchitectureEntry, found: Iterable[Choices], facts: DatasetFacts, outputs: int
-) -> None:
-    """Hold every architecture that a trial may have against the data, and the entry against their layers."""
-    entries: list[ArchitectureEntry] = []
-    for each in found:
-        entries += [candidate for candidate in each.entries if candidate not in entries]
-    made = [make_architecture(candidate, facts.example_shape, outputs) for candidate in entries]
-    # Ranges of networks that are cut may be written by any member or pattern: they were looked up.
-    if not any(isinstance(each, ResizedNetwork) for each in made):
-        check_ranges(entry, list(dict.fromkeys(name for each in made for name in each.sized_layers)))
-    for candidate in entries:
-        cell = make_cell(candidate, facts, outputs)
-        cell.architecture.check(cell.example_shape)
-        _examine(cell, facts)
 
 
 def _resizing_warnings(plan: Plan) -> Iterator[str]:
@@ -209,19 +186,6 @@ def _resizing_warnings(plan: Plan) -> Iterator[str]:
             yield from (f"{arm.architecture} is cut to its widths: {said}." for said in made.warnings)
 
 
-def _examine(cell: Cell, facts: DatasetFacts) -> None:
-    """Have networks looked at that nobody has read: of the least and of the largest sizes."""
-    if not isinstance(cell.architecture, Examined):
-        return
-    least = {layer: bound.low for layer, bound in cell.bounds.items()}
-    most = {layer: bound.high for layer, bound in cell.bounds.items()}
-    if facts.target == "classes":  # of an example, or of each of its places
-        wanted = [(cell.outputs, *facts.target_shape)]
-    else:
-        wanted = list(dict.fromkeys([(cell.outputs,), facts.target_shape or (cell.outputs,)]))
-    cell.architecture.examine(cell.example_shape, cell.outputs, (least, most), wanted)
-
-
 def _with_lengths(
     plan: Plan, source: str, arm: Arm, frozen: Mapping[tuple[str, int], Sequence[Trial]]
 ) -> Arm:
@@ -231,12 +195,12 @@ def _with_lengths(
     """
     points = points_of(frozen, arm)
     method, lengths = plan.method(arm), []
-    for params in points or draw_frozen(arm.space, "RandomSampler", {}, 0, _STARTUP_TRIALS):
-        with _naming(source, f"architectures.{arm.architecture}"):
+    for params in points or draw_frozen(arm.space, "RandomSampler", {}, 0, STARTUP_TRIALS):
+        with naming(source, f"architectures.{arm.architecture}"):
             cell = plan.cell(arm, params)  # of options in a long range only some were looked at
             cell.architecture.check(cell.example_shape)
-        with _naming(source, f"methods.{arm.method}: phases with {arm.epochs} epochs"):
-            phases = checked_phases(_ask(method.phases, params, plan.schedule(arm, params)))
+        with naming(source, f"methods.{arm.method}: phases with {arm.epochs} epochs"):
+            phases = checked_phases(ask(method.phases, params, plan.schedule(arm, params)))
         lengths.append(plan.length(arm, params, phases))
     if arm.origin is not None:
         return arm
@@ -245,25 +209,6 @@ def _with_lengths(
         epochs_planned=span([length.epochs for length in lengths]),
         examples=span([length.examples for length in lengths]),
     )
-
-
-def _check_weights(
-    plan: Plan, source: str, arm: Arm, frozen: Mapping[tuple[str, int], Sequence[Trial]]
-) -> None:
-    """Weights of a file are of one size: every trial must start with it. Two sizes show that one does not."""
-    entry = entry_named(plan.study.architectures, arm.architecture)
-    if entry.weights is None:
-        return
-    points = points_of(frozen, arm)
-    method = plan.method(arm)
-    with _naming(source, f"architectures.{entry.name}.weights, with {arm.method}"):
-        tried = points or draw_frozen(arm.space, "RandomSampler", {}, 0, _STARTUP_TRIALS)
-        starts = [
-            (plan.architecture(arm, params), dict(_ask(method.start_sizes, plan.cell(arm, params), params)))
-            for params in tried
-        ]
-        for start in starts[:1] + [start for start in starts if start != starts[0]][:1]:
-            check_weights(plan.study, start[0], plan.cell(arm, tried[starts.index(start)]), [start[1]])
 
 
 def _sources(study: Study, arm: Arm, version: int) -> dict[str, str]:
@@ -290,35 +235,6 @@ def _sources(study: Study, arm: Arm, version: int) -> dict[str, str]:
     return used
 
 
-def _check_names(study: Study, source: str) -> None:
-    """Plug-ins, names and options of parts, before any data is touched."""
-    named = {Path(file).name for file in study.named_files()}
-    for plugin in study.plugins:
-        with _naming(source, "plugins"):
-            registry.load_file(Path(plugin), named=Path(plugin).name in named)
-    with _naming(source, "training.task"):
-        make_objective(study)
-    for entry in study.architectures:
-        with _naming(source, f"architectures.{entry.name}"):
-            make_architecture(entry)
-    for method in study.trained_methods:
-        with _naming(source, f"methods.{method.name}"):
-            make_method(method)
-        with _naming(source, _sampler_place(method)):
-            _check_search(method.sampler or study.sampler, study.paired)
-    names = [(method.sampler or study.sampler).name for method in study.trained_methods if method.of is None]
-    check_repeats(study, source, [(name, sampling_of(name)) for name in names])
-    check_replays(study, source)
-    check_searched(study, source)
-    labels = [method.name for method in study.trained_methods]
-    if study.claim.baseline not in labels:
-        raise StudyError(
-            f"{source}: claim.baseline: {study.claim.baseline!r} is no method of this study"
-            f"{nearest(study.claim.baseline, labels)}"
-        )
-    check_origins(study, source)
-
-
 def _make_arm(
     study: Study,
     source: str,
@@ -329,14 +245,14 @@ def _make_arm(
     choice: Choices,
 ) -> Arm:
     made = make_method(method)
-    with _naming(source, f"methods.{method.name}"):
-        space = dict(_ask(made.space, cell))
+    with naming(source, f"methods.{method.name}"):
+        space = dict(ask(made.space, cell))
     for name in method.space.keys() & space.keys():
-        with _naming(source, f"methods.{method.name}.space.{name}"):
+        with naming(source, f"methods.{method.name}.space.{name}"):
             space[name] = domain_like(space[name], method.space[name])
     space = joined(source, method, space, choice.beside)
-    with _naming(source, f"methods.{method.name}"):
-        _check_takes_cell(made)
+    with naming(source, f"methods.{method.name}"):
+        check_takes_cell(made)
         reach = _checked_reach(made, cell, space, choice)
     sampler = method.sampler or study.sampler
     return Arm(
@@ -359,8 +275,8 @@ def _checked_reach(
     method: SizingMethod, cell: Cell, space: Mapping[str, Domain], choice: Choices
 ) -> dict[str, tuple[int, int]]:
     """What a method reaches in a space, if it and its architecture can do with that."""
-    _ask(method.check, cell, space)
-    reach = _ask(method.reach, cell, space)
+    ask(method.check, cell, space)
+    reach = ask(method.reach, cell, space)
     for layer, (low, high) in reach.items():
         if wrong := wrong_sizes(cell.architecture, layer, low, high):
             raise ValueError(f"space.{layer}: {wrong}")
@@ -377,76 +293,7 @@ def _with_sampler(arm: Arm, begun: ArmDesign | None) -> Arm:
     return dataclasses.replace(arm, sampler_options=options, sampler_text=text)
 
 
-def _sampler_place(method: Method) -> str:
-    return "sampler" if method.sampler is None else f"methods.{method.name}.sampler"
-
-
-def _check_takes_cell(method: SizingMethod) -> None:
-    """Refuse a method that was written for the contract before cells were checked."""
-    try:
-        inspect.signature(method.check).bind("cell", "space")
-    except TypeError as error:
-        own = inspect.signature(method.check)
-        raise ValueError(f"its check takes {own}; a method's check takes (cell, space)") from error
-
-
-def _try_out(study: Study, source: str, arm: Arm) -> None:
-    """Ask an adaptive arm's sampler past its random start: what is wrong with options shows only then."""
-    with _naming(source, _sampler_place(entry_named(study.methods, arm.method))):
-        try:
-            search = Search(arm.space, make_sampler(arm.sampler.name, arm.sampler_options, seed=0))
-            startup = arm.sampler_options.get("n_startup_trials", _STARTUP_TRIALS)
-            points = search.ask(1 + startup if isinstance(startup, int) else 1)
-            search.tell([0.1 * (1 + i % 7) for i in range(len(points))])
-            search.ask(1)
-        except (TypeError, AttributeError, ImportError) as error:
-            options = ", ".join(f"{name}: {value}" for name, value in arm.sampler.options.items())
-            raise ValueError(f"{arm.sampler.name} cannot search with {options}: {error}") from error
-
-
-def _check_overrides(study: Study, source: str, arms: Mapping[str, Arm]) -> None:
-    """A parameter that a method's entry overrides must be searched in at least one cell."""
-    for method in study.trained_methods:
-        known = {name for arm in arms.values() if arm.method == method.name for name in arm.space}
-        for name in method.space:
-            if name not in known:
-                raise StudyError(
-                    f"{source}: methods.{method.name}.space: nothing called {name!r} is searched"
-                    f"{nearest(name, known)}"
-                )
-
-
-def _check_search(sampler: Sampler, paired: bool) -> None:
-    check_sampler(sampler.name, sampler.options)
-    if sampling_of(sampler.name) == "adaptive" and sampler.round_size is None:
-        raise ValueError(
-            f"{sampler.name} learns from results, so it needs round_size: the trials asked for at once"
-        )
-    if paired and sampler.name != "RandomSampler":
-        raise ValueError(f"paired arms need RandomSampler, found {sampler.name}")
-
-
 def _draw(arm: Arm, seed: int, paired: bool) -> list[dict[str, Scalar]]:
     if paired:
         return draw_paired(arm.space, seed, arm.trials)
     return draw_frozen(arm.space, arm.sampler.name, arm.sampler_options, seed, arm.trials)
-
-
-def _ask(question: Callable[..., T], *about: Any) -> T:
-    """Ask a method, which may be a stranger's: whatever it raises is told as its answer."""
-    try:
-        return question(*about)
-    except ValueError:
-        raise
-    except Exception as error:
-        where = getattr(question, "__qualname__", "the method")
-        raise ValueError(f"{where} raised {type(error).__name__}: {error}") from error
-
-
-@contextmanager
-def _naming(source: str, where: str) -> Iterator[None]:
-    """Name file and field in whatever a part finds wrong with what was written there."""
-    try:
-        yield
-    except ValueError as error:
-        raise StudyError(f"{source}: {where}: {error}") from error

@@ -11,8 +11,10 @@ from harness.design import ReplayDesign
 from harness.nearest import nearest
 from harness.search.pruners import pinned_pruner
 from harness.search.samplers import sampling_of
+from harness.study.parts import StudyError
 from harness.study.schedulers import SCHEDULERS
-from harness.study.schema import Method, Study, StudyError, Training
+from harness.study.schema import Method, Study
+from harness.study.training import Training
 
 if TYPE_CHECKING:
     from harness.study.plan import Arm

@@ -8,7 +8,8 @@ from harness.attributes import is_attribute
 from harness.search.space import Float, Int
 from harness.sizing.base import Cell
 from harness.sizing.multiplier import Multiplier
-from harness.study.schema import ArchitectureEntry, MultiplierRange, SizeRange
+from harness.study.ranges import MultiplierRange, SizeRange
+from harness.study.schema import ArchitectureEntry
 
 
 def with_widths_found(

@@ -1,173 +1,22 @@
-"""What the user wrote: the schema of a study. `study_file` reads it from a file."""
+"""What the user wrote: the schema of a study. `harness.study.file` reads it from a file."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Discriminator,
     Field,
     PrivateAttr,
     Tag,
-    WithJsonSchema,
     model_validator,
 )
 
 from harness.attributes import file_of
-from harness.nearest import nearest
-from harness.study.optimizers import OPTIMIZERS, check_options
-from harness.study.schedulers import check_schedule
-
-
-class StudyError(ValueError):
-    """A study cannot be used as written; the message names file, field, what was found, what is allowed."""
-
-
-def added(version: int, default: Any, **about: Any) -> Any:
-    """A field that plans have since a later version: at its default it enters no trial's id (`identity`)."""
-    return Field(default=default, json_schema_extra={"since": version}, **about)
-
-
-class Part(BaseModel):
-    """A part of a study file."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    def identity(self) -> dict[str, Any]:
-        """What the part decides, ready for JSON: what trials' ids are made of, and plans are compared by.
-
-        What came after version 1 is left out where it stands at its default. So a study file may gain fields
-        and no trial that ran before is orphaned.
-        """
-        written = self.model_dump(mode="json")
-        for name, field in type(self).model_fields.items():
-            extra = field.json_schema_extra
-            is_later = isinstance(extra, dict) and "since" in extra
-            value = getattr(self, name)
-            if is_later and value == field.get_default(call_default_factory=True):
-                del written[name]
-            else:
-                written[name] = _identity(value, written[name])
-        return written
-
-
-def _identity(value: Any, written: Any) -> Any:
-    if isinstance(value, Part):
-        return value.identity()
-    if isinstance(value, list):
-        return [_identity(entry, text) for entry, text in zip(value, written, strict=True)]
-    if isinstance(value, dict):
-        # Keys that are no texts are written as texts; parts never stand under such.
-        return {key: _identity(value[key], text) if key in value else text for key, text in written.items()}
-    return written
-
-
-class Range(Part):
-    """A range to draw from; `log` for uniform in the logarithm."""
-
-    low: float
-    high: float
-    log: bool = False
-
-    @model_validator(mode="after")
-    def _in_order(self) -> "Range":
-        if self.low > self.high:
-            raise ValueError(f"low {self.low:g} is above high {self.high:g}")
-        if self.log and self.low <= 0:
-            raise ValueError(f"a logarithmic range needs a low above 0, found {self.low:g}")
-        return self
-
-
-class SizeRange(Part):
-    """A range of layer sizes."""
-
-    low: int = Field(ge=1)
-    high: int
-    log: bool = False
-
-    @model_validator(mode="after")
-    def _in_order(self) -> "SizeRange":
-        if self.low > self.high:
-            raise ValueError(f"low {self.low} is above high {self.high}")
-        return self
-
-
-class MultiplierRange(Range):
-    """A range of one number that all widths of a network are multiplied by, as its code has them."""
-
-    low: float = Field(gt=0, le=1)
-    high: float = Field(gt=0, le=1)
-
-
-class LayerRange(SizeRange):
-    """A range of one layer's sizes; from 0 if the layer is a block, which may be left out."""
-
-    low: int = Field(ge=0)
-
-
-def _plain(value: Any) -> Any:
-    """YAML knows dates, sets, numbers without end, half characters: no plan can be written with them."""
-    try:
-        json.dumps(value, allow_nan=False, ensure_ascii=False).encode("utf-8")
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"finite numbers, words, lists and fields are allowed, found {value!r:.80}"
-        ) from error
-    return value
-
-
-def _scalar(value: Any) -> Any:
-    if not isinstance(value, bool | int | float | str):
-        raise ValueError(f"a number, a word, true or false is needed, found {value!r:.80}")
-    return _plain(value)
-
-
-Options = Annotated[dict[str, Any], AfterValidator(_plain)]
-# One type and not a union, whose every member would complain.
-Value = Annotated[
-    Any, AfterValidator(_scalar), WithJsonSchema({"type": ["boolean", "integer", "number", "string"]})
-]
-Label = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[^/\\\x00-\x1f]+$")]
-Size = Annotated[int, Field(ge=1)]
-
-# A field that may be written in several forms is told apart by a look at it, so that an error speaks of the
-# form that was meant and not of all. Tags stand in angle brackets to be told from field names in locations.
-SpaceEntry = Annotated[
-    Annotated[Range, Tag("<range>")]
-    | Annotated[list[Value], Field(min_length=1), Tag("<choice>")]
-    | Annotated[Value, Tag("<value>")],
-    Discriminator(lambda v: {dict: "<range>", Range: "<range>", list: "<choice>"}.get(type(v), "<value>")),
-]
-
-
-def _form_of_widths(value: Any) -> str:
-    """A low below 1 is no size."""
-    if isinstance(value, MultiplierRange):
-        return "<multiplier>"
-    if not isinstance(value, dict) or not {"low", "high", "log"} & value.keys():
-        return "<each>" if isinstance(value, dict) else "<all>"
-    low = value.get("low")
-    return "<multiplier>" if isinstance(low, float) and 0 < low < 1 else "<all>"
-
-
-Widths = Annotated[
-    Annotated[SizeRange, Tag("<all>")]
-    | Annotated[MultiplierRange, Tag("<multiplier>")]
-    | Annotated[dict[str, LayerRange], Tag("<each>")],
-    Discriminator(_form_of_widths),
-]
-Start = Annotated[
-    Annotated[Size, Tag("<all>")] | Annotated[dict[str, Size], Tag("<each>")],
-    Discriminator(lambda v: "<each>" if isinstance(v, dict) else "<all>"),
-]
-
-
-def _named(value: Any) -> Any:
-    return {"name": value} if isinstance(value, str) else value
+from harness.study.parts import Label, Options, Part, Size, added, named
+from harness.study.ranges import SpaceEntry, Start, Widths
+from harness.study.training import Training
 
 
 class Dataset(Part):
@@ -327,7 +176,7 @@ class Method(Part):
     replay_of: str | None = added(
         3, None, description="the method whose search is replayed under a pruner; nothing is trained"
     )
-    pruner: Annotated[Pruner, BeforeValidator(_named, json_schema_input_type=str | Pruner)] | None = added(
+    pruner: Annotated[Pruner, BeforeValidator(named, json_schema_input_type=str | Pruner)] | None = added(
         3, None, description="of a replay"
     )
 
@@ -335,112 +184,6 @@ class Method(Part):
     def origin_method(self) -> str | None:
         """The method whose trials those of this one begin from."""
         return self.of.method if isinstance(self.of, Origin) else self.of
-
-
-class Optimizer(Part):
-    """An optimizer of torch.optim by name, with its options; weight decay belongs to methods."""
-
-    name: str = "Adam"
-    learning_rate: float = Field(default=1e-3, gt=0, allow_inf_nan=False)
-    options: Options = {}
-
-    @model_validator(mode="after")
-    def _known(self) -> "Optimizer":
-        if self.name not in OPTIMIZERS:
-            raise ValueError(f"there is no optimizer {self.name!r}{nearest(self.name, OPTIMIZERS)}")
-        check_options(self.name, self.options)
-        return self
-
-
-class Task(Part):
-    """What is learned: loss and score. A registered objective, or one of your own by `module:attribute`."""
-
-    name: str = "classification"
-    options: Options = {}
-
-
-class LearningRateSchedule(Part):
-    """How the learning rate changes: every phase's rate is multiplied by what this says."""
-
-    name: str = Field(default="", description="a class of torch.optim.lr_scheduler; none unless said")
-    options: Options = Field(
-        default={}, description="its own; rates as multiples of the phase's, lengths the phase's unless said"
-    )
-    every: Literal["epoch", "step"] = Field(default="epoch", description="when it moves on")
-    warm_up_epochs: int = Field(
-        default=0, ge=0, description="at the start of the trial, rising step by step from near nothing"
-    )
-
-    @model_validator(mode="after")
-    def _known(self) -> "LearningRateSchedule":
-        if self.name:
-            check_schedule(self.name, self.options, self.every)
-        elif self.options:
-            raise ValueError(f"options {', '.join(self.options)} of no scheduler; its name is needed")
-        return self
-
-
-class CropOptions(Part):
-    """Options of `random_crop`."""
-
-    padding: int = Field(
-        ge=1, description="pixels on each side, blank, before a piece of the old size is cut"
-    )
-
-
-class CutoutOptions(Part):
-    """Options of `cutout`."""
-
-    size: int = Field(ge=1, description="pixels a side of the blank square")
-
-
-class MixupOptions(Part):
-    """Options of `mixup`."""
-
-    alpha: float = Field(gt=0, description="shares are drawn from Beta(alpha, alpha)")
-
-
-class Augmentation(Part):
-    """What is done to training examples, in this order; each at random, an example at a time."""
-
-    random_crop: CropOptions | None = None
-    flip: bool = Field(default=False, description="left to right, half of the examples")
-    cutout: CutoutOptions | None = None
-    mixup: MixupOptions | None = None
-
-
-class Training(Part):
-    """How every trial is trained."""
-
-    epochs: int = Field(ge=1)
-    batch_size: int = Field(ge=1)
-    optimizer: Optimizer = Optimizer()
-    validation_fraction: float = Field(default=0.2, gt=0, lt=1)
-    time_limit_seconds: float = Field(default=3600.0, gt=0, description="of one trial")
-    task: Annotated[Task, BeforeValidator(_named, json_schema_input_type=str | Task)] = added(
-        3, Task(), description="what is learned: classification, binary, regression or module:attribute"
-    )
-    augmentation: Augmentation = added(3, Augmentation())
-    schedule: Annotated[
-        LearningRateSchedule, BeforeValidator(_named, json_schema_input_type=str | LearningRateSchedule)
-    ] = added(3, LearningRateSchedule(), description="of the learning rate")
-    precision: Literal["float32", "tf32", "bf16"] = added(
-        3, "float32", description="of training steps; scores are taken in float32"
-    )
-    gradient_clip: float | None = added(
-        3, None, gt=0, description="largest norm of the gradient of all parameters together"
-    )
-    compile: bool = added(
-        3, False, description="have torch compile a network once its structure has stood for an epoch"
-    )
-    resize: int | None = added(
-        3, None, ge=1, description="bring images to so many pixels a side, batch by batch; in evaluation too"
-    )
-    # It changes nothing of a training, and is part of a trial's identity all the same: a record without
-    # latencies is no answer to a study that asks for them.
-    measure_speed: bool = added(
-        3, False, description="time each trial's selected network, for 1 and for 256 examples at once"
-    )
 
 
 class Seeds(Part):
@@ -494,11 +237,11 @@ class Study(Part):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
     description: str = ""
-    datasets: list[Annotated[Dataset, BeforeValidator(_named, json_schema_input_type=str | Dataset)]] = Field(
+    datasets: list[Annotated[Dataset, BeforeValidator(named, json_schema_input_type=str | Dataset)]] = Field(
         min_length=1
     )
     architectures: list[ArchitectureEntry] = Field(min_length=1)
-    methods: list[Annotated[Method, BeforeValidator(_named, json_schema_input_type=str | Method)]] = Field(
+    methods: list[Annotated[Method, BeforeValidator(named, json_schema_input_type=str | Method)]] = Field(
         min_length=1
     )
     sampler: Sampler = Sampler(name="RandomSampler")

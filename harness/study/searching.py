@@ -17,9 +17,10 @@ from harness.design import BATCH_SIZE, LEARNING_RATE, OF_ARCHITECTURE
 from harness.nearest import nearest
 from harness.search.space import Choice, Domain, Float, Int, Scalar, Space
 from harness.study.beside import search_of, with_options
-from harness.study.plan import make_architecture
-from harness.study.ranges import domain_like
-from harness.study.schema import ArchitectureEntry, Method, Range, Study, StudyError
+from harness.study.making import make_architecture
+from harness.study.parts import StudyError
+from harness.study.ranges import Range, domain_like
+from harness.study.schema import ArchitectureEntry, Method, Study
 
 #: Whole numbers of a range that are looked at one by one, and combinations of options in all.
 _LOOKED_AT, _MOST_COMBINATIONS = 64, 1000

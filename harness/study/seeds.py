@@ -14,7 +14,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from harness.search.seeding import derive_seed
-from harness.study.schema import Seeds, Study, StudyError
+from harness.study.parts import StudyError
+from harness.study.schema import Seeds, Study
 
 if TYPE_CHECKING:
     from harness.study.plan import Arm

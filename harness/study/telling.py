@@ -1,7 +1,7 @@
 """What a study asks of training, in words: the same in the plan and on the page."""
 
 from harness.design import Score
-from harness.study.schema import Task, Training
+from harness.study.training import Task, Training
 
 
 def task_told(task: Task, score: Score) -> str:

@@ -10,8 +10,9 @@ from harness import registry
 from harness.architectures.apart import ask
 from harness.architectures.weights import misfit, shapes_in, shapes_of
 from harness.sizing.base import Cell
-from harness.study.plan import make_architecture
-from harness.study.schema import ArchitectureEntry, Study, StudyError
+from harness.study.making import make_architecture
+from harness.study.parts import StudyError
+from harness.study.schema import ArchitectureEntry, Study
 
 
 def with_weights_found(study: Study, source: str, data_root: Path | None) -> Study:

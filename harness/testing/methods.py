@@ -14,9 +14,10 @@ from harness.search.samplers import draw_frozen
 from harness.search.space import Choice, Float, Int
 from harness.sizing.base import Moment, Schedule, Situation, SizingMethod, checked_phases
 from harness.sizing.probe import Probe
+from harness.study.parts import StudyError
 from harness.study.plan import Arm, Plan, Trial
 from harness.study.planning import make_plan
-from harness.study.schema import Study, StudyError
+from harness.study.schema import Study
 from harness.testing.findings import Finding, found
 from harness.testing.networks import OF_ONE_SIZE, RESIDUAL, offered
 from harness.testing.origins import as_control

@@ -16,8 +16,8 @@ from harness.architectures.named import NamedNetwork
 from harness.datasets import DatasetFacts, DatasetSpec
 from harness.registry import make_architecture
 from harness.study.file import load_study
+from harness.study.parts import StudyError
 from harness.study.plan import Plan
-from harness.study.schema import StudyError
 from tests.making import Fields, plan_of
 
 _FILE = """

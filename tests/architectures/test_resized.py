@@ -15,8 +15,8 @@ from harness import attributes, registry
 from harness.datasets import DatasetFacts, DatasetSpec
 from harness.search.space import Choice, Float, Int
 from harness.sizing.multiplier import Multiplier
+from harness.study.parts import StudyError
 from harness.study.plan import Plan
-from harness.study.schema import StudyError
 from tests.making import Fields, plan_of
 
 _FILE = """

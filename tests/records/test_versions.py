@@ -13,7 +13,8 @@ from harness.records.directory import DirectoryError, RunDirectory
 from harness.records.store import RecordStore
 from harness.results.joining import load_trials
 from harness.runs.run import RunRequest, run_study
-from harness.study.schema import Part, Training, added
+from harness.study.parts import Part, added
+from harness.study.training import Training
 from harness.study.versions import VersionError
 from harness.watching import Silent
 from tests.making import a_record

@@ -10,8 +10,8 @@ from PIL import Image
 import harness
 from harness.datasets.registry import FROM_FILES
 from harness.runs.run import plan_study
+from harness.study.parts import StudyError
 from harness.study.plan import Plan
-from harness.study.schema import StudyError
 from tests.making import Ended, Fields
 
 _RINGS = """

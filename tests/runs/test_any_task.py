@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import harness
+from harness.study.parts import StudyError
 from harness.study.plan import Plan
-from harness.study.schema import StudyError
 from tests.making import Fields
 
 _HINGE = """

@@ -21,7 +21,8 @@ from harness.runs.run import RunRequest, plan_study, run_study
 from harness.runs.trial_runner import TrialRunner
 from harness.sizing.base import Phase
 from harness.sizing.interval import Epoch
-from harness.study.schema import Study, StudyError
+from harness.study.parts import StudyError
+from harness.study.schema import Study
 from harness.watching import Silent
 from tests.making import SIZE
 from tests.runs.executors.driving import outcomes_of, records_of

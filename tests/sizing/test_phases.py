@@ -11,7 +11,7 @@ import pytest
 from harness import registry
 from harness.sizing import Fixed
 from harness.sizing.base import Params, Phase, Schedule, checked_phases
-from harness.study.schema import StudyError
+from harness.study.parts import StudyError
 from tests.making import Fields, plan_of
 
 BAD: dict[str, Callable[[], Iterable[Any]]] = {

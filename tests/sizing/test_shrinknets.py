@@ -13,8 +13,9 @@ from harness.sizing.base import Cell, Schedule
 from harness.sizing.gates.units import gates
 from harness.sizing.ledger.unit_costs import unit_costs
 from harness.sizing.methods.shrinknets import ShrinkNets
+from harness.study.parts import StudyError
 from harness.study.planning import make_plan
-from harness.study.schema import Study, StudyError
+from harness.study.schema import Study
 from harness.training.journal import TrialEndedError
 from tests.training.small import CELL, Trained, a_job, a_split, trained
 

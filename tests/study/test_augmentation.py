@@ -6,8 +6,10 @@ import pytest
 from pydantic import ValidationError
 
 from harness.datasets.augmentation import Augmentation, Crop, Cutout, Flip, Mixup
-from harness.study.plan import Plan, make_augmentation
-from harness.study.schema import Study, StudyError
+from harness.study.making import make_augmentation
+from harness.study.parts import StudyError
+from harness.study.plan import Plan
+from harness.study.schema import Study
 from tests.making import plan_of, put
 
 Fields = dict[str, Any]

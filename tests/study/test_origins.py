@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from harness.study.origins import in_order
+from harness.study.parts import StudyError
 from harness.study.plan import Plan, Trial
-from harness.study.schema import Study, StudyError
+from harness.study.schema import Study
 from tests.making import plan_of, put, trials_of
 
 Fields = dict[str, Any]

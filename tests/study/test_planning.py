@@ -9,8 +9,8 @@ from harness import registry
 from harness.datasets import DatasetFacts, DatasetSpec
 from harness.search.samplers import sampler_names
 from harness.search.space import Choice, Float, Int
+from harness.study.parts import StudyError
 from harness.study.plan import Plan
-from harness.study.schema import StudyError
 from tests.making import facts_of, plan_of, put, trials_of
 
 Fields = dict[str, Any]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from harness.study.schema import StudyError
+from harness.study.parts import StudyError
 from harness.study.written import read_written
 from tests.making import plan_of, trials_of
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from harness.datasets import DatasetFacts, DatasetSpec
+from harness.study.parts import StudyError
 from harness.study.plan import Plan
-from harness.study.schema import StudyError
 from tests.making import plan_of, put
 
 Fields = dict[str, Any]

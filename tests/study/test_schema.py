@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from harness.study.file import find_study, json_schema, load_study, shipped_studies
-from harness.study.schema import Study, StudyError
+from harness.study.parts import StudyError
+from harness.study.schema import Study
 from tests.making import put
 
 Fields = dict[str, Any]

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from harness.study.parts import StudyError
 from harness.study.plan import Plan, Trial
-from harness.study.schema import StudyError
 from tests.making import plan_of, put, trials_of
 
 Fields = dict[str, Any]

@@ -13,7 +13,7 @@ from harness.architectures.base import Architecture
 from harness.search.space import Domain, Int
 from harness.sizing.base import Cell
 from harness.sizing.methods.fixed import Fixed
-from harness.study.schema import StudyError
+from harness.study.parts import StudyError
 from tests.making import Fields, plan_of, trials_of
 
 

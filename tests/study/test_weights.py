@@ -13,8 +13,8 @@ from harness.datasets.base import DataError
 from harness.runs.run import plan_study
 from harness.runs.trial_runner import TrialRunner
 from harness.study.file import load_study
+from harness.study.parts import StudyError
 from harness.study.plan import Plan
-from harness.study.schema import StudyError
 
 _STUDY = """
 name: started

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from harness import registry
 from harness.nearest import nearest
-from harness.study.schema import StudyError
+from harness.study.parts import StudyError
 from harness.testing.architectures import check_architecture
 from harness.testing.datasets import check_dataset
 from harness.testing.methods import check_method

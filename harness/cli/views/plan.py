@@ -13,8 +13,8 @@ from harness.search.space import domain_text
 from harness.study.beside import told
 from harness.study.forecast import forecast
 from harness.study.plan import Arm, Plan
-from harness.study.schema import Task
 from harness.study.telling import task_told, training_told
+from harness.study.training import Task
 
 
 def show_plan(plan: Plan, console: Console) -> None:
