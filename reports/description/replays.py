@@ -3,7 +3,7 @@
 Both searches are replayed in the same orders of the same trials, so their difference is surer than either.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -224,13 +224,5 @@ def _named(replay: ReplayDesign) -> dict[str, Any]:
         "architecture": replay.architecture,
         "method": replay.method,
         "replay_of": replay.replay_of,
-        "pruner": _text(replay.pruner),
+        "pruner": replay.pruner_text,
     }
-
-
-def _text(pruner: Mapping[str, Any]) -> str:
-    said = (
-        f"{name}={_text(value) if isinstance(value, Mapping) else value}"
-        for name, value in pruner["options"].items()
-    )
-    return f"{pruner['name']}({', '.join(said)})"
