@@ -78,6 +78,20 @@ class Spending:
         return self.value - half, self.value + half
 
 
+@dataclass(frozen=True, slots=True)
+class Search:
+    """One search over a whole pool. test: of the incumbent at its end. cost: paid for all trials.
+
+    stopped, finished, failed: numbers of trials; a trial that is stopped before it would have failed did not.
+    """
+
+    test: float
+    cost: float
+    stopped: int
+    finished: int
+    failed: int
+
+
 def random_orders(trials: int, orders: int, seed: int) -> Ints:
     """[orders, trials], each a random order of the pool."""
     generator = np.random.default_rng(seed)
@@ -93,6 +107,21 @@ def replay(pool: Pool, pruner: Mapping[str, Any], orders: Ints, budgets: Floats)
         budgets: [budgets], growing, in the unit of the pool's costs.
     """
     return _replay(pool, stopping(pruner, pool.curves), orders, budgets)
+
+
+def whole_search(pool: Pool, pruner: Mapping[str, Any], order: Ints) -> Search:
+    """A sequential study under a pruner that goes through all of `order`, [places], whatever it costs."""
+    found = replay(pool, pruner, order[None, :], np.array([np.inf]))
+    stops = found.stops[0]
+    stopped, failed = stops > 0, (stops == 0) & pool.curves.failed[order]
+    costs = np.where(stopped, pool.costs[order, np.maximum(stops, 1) - 1], pool.totals[order])
+    return Search(
+        test=float(found.test[0, 0]),
+        cost=float(costs.sum()),
+        stopped=int(stopped.sum()),
+        finished=int((~stopped & ~failed).sum()),
+        failed=int(failed.sum()),
+    )
 
 
 def _replay(pool: Pool, rule: Stopping, orders: Ints, budgets: Floats) -> Replayed:

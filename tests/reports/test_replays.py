@@ -1,0 +1,87 @@
+"""Replayed arms in results and reports: in plan order, and what is said of the comparison."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from harness.design import ReplayDesign, StudyDesign
+from reports.analysis import judge
+from reports.arms.from_table import read_arms
+from reports.results.replay_result import PlanOrder, ReplayResult
+from reports.settings import Settings
+from reports.table.checks import check_table
+from tests.reports.tables import arm, designed
+
+EPOCHS = 4
+
+
+def _halved(scores: list[float], index: list[int], **columns: Any) -> pd.DataFrame:
+    """An arm whose trials reach their score in four equal steps; its validation is its test less .1."""
+    test = np.array(scores)
+    ids = [f"t{number}" for number in range(len(scores))]
+    return arm("l2", test - 0.1, test=test, index=index, trial_id=ids, **columns)
+
+
+def _histories(trials: pd.DataFrame) -> pd.DataFrame:
+    rows = [
+        {
+            **{name: trial[name] for name in ("trial_id", "dataset", "architecture", "method")},
+            "epoch": epoch,
+            "val_score": trial["val_accuracy"] * epoch / EPOCHS,
+            "best_test_score": trial["test_accuracy"] * epoch / EPOCHS,
+        }
+        for trial in trials.to_dict("records")
+        for epoch in range(1, EPOCHS + 1)
+    ]
+    return pd.DataFrame(rows)
+
+
+def _pruner(name: str, **options: Any) -> dict[str, Any]:
+    return {"name": f"{name}Pruner", "options": options}
+
+
+_MEDIAN = _pruner("Median", n_startup_trials=1, n_warmup_steps=0, interval_steps=1, n_min_trials=1)
+
+
+def _design(trials: pd.DataFrame, pruner: dict[str, Any], **changes: Any) -> StudyDesign:
+    replay = ReplayDesign("digits", "mlp", "pruned", "l2", pruner)
+    return dataclasses.replace(designed(trials, **changes), replays=(replay,))
+
+
+def _replayed(trials: pd.DataFrame, pruner: dict[str, Any], **changes: Any) -> ReplayResult:
+    settings = Settings(baseline="l2", permutations=199, resamples=100)
+    design = _design(trials, pruner, n=1, **changes)
+    checked = check_table(trials)
+    (found,) = judge(
+        read_arms(checked.trials, settings), checked, design, settings, _histories(trials)
+    ).replays
+    return found
+
+
+def test_plan_order_is_by_index_in_each_replicate_without_repeats() -> None:
+    scores, index = [0.5, 0.9, 0.6, 0.7, 0.8, 0.4, 0.3, 0.2, 0.99], [3, 0, 1, 2, 0, 1, 2, 3, 3]
+    trials = _halved(scores, index, replicate=[0, 0, 0, 0, 1, 1, 1, 1, 0], repeat=[0, 0, 0, 0, 0, 0, 0, 0, 1])
+    found = _replayed(trials, _MEDIAN)
+    # The first in the plan is the best, so all others are stopped after their first epoch.
+    assert isinstance(found.plan_order, PlanOrder)
+    assert dataclasses.replace(found.plan_order, sentence="") == PlanOrder(
+        0.9, 11.0, stopped=7, finished=1, failed=0, unpruned_test=0.9, unpruned_cost=32.0, sentence=""
+    )
+    assert found.plan_order.sentence == (
+        "In plan order the 8 trials of l2 under the pruner end with an incumbent of test accuracy 90.00 % "
+        "and cost 11 epochs (7 stopped, 1 finished); without it 90.00 % and 32 epochs."
+    )
+    # The second replicate first: its best is stopped by nothing, nor is any better one of the other.
+    trials["replicate"] = 1 - trials["replicate"]
+    found = _replayed(trials, _MEDIAN)
+    assert found.plan_order is not None
+    assert (found.plan_order.stopped, found.plan_order.finished) == (6, 2)
+
+
+def test_without_an_index_there_is_no_plan_order_and_no_replay() -> None:
+    trials = _halved([0.5, 0.9, 0.6, 0.7, 0.8, 0.4], list(range(6))).drop(columns="index")
+    found = _replayed(trials, _MEDIAN)
+    assert found.refusal == "the table holds no index of the trials of l2, so their plan order is unknown"
+    assert found.plan_order is None
