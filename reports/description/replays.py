@@ -99,28 +99,25 @@ def _judged(lines: _Lines, family: int, scope: Scope, score: ScoreWords) -> Repl
     has_limits = lines.arm.sampling != "design"
     kept = np.flatnonzero(gap.exhausted <= MOST_EXHAUSTED)
     level = 1 - scope.alpha / max(1, family)
-    low, high = gap.limits(level)
-    low, high = (low[at], high[at]) if scope.sign > 0 else (-high[at], -low[at])
-    value = float(scope.sign * gap.value[at])
+    lows, highs = gap.limits(level)
+    ends = (lows[at], highs[at]) if scope.sign > 0 else (-highs[at], -lows[at])
+    # Adding 0 takes the sign from a zero that was turned.
+    value, low, high = (float(each) + 0.0 for each in (scope.sign * gap.value[at], *ends))
     interval = Interval(finite(low), finite(high), level, method=_METHOD) if has_limits else None
-    margin = scope.margin or 0.0
-    if not has_limits:
-        verdict, said = "described", "a design has no limits, so this only describes"
-    elif low > 0:
-        verdict, said = "better", "the pruned search is better"
-    elif high < -margin:
-        verdict, said = "worse", "the pruned search is worse by more than the margin"
-    elif low > -margin:
-        verdict, said = "on par", "the pruned search is not worse by more than the margin"
-    else:
-        verdict, said = "inconclusive", "the trials allow a gain and a loss"
+    verdict, said = _verdict(low, high, scope.margin or 0.0) if has_limits else (
+        "described", "a design has no limits, so this only describes"
+    )  # fmt: skip
+    place = f"{replay.method} on {replay.dataset} / {replay.architecture}"
+    full = f"{scope.n} full trials of" if scope.n > 1 else "one full trial of"
+    spent = f"for what {full} {replay.replay_of} {'cost' if scope.n > 1 else 'costs'}"
     limits = f" ({score.difference(finite(low))} to {score.difference(finite(high))})" if has_limits else ""
     sentence = (
-        f"{replay.method} on {replay.dataset} / {replay.architecture}: for what {scope.n} full trials of "
-        f"{replay.replay_of} cost, the incumbent's expected test {score.name} differs by "
+        f"{place}: {spent}, the incumbent's expected test {score.name} differs by "
         f"{score.difference(value)}{limits} from that without a pruner, {lines.pruned.begun[at]:.1f} trials "
         f"begun in place of {lines.unpruned.begun[at]:.1f}: {said}."
     )
+    if low == high == 0:
+        sentence = f"{place}: {spent}, {_same(lines, score)}."
     return ReplayResult(
         **_named(replay),
         unit=lines.unit,
@@ -137,6 +134,26 @@ def _judged(lines: _Lines, family: int, scope: Scope, score: ScoreWords) -> Repl
         sentence=sentence,
         plan_order=_plan_order(lines, score),
         cautions=_cautions(lines, has_limits),
+    )
+
+
+def _verdict(low: float, high: float, margin: float) -> tuple[str, str]:
+    if low > 0:
+        return "better", "the pruned search is better"
+    if high < -margin:
+        return "worse", "the pruned search is worse by more than the margin"
+    if low >= -margin:
+        return "on par", "the pruned search is not worse by more than the margin"
+    return "inconclusive", "the trials allow a gain and a loss"
+
+
+def _same(lines: _Lines, score: ScoreWords) -> str:
+    """Of a difference that is 0 in every order, whichever trial is left out."""
+    if lines.pruned.stopped[lines.primary] == 0:
+        return "nothing was stopped by then: the two searches are one"
+    return (
+        f"the pruner changes nothing: the incumbent has the same test {score.name} with and without it, "
+        "whatever the order"
     )
 
 

@@ -1,15 +1,19 @@
 """Replayed arms in results and reports: in plan order, and what is said of the comparison."""
 
 import dataclasses
+import json
+import re
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from harness.design import ReplayDesign, StudyDesign
 from reports.analysis import judge
 from reports.arms.from_table import read_arms
 from reports.results.replay_result import PlanOrder, ReplayResult
+from reports.results.results import to_json_able
 from reports.settings import Settings
 from reports.table.checks import check_table
 from tests.reports.tables import arm, designed
@@ -50,8 +54,10 @@ def _design(trials: pd.DataFrame, pruner: dict[str, Any], **changes: Any) -> Stu
     return dataclasses.replace(designed(trials, **changes), replays=(replay,))
 
 
-def _replayed(trials: pd.DataFrame, pruner: dict[str, Any], **changes: Any) -> ReplayResult:
-    settings = Settings(baseline="l2", permutations=199, resamples=100)
+def _replayed(
+    trials: pd.DataFrame, pruner: dict[str, Any], lower_is_better: bool = False, **changes: Any
+) -> ReplayResult:
+    settings = Settings(baseline="l2", lower_is_better=lower_is_better, permutations=199, resamples=100)
     design = _design(trials, pruner, n=1, **changes)
     checked = check_table(trials)
     (found,) = judge(
@@ -85,3 +91,27 @@ def test_without_an_index_there_is_no_plan_order_and_no_replay() -> None:
     found = _replayed(trials, _MEDIAN)
     assert found.refusal == "the table holds no index of the trials of l2, so their plan order is unknown"
     assert found.plan_order is None
+
+
+_SCORES = [0.5, 0.9, 0.6, 0.7, 0.8, 0.4, 0.3, 0.2, 0.95, 0.85]
+_AT_THE_END = _pruner("Threshold", lower=2.0, upper=None, n_warmup_steps=EPOCHS, interval_steps=1)
+
+
+@pytest.mark.parametrize("lower_is_better", [False, True])
+@pytest.mark.parametrize(
+    ("pruner", "said"),
+    [
+        (_pruner("Nop"), "nothing was stopped by then: the two searches are one."),
+        (_AT_THE_END, "the pruner changes nothing: the incumbent has the same test"),
+    ],
+)
+def test_searches_that_are_one_are_on_par_and_say_why(
+    pruner: dict[str, Any], said: str, lower_is_better: bool
+) -> None:
+    found = _replayed(_halved(_SCORES, list(range(10))), pruner, lower_is_better)
+    assert found.verdict == "on par"
+    assert f"for what one full trial of l2 costs, {said}" in found.sentence
+    assert "differs" not in found.sentence
+    assert not re.search(r"-0\.0\b", json.dumps(to_json_able(found))), "a zero has no sign"
+    assert found.difference is not None
+    assert found.difference.value == 0
