@@ -181,7 +181,12 @@ def _plan_order(lines: _Lines, score: ScoreWords) -> PlanOrder:
 def _cautions(lines: _Lines, has_limits: bool) -> tuple[str, ...]:
     found = []
     fewest = min(lines.pruned.begun[lines.primary], lines.unpruned.begun[lines.primary])
-    if has_limits and fewest < SURE_FROM_TRIALS:
+    if not has_limits:
+        found.append(
+            f"The trials of {lines.replay.replay_of} are a design, whose points are chosen and not drawn: "
+            "there are no limits, and this describes these trials alone."
+        )
+    elif fewest < SURE_FROM_TRIALS:
         found.append(
             f"Limits are rough where fewer than {SURE_FROM_TRIALS} trials are begun (here {fewest:.1f}): "
             "95 % limits were seen to cover less there, least where excellent trials are rare and slow."

@@ -31,7 +31,7 @@ class ReplayResult:
     mean number of trials begun. budget: that which is judged, of n full trials; difference: there, pruned
     less unpruned, positive where pruning is better, with limits adjusted for all replays of the report.
     plan_order: None where refused. refusal: why there are no numbers; "" if there are. cautions: where limits
-    do not hold.
+    are rough or missing, and budgets left out; sentences.
     """
 
     dataset: str

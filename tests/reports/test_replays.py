@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from reports.results.replay_result import PlanOrder, ReplayResult
 from reports.results.results import to_json_able
 from reports.settings import Settings
 from reports.table.checks import check_table
+from reports.write import write_report
 from tests.reports.tables import arm, designed
 
 EPOCHS = 4
@@ -33,6 +35,9 @@ def _histories(trials: pd.DataFrame) -> pd.DataFrame:
         {
             **{name: trial[name] for name in ("trial_id", "dataset", "architecture", "method")},
             "epoch": epoch,
+            "train_loss": 1.0,
+            "units_total": 1,
+            "parameters": 1,
             "val_score": trial["val_accuracy"] * epoch / EPOCHS,
             "best_test_score": trial["test_accuracy"] * epoch / EPOCHS,
         }
@@ -115,3 +120,23 @@ def test_searches_that_are_one_are_on_par_and_say_why(
     assert not re.search(r"-0\.0\b", json.dumps(to_json_able(found))), "a zero has no sign"
     assert found.difference is not None
     assert found.difference.value == 0
+
+
+@pytest.mark.parametrize(
+    ("sampling", "said"),
+    [("iid", "Limits are rough where fewer than 10 trials are begun"), ("design", "there are no limits")],
+)
+def test_rough_and_missing_limits_are_told_wherever_the_replay_is(
+    tmp_path: Path, sampling: str, said: str
+) -> None:
+    trials = _halved(_SCORES, list(range(10)), sampling=sampling)
+    settings = Settings(baseline="l2", permutations=199, resamples=100)
+    design = _design(trials, _MEDIAN, n=1)
+    page = write_report(trials, tmp_path, design=design, settings=settings, histories=_histories(trials))
+    (replay,) = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))["analysis"]["replays"]
+    caution = next(each for each in replay["cautions"] if said in each)
+    assert (replay["difference"]["interval"] is None) == (sampling == "design")
+    assert f"  - caution: {caution}" in (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert f'<span class="severity caution">caution</span><span>{caution}</span>' in page.read_text(
+        encoding="utf-8"
+    )
