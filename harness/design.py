@@ -73,6 +73,19 @@ class ReplayDesign:
     pruner: dict[str, Any]
     sampling: str = "pruned"
 
+    @property
+    def pruner_text(self) -> str:
+        """The pruner in words, with every option."""
+        return _pruner_text(self.pruner)
+
+
+def _pruner_text(pruner: Mapping[str, Any]) -> str:
+    said = (
+        f"{option}={_pruner_text(value) if isinstance(value, Mapping) else value}"
+        for option, value in pruner["options"].items()
+    )
+    return f"{pruner['name']}({', '.join(said)})"
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:

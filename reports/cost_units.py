@@ -6,6 +6,8 @@ Units add up over the trials of a search. What does not, such as memory and late
 
 #: Counting trials: every trial costs 1.
 TRIALS = "trials"
+#: Counting epochs: what a replay pays in where the study's unit is not recorded epoch by epoch.
+EPOCHS = "epochs"
 #: Columns of a trial table that hold a cost, with their units.
 COST_COLUMNS = {
     "train_flops": "FLOP",

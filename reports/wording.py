@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from reports.cost_units import TRIALS, unit_symbol
+from reports.cost_units import EPOCHS, TRIALS, unit_symbol
 from reports.size_axes import SIZE_AXES
 
 NOTHING = "–"
@@ -42,6 +42,8 @@ def amount(value: float | None, unit: str) -> str:
         return duration(value)
     if unit == TRIALS:
         return f"{number(value)} {symbol}"
+    if unit == EPOCHS:
+        return f"{count(value)} {symbol}"
     for limit, prefix in _PREFIXES:
         if abs(value) >= limit:
             return f"{value / limit:.3g} {prefix}{symbol}"

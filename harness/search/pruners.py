@@ -58,15 +58,6 @@ def pinned_pruner(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     return pinned
 
 
-def pruner_text(pinned: Mapping[str, Any]) -> str:
-    """A pruner in words, as a reader wants it."""
-    said = (
-        f"{option}={pruner_text(value) if isinstance(value, Mapping) else repr(value)}"
-        for option, value in pinned["options"].items()
-    )
-    return f"{pinned['name']}({', '.join(said)})"
-
-
 def _pinned_within(value: Any) -> dict[str, Any]:
     if isinstance(value, str):
         value = {"name": value}

@@ -3,7 +3,7 @@
 Both searches are replayed in the same orders of the same trials, so their difference is surer than either.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,16 +12,14 @@ import pandas as pd
 
 from harness.design import ReplayDesign, StudyDesign
 from reports.arms.arm import Arm
-from reports.cost_units import unit_name
+from reports.cost_units import EPOCHS
+from reports.description.replay_pool import pool_in_plan_order
 from reports.results.estimate import Estimate, Interval, finite
-from reports.results.replay_result import ReplayResult
+from reports.results.replay_result import PlanOrder, ReplayResult
 from reports.scope import FEWEST_TRIALS, Scope
-from reports.statistics.arrays import Floats
-from reports.statistics.replay import MOST_EXHAUSTED, ORDERS, Pool, Spending, spending
-from reports.statistics.stopping import Curves
-from reports.wording import ScoreWords
+from reports.statistics.replay import MOST_EXHAUSTED, ORDERS, Search, Spending, spending, whole_search
+from reports.wording import ScoreWords, amount
 
-EPOCHS = "epochs"
 #: Below, limits were seen to cover less than they say (`tests.calibration.replays`).
 SURE_FROM_TRIALS = 10
 #: Orders times trials squared that a report has the time for.
@@ -40,6 +38,8 @@ class _Lines:
     unpruned: Spending
     gap: Spending
     primary: int
+    as_planned: Search
+    as_planned_unpruned: Search
 
 
 def describe_replays(
@@ -71,7 +71,7 @@ def _lines(
     if histories is None or "best_test_score" not in histories:
         return replay, "the table holds no learning curves with test scores along the way"
     unit = EPOCHS if scope.cost not in ("train_flops", "train_seconds") else scope.cost
-    pool = _pool(arm, histories, unit, scope)
+    pool = pool_in_plan_order(arm, histories, unit, scope)
     if isinstance(pool, str):
         return replay, pool
     full = float(pool.totals.mean())
@@ -89,51 +89,9 @@ def _lines(
             f"cost of {scope.n} full trials is spent; more trials of {replay.replay_of} are needed, or a "
             "smaller n"
         )
-    return _Lines(replay, arm, unit, pruned, unpruned, gap, primary)
-
-
-def _pool(arm: Arm, histories: pd.DataFrame, unit: str, scope: Scope) -> Pool | str:
-    """The arm's trials as replays take them, or why they cannot be."""
-    place = (histories["dataset"] == arm.dataset) & (histories["architecture"] == arm.architecture)
-    own = histories[place & (histories["method"] == arm.method)].sort_values("epoch", kind="stable")
-    by_trial = {str(name): part for name, part in own.groupby("trial_id")}
-    names = [str(name) for name in arm.facts["trial_id"]]
-    longest = int(own["epoch"].max()) if len(own) else 1
-    shape = len(names), max(1, longest)
-    scores, best, tests, costs = np.full((4, *shape), np.nan)
-    lengths, totals = np.zeros(shape[0], dtype=np.intp), np.zeros(shape[0])
-    for row, name in enumerate(names):
-        part = by_trial.get(name)
-        total = float(arm.costs[unit][row]) if unit in arm.costs else float(0 if part is None else len(part))
-        if part is not None:
-            # An epoch in which a trial diverged reported no score; its cost is in the total.
-            reported = part[part["val_score"].notna()]
-            count = lengths[row] = len(reported)
-            scores[row, :count] = reported["val_score"]
-            sealed = reported["best_test_score"].to_numpy(dtype=np.float64)
-            best[row, :count] = _carried(np.where(np.isnan(sealed), np.nan, scores[row, :count]))
-            tests[row, :count] = _carried(sealed)
-            spent = reported["epoch"] if unit == EPOCHS else reported[unit]
-            costs[row, :count] = spent.to_numpy(dtype=np.float64)
-            if np.isnan(costs[row, :count]).any():
-                return f"the records hold no {unit_name(unit)} along the way"
-        if not arm.failed[row] and (not lengths[row] or np.isnan(best[row, lengths[row] - 1])):
-            return (
-                f"the records of {arm.method} hold no test scores along the way: they were made before the "
-                "study asked for a replay"
-            )
-        totals[row] = total if not lengths[row] else max(total, costs[row, lengths[row] - 1])
-    if not np.isfinite(totals).all():
-        return f"the table holds no {unit_name(unit)} of every trial"
-    costs[np.isnan(costs)] = np.inf
-    tests[np.isnan(tests)] = scope.sign * arm.failed_score
-    curves = Curves(scores, lengths, arm.failed, higher_is_better=scope.sign > 0)
-    return Pool(curves, best, tests, costs, totals, scope.sign * arm.failed_score)
-
-
-def _carried(values: Floats) -> Floats:
-    """Each value until the next one."""
-    return np.asarray(pd.Series(values).ffill(), dtype=np.float64)
+    plan_order = np.arange(arm.trials)
+    as_planned = (whole_search(pool, pruner, plan_order) for pruner in (replay.pruner, _NO_PRUNER))
+    return _Lines(replay, arm, unit, pruned, unpruned, gap, primary, *as_planned)
 
 
 def _judged(lines: _Lines, family: int, scope: Scope, score: ScoreWords) -> ReplayResult:
@@ -141,28 +99,25 @@ def _judged(lines: _Lines, family: int, scope: Scope, score: ScoreWords) -> Repl
     has_limits = lines.arm.sampling != "design"
     kept = np.flatnonzero(gap.exhausted <= MOST_EXHAUSTED)
     level = 1 - scope.alpha / max(1, family)
-    low, high = gap.limits(level)
-    low, high = (low[at], high[at]) if scope.sign > 0 else (-high[at], -low[at])
-    value = float(scope.sign * gap.value[at])
+    lows, highs = gap.limits(level)
+    ends = (lows[at], highs[at]) if scope.sign > 0 else (-highs[at], -lows[at])
+    # Adding 0 takes the sign from a zero that was turned.
+    value, low, high = (float(each) + 0.0 for each in (scope.sign * gap.value[at], *ends))
     interval = Interval(finite(low), finite(high), level, method=_METHOD) if has_limits else None
-    margin = scope.margin or 0.0
-    if not has_limits:
-        verdict, said = "described", "a design has no limits, so this only describes"
-    elif low > 0:
-        verdict, said = "better", "the pruned search is better"
-    elif high < -margin:
-        verdict, said = "worse", "the pruned search is worse by more than the margin"
-    elif low > -margin:
-        verdict, said = "on par", "the pruned search is not worse by more than the margin"
-    else:
-        verdict, said = "inconclusive", "the trials allow a gain and a loss"
+    verdict, said = _verdict(low, high, scope.margin or 0.0) if has_limits else (
+        "described", "a design has no limits, so this only describes"
+    )  # fmt: skip
+    place = f"{replay.method} on {replay.dataset} / {replay.architecture}"
+    full = f"{scope.n} full trials of" if scope.n > 1 else "one full trial of"
+    spent = f"for what {full} {replay.replay_of} {'cost' if scope.n > 1 else 'costs'}"
     limits = f" ({score.difference(finite(low))} to {score.difference(finite(high))})" if has_limits else ""
     sentence = (
-        f"{replay.method} on {replay.dataset} / {replay.architecture}: for what {scope.n} full trials of "
-        f"{replay.replay_of} cost, the incumbent's expected test {score.name} differs by "
+        f"{place}: {spent}, the incumbent's expected test {score.name} differs by "
         f"{score.difference(value)}{limits} from that without a pruner, {lines.pruned.begun[at]:.1f} trials "
         f"begun in place of {lines.unpruned.begun[at]:.1f}: {said}."
     )
+    if low == high == 0:
+        sentence = f"{place}: {spent}, {_same(lines, score)}."
     return ReplayResult(
         **_named(replay),
         unit=lines.unit,
@@ -177,14 +132,61 @@ def _judged(lines: _Lines, family: int, scope: Scope, score: ScoreWords) -> Repl
         difference=Estimate(value, interval),
         verdict=verdict,
         sentence=sentence,
+        plan_order=_plan_order(lines, score),
         cautions=_cautions(lines, has_limits),
+    )
+
+
+def _verdict(low: float, high: float, margin: float) -> tuple[str, str]:
+    if low > 0:
+        return "better", "the pruned search is better"
+    if high < -margin:
+        return "worse", "the pruned search is worse by more than the margin"
+    if low >= -margin:
+        return "on par", "the pruned search is not worse by more than the margin"
+    return "inconclusive", "the trials allow a gain and a loss"
+
+
+def _same(lines: _Lines, score: ScoreWords) -> str:
+    """Of a difference that is 0 in every order, whichever trial is left out."""
+    if lines.pruned.stopped[lines.primary] == 0:
+        return "nothing was stopped by then: the two searches are one"
+    return (
+        f"the pruner changes nothing: the incumbent has the same test {score.name} with and without it, "
+        "whatever the order"
+    )
+
+
+def _plan_order(lines: _Lines, score: ScoreWords) -> PlanOrder:
+    pruned, unpruned = lines.as_planned, lines.as_planned_unpruned
+    failed = f", {pruned.failed} failed" if pruned.failed else ""
+    sentence = (
+        f"In plan order the {lines.arm.trials} trials of {lines.replay.replay_of} under the pruner end with "
+        f"an incumbent of test {score.name} {score.level(pruned.test)} and cost "
+        f"{amount(pruned.cost, lines.unit)} ({pruned.stopped} stopped, {pruned.finished} finished{failed}); "
+        f"without it {score.level(unpruned.test)} and {amount(unpruned.cost, lines.unit)}."
+    )
+    return PlanOrder(
+        test=pruned.test,
+        cost=pruned.cost,
+        stopped=pruned.stopped,
+        finished=pruned.finished,
+        failed=pruned.failed,
+        unpruned_test=unpruned.test,
+        unpruned_cost=unpruned.cost,
+        sentence=sentence,
     )
 
 
 def _cautions(lines: _Lines, has_limits: bool) -> tuple[str, ...]:
     found = []
     fewest = min(lines.pruned.begun[lines.primary], lines.unpruned.begun[lines.primary])
-    if has_limits and fewest < SURE_FROM_TRIALS:
+    if not has_limits:
+        found.append(
+            f"The trials of {lines.replay.replay_of} are a design, whose points are chosen and not drawn: "
+            "there are no limits, and this describes these trials alone."
+        )
+    elif fewest < SURE_FROM_TRIALS:
         found.append(
             f"Limits are rough where fewer than {SURE_FROM_TRIALS} trials are begun (here {fewest:.1f}): "
             "95 % limits were seen to cover less there, least where excellent trials are rare and slow."
@@ -224,13 +226,5 @@ def _named(replay: ReplayDesign) -> dict[str, Any]:
         "architecture": replay.architecture,
         "method": replay.method,
         "replay_of": replay.replay_of,
-        "pruner": _text(replay.pruner),
+        "pruner": replay.pruner_text,
     }
-
-
-def _text(pruner: Mapping[str, Any]) -> str:
-    said = (
-        f"{name}={_text(value) if isinstance(value, Mapping) else value}"
-        for name, value in pruner["options"].items()
-    )
-    return f"{pruner['name']}({', '.join(said)})"

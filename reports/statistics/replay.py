@@ -49,12 +49,14 @@ class Replayed:
 
     stops: the epoch after which the trial was stopped, 0 where it ran to its end or lies behind all budgets.
     test: of the incumbent.
-    begun: trials begun before the budget was spent. exhausted: the pool was, before the budget.
+    begun: trials begun before the budget was spent. stopped: those of them that were stopped by then.
+    exhausted: the pool was, before the budget.
     """
 
     stops: Ints
     test: Floats
     begun: Ints
+    stopped: Ints
     exhausted: Bools
 
 
@@ -62,7 +64,7 @@ class Replayed:
 class Spending:
     """Expected test score of the incumbent against what was spent. Shapes [budgets].
 
-    begun: mean number of trials. exhausted: share of orders that ran out of trials.
+    begun, stopped: mean numbers of trials. exhausted: share of orders that ran out of trials.
     """
 
     budgets: Floats
@@ -70,12 +72,27 @@ class Spending:
     se: Floats
     df: Floats
     begun: Floats
+    stopped: Floats
     exhausted: Floats
 
     def limits(self, level: float) -> tuple[Floats, Floats]:
         """The ends of the interval at every budget."""
         half = t_quantile(level, self.df) * self.se
         return self.value - half, self.value + half
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """One search over a whole pool. test: of the incumbent at its end. cost: paid for all trials.
+
+    stopped, finished, failed: numbers of trials; a trial that is stopped before it would have failed did not.
+    """
+
+    test: float
+    cost: float
+    stopped: int
+    finished: int
+    failed: int
 
 
 def random_orders(trials: int, orders: int, seed: int) -> Ints:
@@ -95,6 +112,21 @@ def replay(pool: Pool, pruner: Mapping[str, Any], orders: Ints, budgets: Floats)
     return _replay(pool, stopping(pruner, pool.curves), orders, budgets)
 
 
+def whole_search(pool: Pool, pruner: Mapping[str, Any], order: Ints) -> Search:
+    """A sequential study under a pruner that goes through all of `order`, [places], whatever it costs."""
+    found = replay(pool, pruner, order[None, :], np.array([np.inf]))
+    stops = found.stops[0]
+    stopped, failed = stops > 0, (stops == 0) & pool.curves.failed[order]
+    costs = np.where(stopped, pool.costs[order, np.maximum(stops, 1) - 1], pool.totals[order])
+    return Search(
+        test=float(found.test[0, 0]),
+        cost=float(costs.sum()),
+        stopped=int(stopped.sum()),
+        finished=int((~stopped & ~failed).sum()),
+        failed=int(failed.sum()),
+    )
+
+
 def _replay(pool: Pool, rule: Stopping, orders: Ints, budgets: Floats) -> Replayed:
     count, places = orders.shape
     curves = pool.curves
@@ -105,7 +137,7 @@ def _replay(pool: Pool, rule: Stopping, orders: Ints, budgets: Floats) -> Replay
     test = np.full(count, pool.failed_score)
     known = np.where(np.isnan(pool.best), -np.inf, pool.best if curves.higher_is_better else -pool.best)
     ends = np.full((count, len(budgets)), pool.failed_score)
-    begun = np.zeros((count, len(budgets)), dtype=np.intp)
+    begun, stopped = np.zeros((2, count, len(budgets)), dtype=np.intp)
     is_open = np.ones((count, len(budgets)), dtype=np.bool_)
     stops = np.zeros((count, places), dtype=np.intp)
     for place in range(places):
@@ -121,6 +153,7 @@ def _replay(pool: Pool, rule: Stopping, orders: Ints, budgets: Floats) -> Replay
         for number, budget in enumerate(budgets):
             here = is_open[:, number]
             begun[here, number] += 1
+            stopped[here & ~through & (after <= budget), number] += 1
             crossing = np.flatnonzero(here & (after >= budget))
             if not crossing.size:
                 continue
@@ -140,7 +173,7 @@ def _replay(pool: Pool, rule: Stopping, orders: Ints, budgets: Floats) -> Replay
         complete = np.flatnonzero(through & ~curves.failed[trials])
         finished[complete] |= bits_of(trials[complete], words)
     ends = np.where(is_open, test[:, None], ends)
-    return Replayed(stops, ends, begun, is_open)
+    return Replayed(stops, ends, begun, stopped, is_open)
 
 
 def _offered(known: Floats, tests: Floats, trials: Ints, epochs: Ints) -> tuple[Floats, Floats]:
@@ -192,4 +225,6 @@ def _line(test: Floats, left: Floats, run: Replayed, budgets: Floats) -> Spendin
     own = test.var(axis=0, ddof=1) / orders
     se = np.sqrt(np.maximum(variance - noise, 0.0) + own)
     df = np.minimum(number - 1.0, np.maximum(2.0, 2 * number / begun - 1))
-    return Spending(budgets, test.mean(axis=0), se, df, begun, run.exhausted.mean(axis=0))
+    return Spending(
+        budgets, test.mean(axis=0), se, df, begun, run.stopped.mean(axis=0), run.exhausted.mean(axis=0)
+    )

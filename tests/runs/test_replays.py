@@ -33,5 +33,10 @@ def test_a_study_with_a_pruned_arm_runs_and_is_judged(tiny: Fields, tmp_path: Pa
     assert replay["refusal"] == ""
     assert replay["trials"] == 8
     assert replay["verdict"] in ("better", "worse", "on par", "inconclusive")
+    in_order = replay["plan_order"]
+    assert in_order["stopped"] + in_order["finished"] + in_order["failed"] == 8
+    assert in_order["cost"] <= in_order["unpruned_cost"]
+    for file in (page, page.parent / "report.md"):
+        assert in_order["sentence"] in file.read_text(encoding="utf-8")
     assert results["analysis"]["family_size"] == 1, "replays cost the claim nothing"
     assert any(figure["family"] == "replays" for figure in results["figures"])

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from harness.design import ReplayDesign
 from harness.study.parts import StudyError
 from harness.study.written import read_written
 from tests.making import plan_of, trials_of
@@ -40,6 +41,15 @@ def test_a_plan_keeps_every_option_and_the_name_that_deals_brackets(tiny: Fields
     }
     written = read_written(json.loads(json.dumps(plan.to_json())), "plan.json")
     assert {name: asdict(each) for name, each in written.replays.items()} == {key: asdict(replay)}
+
+
+def test_a_pruner_is_told_in_the_words_that_a_study_is_written_in() -> None:
+    halving = {"name": "SuccessiveHalvingPruner", "options": {"min_resource": "auto", "reduction_factor": 4}}
+    patient = {"name": "PatientPruner", "options": {"wrapped_pruner": halving, "patience": 2}}
+    assert ReplayDesign("digits", "mlp", "patient", "l2", patient).pruner_text == (
+        "PatientPruner(wrapped_pruner=SuccessiveHalvingPruner(min_resource=auto, reduction_factor=4), "
+        "patience=2)"
+    )
 
 
 _OPTIONS = [

@@ -8,7 +8,6 @@ from harness.cli.views.origins import origin_lines
 from harness.cli.views.seeds import seed_lines
 from harness.datasets.residency import forecast as residence
 from harness.design import BATCH_SIZE, LEARNING_RATE, span_text
-from harness.search.pruners import pruner_text
 from harness.search.space import domain_text
 from harness.study.beside import told
 from harness.study.forecast import forecast
@@ -59,7 +58,7 @@ def show_plan(plan: Plan, console: Console) -> None:
         console.print(
             Text(
                 f"{replay.dataset}/{replay.architecture}/{replay.method} replays {replay.replay_of} under "
-                f"{pruner_text(replay.pruner)}: no trials of its own, no cost."
+                f"{replay.pruner_text}: no trials of its own, no cost."
             )
         )
     for warning in plan.warnings:

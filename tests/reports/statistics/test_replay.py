@@ -7,7 +7,7 @@ import numpy as np
 import optuna
 import pytest
 
-from reports.statistics.replay import Pool, random_orders, replay, spending
+from reports.statistics.replay import Pool, Search, random_orders, replay, spending, whole_search
 from reports.statistics.stopping import Curves, Ints
 
 NOP: dict[str, Any] = {"name": "NopPruner", "options": {}}
@@ -152,6 +152,16 @@ def test_a_stopped_trial_keeps_its_network_and_costs_what_it_cost() -> None:
     # The first two are stopped after one epoch, before the one would have diverged; the third after three.
     assert found.stops[0].tolist() == [1, 1, 3]
     assert found.test[0] == pytest.approx([1.9, 1.9, 1.9, 1.9])
+
+
+def test_a_whole_search_pays_for_every_trial_in_its_order() -> None:
+    order, median = np.array([2, 0, 1]), _pruner("Median", _MEDIAN, n_startup_trials=1)
+    # The second is stopped at its last epoch, where it is worse for the first time: it pays for all.
+    assert whole_search(_by_hand(), median, order) == Search(1.8, 8.5, stopped=1, finished=1, failed=1)
+    # After the best of those that last, the third is stopped at its first epoch.
+    order = np.array([0, 1, 2])
+    assert whole_search(_by_hand(), median, order) == Search(1.7, 6.5, stopped=1, finished=1, failed=1)
+    assert whole_search(_by_hand(), NOP, order) == Search(1.8, 8.5, stopped=0, finished=2, failed=1)
 
 
 def test_limits_come_from_deleting_trials_and_the_difference_of_equal_searches_is_sure() -> None:
