@@ -7,8 +7,8 @@ from reports.arms.arm import Arm
 from reports.cost_units import EPOCHS, unit_name
 from reports.scope import Scope
 from reports.statistics.arrays import Floats
+from reports.statistics.recorded import Curves
 from reports.statistics.replay import Pool
-from reports.statistics.stopping import Curves
 
 
 def pool_in_plan_order(arm: Arm, histories: pd.DataFrame, unit: str, scope: Scope) -> Pool | str:

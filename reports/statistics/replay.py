@@ -17,8 +17,10 @@ from typing import Any
 import numpy as np
 
 from reports.statistics.arrays import Floats
+from reports.statistics.bits import Ints, bits_of, no_bits
 from reports.statistics.matching import t_quantile
-from reports.statistics.stopping import Bools, Curves, Ints, Stopping, bits_of, no_bits, stopping
+from reports.statistics.recorded import Bools, Curves, Stopping
+from reports.statistics.stopping import stopping
 
 #: Random orders of the pool: the error they leave is small beside that of the pool.
 ORDERS = 1_000

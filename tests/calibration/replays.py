@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from reports.statistics.recorded import Curves
 from reports.statistics.replay import Pool, spending
-from reports.statistics.stopping import Curves
 from tests.calibration.rows import Row
 
 TRIALS, EPOCHS, ORDERS = 50, 20, 200

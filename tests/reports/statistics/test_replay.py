@@ -7,8 +7,9 @@ import numpy as np
 import optuna
 import pytest
 
+from reports.statistics.bits import Ints
+from reports.statistics.recorded import Curves
 from reports.statistics.replay import Pool, Search, random_orders, replay, spending, whole_search
-from reports.statistics.stopping import Curves, Ints
 
 NOP: dict[str, Any] = {"name": "NopPruner", "options": {}}
 _HALVING = {
