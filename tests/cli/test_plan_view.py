@@ -23,7 +23,7 @@ def test_it_says_what_is_kept_where_and_how_images_are_changed(tiny: dict[str, A
     asked = put(tiny, "training.augmentation", {"random_crop": {"padding": 2}, "flip": True})
     text = shown(put(asked, "training.resize", 16))
     assert "of shape 1x16x16, 10 classes; resized batch by batch" in text
-    assert "Augmentation: random_crop (padding 2), flip\n" in text
+    assert "Augmentation: random crop (padding 2), flip\n" in text
     assert "on the GPU if half of what is free there holds it" in shown(
         put(put(asked, "training.resize", None), "resources.gpus", 0.5)
     )

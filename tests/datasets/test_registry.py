@@ -16,7 +16,7 @@ from tests.datasets.kinds import Refusal
 def test_a_misspelt_source_gets_the_nearest_name(refusal: Refusal, tmp_path: Path) -> None:
     assert refusal(DatasetSpec("mine", "fashion_mnist"), tmp_path) == (
         "data set 'mine', field 'source': 'fashion_mnist' found; did you mean 'fashion-mnist'? "
-        "Allowed: cifar10, cifar100, digits, fashion-mnist, images, mnist, npz, parquet, table"
+        "Allowed: cifar10, cifar100, digits, fashion-mnist, images, mnist, npz, parquet, sine, table"
     )
     assert "did you mean" not in refusal(DatasetSpec("mine", "weather"), tmp_path)
 
