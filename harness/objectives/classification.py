@@ -65,7 +65,8 @@ class Classification(Objective):
             met = outputs.argmax(1) == y
         else:
             met = (outputs.topk(5, dim=1).indices == y.unsqueeze(1)).any(1)
-        return met.sum().to(torch.float64).reshape(1) / max(1, y[0].numel())
+        total = met.sum().to(torch.float64).reshape(1)
+        return total if y.dim() == 1 else total / y[0].numel()
 
     def score_from(self, statistics: Sequence[float], examples: int) -> float:
         return statistics[0] / examples

@@ -39,7 +39,8 @@ def totals(network: nn.Module, part: Part, objective: Objective) -> Tensor:
             loss += objective.loss(outputs, y, "sum")
             more = objective.statistics(outputs, y)
             statistics = more if statistics is None else statistics + more
-        network.train(was_training)
+        if was_training:
+            network.train()
         assert statistics is not None, "a part has examples"
         return torch.cat([loss.reshape(1), statistics.reshape(-1)])
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+
 from harness.search.space import Choice, Domain, Float
 from harness.sizing.base import Cell, Params, Phase, Schedule, Situation, SizingMethod, State
 from harness.sizing.ledger.unit_costs import unit_costs
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
     from harness.sizing.gates.rules import GateRule
     from harness.surgery.edits import Edit
 
-_COST = "cost of "
+#: Numbers of a layer: what a unit costs, in units of lambda; and lambda times that.
+_COST, _PRICE = "cost of ", "price of "
 #: Classes of layers that are sized and can be given gates (`harness.sizing.gates.layers`).
 _GATED = ("Linear", "Conv1d", "Conv2d", "Conv3d")
 
@@ -113,7 +116,13 @@ class ShrinkNets(SizingMethod):
     def numbers(self, cell: Cell, params: Params) -> dict[str, float]:
         costs = unit_costs(cell, self.start_sizes(cell, params), self.penalty_per)
         places = self._places(cell)
-        return super().numbers(cell, params) | {_COST + places[layer]: cost for layer, cost in costs.items()}
+        found = super().numbers(cell, params)
+        penalty = np.float32(found["lambda"])
+        for layer, cost in costs.items():
+            found[_COST + places[layer]] = cost
+            # In the precision of the penalty's own graph, so that both give the same digits.
+            found[_PRICE + places[layer]] = float(penalty * np.float32(cost))
+        return found
 
     def penalty(self, tensors: "Mapping[str, Tensor]", numbers: "Mapping[str, Tensor]") -> "Tensor | None":
         if self.step == "proximal":
@@ -129,9 +138,12 @@ class ShrinkNets(SizingMethod):
             return None
         # Of |gate| its sign; of max(0, gate) 1 where the gate is open, 0 where it is shut.
         gradients = {}
-        for name, cost in _priced_gates(numbers):
-            gate, price = tensors[name].detach(), numbers["lambda"] * cost
-            gradients[name] = (gate > 0) * price if self.gate == "rectified" else gate.sign() * price
+        for name, price in numbers.items():
+            if name.startswith(_PRICE):
+                path = f"{name.removeprefix(_PRICE)}.gate"
+                gate = tensors[path]
+                open_part = gate > 0 if self.gate == "rectified" else gate.detach().sign()
+                gradients[path] = open_part * price
         return gradients
 
     def after_step(
