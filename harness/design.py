@@ -23,6 +23,7 @@ class ArmDesign:
     of a trial: measured intervals, and examples trained on. start_flops: least, median, most training FLOPs
     of a trial had its network kept its starting size; it is known of trials that were started, so it stands
     in no plan. None in older plans, and for controls.
+    pruner: of a search that learns, {"name", "options"}; its trials are told as it would have stopped them.
     """
 
     dataset: str
@@ -41,6 +42,7 @@ class ArmDesign:
     examples: tuple[int, int] | None = None
     start_flops: tuple[float, float, float] | None = None
     repeats: int = 1
+    pruner: dict[str, Any] | None = None
 
     @property
     def draws(self) -> int:
@@ -76,12 +78,13 @@ class ReplayDesign:
     @property
     def pruner_text(self) -> str:
         """The pruner in words, with every option."""
-        return _pruner_text(self.pruner)
+        return pruner_text(self.pruner)
 
 
-def _pruner_text(pruner: Mapping[str, Any]) -> str:
+def pruner_text(pruner: Mapping[str, Any]) -> str:
+    """A pruner, {"name", "options"}, in words, with every option."""
     said = (
-        f"{option}={_pruner_text(value) if isinstance(value, Mapping) else value}"
+        f"{option}={pruner_text(value) if isinstance(value, Mapping) else value}"
         for option, value in pruner["options"].items()
     )
     return f"{pruner['name']}({', '.join(said)})"

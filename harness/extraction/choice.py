@@ -1,11 +1,12 @@
 """Which trial of a run: by its id, by the beginning of one, or the best by validation score."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from harness.extraction.errors import ExtractionError
 from harness.nearest import nearest
 from harness.records.directory import RunDirectory
 from harness.records.record import Record
+from harness.records.stopped import stops
 from harness.study.written import WrittenPlan
 
 BEST = "best"
@@ -44,8 +45,9 @@ def choose(directory: RunDirectory, wanted: str) -> Record:
     return record
 
 
-def _best(directory: RunDirectory, plan: WrittenPlan, records: Iterable[Record], name: str) -> Record:
-    """The best validation score; of equal ones the first in the order of the plan. Repeats do not compete."""
+def _best(directory: RunDirectory, plan: WrittenPlan, records: Collection[Record], name: str) -> Record:
+    """The best validation score; of equal ones the first in the order of the plan. Neither repeats nor trials
+    that a pruner stopped compete."""
     arms = {key: arm.method for key, arm in plan.arms.items()}
     if name and name not in {*arms, *arms.values()}:
         raise ExtractionError(
@@ -54,11 +56,13 @@ def _best(directory: RunDirectory, plan: WrittenPlan, records: Iterable[Record],
         )
     order = {key: place for place, key in enumerate(arms) if name in ("", key, arms[key])}
     sign = -1 if plan.score.higher_is_better else 1
+    # What a search under a pruner stopped, it would not have trained as far as the record goes.
+    stopped = {trial_id for trial_id, stop in stops(plan, records).items() if stop is not None}
     scored = [
         (sign * record.val_score, order[record.arm], record.replicate, record.index, record.trial_id, record)
         for record in records
         if record.arm in order and record.selected_epoch is not None and record.val_score is not None
-        if not record.repeat
+        if not record.repeat and record.trial_id not in stopped
     ]
     if not scored:
         of = f" of {name}" if name else ""

@@ -11,6 +11,7 @@ import pandas as pd
 from harness.design import BATCH_SIZE, LEARNING_RATE, ArmDesign, Claim, StudyDesign
 from harness.records.directory import RunDirectory
 from harness.records.record import Costs, Record
+from harness.records.stopped import as_searched
 from harness.results.origin_costs import costs_with_origins
 from harness.results.plateau import size_has_settled
 from harness.sizing.ledger.size import FLOPS_PER_MAC
@@ -24,8 +25,9 @@ from harness.trial_table import COLUMNS, PARAMETER_PREFIX, SCHEMA_VERSION
 def read_run(path: Path) -> "tuple[pd.DataFrame, pd.DataFrame, StudyDesign]":
     """The trial table, the histories (one row an epoch) and the design of a run directory.
 
-    Damaged records are counted in the design and not read. Rows are in the order of the plan's arms, then of
-    replicate, index and repeat.
+    Damaged records are counted in the design and not read. Trials that the pruner of a search that learns
+    stopped are told as they were by then; those that it cannot be asked of yet are left out. Rows are in the
+    order of the plan's arms, then of replicate, index and repeat.
 
     Raises:
         DirectoryError: if this is no run directory.
@@ -36,6 +38,7 @@ def read_run(path: Path) -> "tuple[pd.DataFrame, pd.DataFrame, StudyDesign]":
     order = {key: position for position, key in enumerate(plan.arms)}
     ours = [record for record in records.values() if record.arm in order]
     ours.sort(key=lambda record: (order[record.arm], record.replicate, record.index, record.repeat))
+    ours = as_searched(plan, ours)
     aside = len(damaged) + len(list((path / "set-aside").glob("*.json")))
     return (
         trial_table(plan, ours),

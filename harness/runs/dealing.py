@@ -18,11 +18,14 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from harness.records.record import Record
+from harness.records.stopped import tell
 from harness.runs.attempts import MAX_LOSSES, Attempt
 from harness.runs.holding import Held
+from harness.search.pruners import of_search
 from harness.search.samplers import Search, make_sampler
 from harness.study.origins import Controls, controls_of
 from harness.study.plan import Arm, Plan, Trial
+from harness.trial_table import SEARCHED
 
 #: Work that a worker takes at once: enough to drown the cost of dealing (some 50 ms), little enough that
 #: the driver's view stays fresh.
@@ -94,7 +97,7 @@ class Dealer:
         self._rounds = [
             _Round(make_search(plan, arm, replicate), arm, replicate)
             for arm in plan.arms.values()
-            if arm.sampling == "adaptive" and arm.origin is None
+            if arm.sampling in SEARCHED and arm.origin is None
             for replicate in range(arm.sampler.replicates)
         ]
         for pending in self._rounds:
@@ -272,7 +275,7 @@ class Dealer:
         """Tell finished rounds and ask for new ones, as long as the records reach."""
         while all(trial.id in self.records for trial in pending.asked):
             if pending.asked:
-                pending.search.tell([self.records[trial.id].val_score for trial in pending.asked])
+                tell(pending.search, [self.records[trial.id] for trial in pending.asked])
                 pending.asked = []
             assert pending.arm.sampler.round_size is not None
             count = min(pending.arm.sampler.round_size, pending.arm.trials - pending.next_index)
@@ -304,4 +307,7 @@ def make_search(plan: Plan, arm: Arm, replicate: int) -> Search:
     """An adaptive arm's search, seeded and at its start."""
     seed = plan.search_seed(arm, replicate)
     sampler = make_sampler(arm.sampler.name, arm.sampler_options, seed)
-    return Search(arm.space, sampler, higher_is_better=plan.score.higher_is_better)
+    pruner = None
+    if arm.pruner is not None:
+        pruner = of_search(arm.pruner, plan.study.name, arm.key, replicate)
+    return Search(arm.space, sampler, higher_is_better=plan.score.higher_is_better, pruner=pruner)

@@ -1,6 +1,7 @@
-"""Pruners: Optuna's, by name. They are only checked here, and every option of theirs written out.
+"""Pruners: Optuna's, by name: checked, every option written out, and made for the searches that learn.
 
-What they would have stopped is computed from recorded curves, by whoever judges them.
+What they would have stopped of a search that learns nothing is computed from recorded curves, by whoever
+judges it.
 """
 
 import inspect
@@ -58,6 +59,24 @@ def pinned_pruner(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     return pinned
 
 
+def make_pruner(pinned: Mapping[str, Any]) -> BasePruner:
+    """The pruner itself, of what `pinned_pruner` wrote."""
+    options = dict(pinned["options"])
+    if options.get(_WRAPPED) is not None:
+        options[_WRAPPED] = make_pruner(options[_WRAPPED])
+    with warnings.catch_warnings():
+        # The study names the pruner: that it is experimental is the user's choice.
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        made: BasePruner = getattr(optuna.pruners, pinned["name"])(**options)
+    return made
+
+
+def of_search(pruner: Mapping[str, Any], study: str, arm: str, replicate: int) -> dict[str, Any]:
+    """An arm's pruner as one of its searches has it: with the name of an Optuna study of its own, by the hash
+    of which Hyperband deals its brackets."""
+    return {**pruner, "study_name": f"{study}/{arm}/{replicate}"}
+
+
 def _pinned_within(value: Any) -> dict[str, Any]:
     if isinstance(value, str):
         value = {"name": value}
@@ -99,17 +118,6 @@ def _check_made(name: str, pinned: Mapping[str, Any]) -> None:
         if most != "auto" and most < least:
             raise ValueError(f"{name}: max_resource {most} is below min_resource {least}")
     try:
-        _made(pinned)
+        make_pruner(pinned)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name}: {' '.join(str(error).split()).rstrip('.')}") from error
-
-
-def _made(pinned: Mapping[str, Any]) -> BasePruner:
-    options = dict(pinned["options"])
-    if options.get(_WRAPPED) is not None:
-        options[_WRAPPED] = _made(options[_WRAPPED])
-    with warnings.catch_warnings():
-        # The study names the pruner: that it is experimental is the user's choice.
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        made: BasePruner = getattr(optuna.pruners, pinned["name"])(**options)
-    return made

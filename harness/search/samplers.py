@@ -21,6 +21,7 @@ from optuna.samplers import BaseSampler, GPSampler, RandomSampler
 from optuna.trial import TrialState
 
 from harness.nearest import nearest
+from harness.search.pruners import make_pruner
 from harness.search.seeding import derive_seed
 from harness.search.space import Choice, Domain, Float, Scalar
 
@@ -32,6 +33,9 @@ _EXHAUSTIVE = {"GridSampler", "BruteForceSampler"}
 #: Abstract ones, and one that wraps another sampler, which a study file cannot write.
 _NOT_OFFERED = {"BaseSampler", "BaseGASampler", "PartialFixedSampler"}
 
+
+#: Epochs, from 1, with the validation score at each that has one.
+Curve = Sequence[tuple[int, float]]
 
 _NOT_WRITABLE = {
     "seed",
@@ -131,13 +135,24 @@ class Search:
     """One search: asks its sampler for points and tells it their scores."""
 
     def __init__(
-        self, space: Mapping[str, Domain], sampler: BaseSampler, *, higher_is_better: bool = True
+        self,
+        space: Mapping[str, Domain],
+        sampler: BaseSampler,
+        *,
+        higher_is_better: bool = True,
+        pruner: Mapping[str, Any] | None = None,
     ) -> None:
+        """
+        Args:
+            pruner: {"name", "options", "study_name"}, all options written out; None for none.
+        """
+        self._has_pruner = pruner is not None
         self._distributions = {name: _distribution(domain) for name, domain in space.items()}
         self._study = optuna.create_study(
             storage=optuna.storages.InMemoryStorage(),
             sampler=sampler,
-            pruner=optuna.pruners.NopPruner(),
+            pruner=optuna.pruners.NopPruner() if pruner is None else make_pruner(pruner),
+            study_name=None if pruner is None else pruner["study_name"],
             direction="maximize" if higher_is_better else "minimize",
         )
         self._untold: list[optuna.Trial] = []
@@ -149,14 +164,37 @@ class Search:
             self._untold = [self._study.ask(fixed_distributions=self._distributions) for _ in range(count)]
         return [dict(trial.params) for trial in self._untold]
 
-    def tell(self, scores: Sequence[float | None]) -> None:
-        """The scores of the last round's points, in the order they were asked; None for a failed trial."""
-        for trial, score in zip(self._untold, scores, strict=True):
-            if score is None:
+    def tell(self, scores: Sequence[float | None], curves: Sequence[Curve] = ()) -> list[int | None]:
+        """The scores of the last round's points, in the order they were asked; None for a failed trial.
+
+        Args:
+            curves: what each trial reports before its score, where a pruner looks at it. The sampler is told
+                of a trial that the pruner stops as such a one, with the last score that it then had reported.
+
+        Returns:
+            The epoch after which the pruner stopped each trial; None for one that went to its end.
+        """
+        stops = []
+        for trial, score, curve in zip(self._untold, scores, curves or [()] * len(scores), strict=True):
+            stop = _stop(trial, curve) if self._has_pruner else None
+            if stop is not None:
+                self._study.tell(trial, state=TrialState.PRUNED)
+            elif score is None:
                 self._study.tell(trial, state=TrialState.FAIL)
             else:
                 self._study.tell(trial, score)
+            stops.append(stop)
         self._untold = []
+        return stops
+
+
+def _stop(trial: optuna.Trial, curve: Curve) -> int | None:
+    """The epoch after which the pruner stops a trial that reports a curve."""
+    for epoch, score in curve:
+        trial.report(score, epoch)
+        if trial.should_prune():
+            return epoch
+    return None
 
 
 def draw_frozen(

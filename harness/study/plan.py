@@ -31,7 +31,7 @@ class Arm:
     sampler_text: the sampler with every option. sampler_options: the same as values, with the defaults of the
     Optuna that the run was begun under. trials: points drawn in each replicate. repeats: how often each is
     trained. reach: smallest and largest size each
-    layer can end with. epochs: that the study asks for. The last two are as in `ArmDesign`.
+    layer can end with. epochs: that the study asks for. epochs_planned, examples, pruner: as in `ArmDesign`.
     """
 
     key: str
@@ -50,6 +50,7 @@ class Arm:
     epochs_planned: tuple[int, int] | None = None
     examples: tuple[int, int] | None = None
     repeats: int = 1
+    pruner: Mapping[str, Any] | None = None
 
     @property
     def replicates(self) -> int:
@@ -79,6 +80,7 @@ class Arm:
             epochs_planned=self.epochs_planned,
             examples=self.examples,
             repeats=self.repeats,
+            pruner=None if self.pruner is None else dict(self.pruner),
         )
 
 
@@ -164,9 +166,11 @@ class Plan:
         return Score(objective.score_name, objective.higher_is_better, known)
 
     def is_replayed(self, arm: Arm) -> bool:
-        """Whether a pruner is replayed on the arm's trials, which wants their test scores along the way."""
+        """Whether a pruner is replayed on the arm's trials, which wants their test scores along the way: for
+        another arm, or as its own search is told of them."""
         place = arm.dataset, arm.architecture, arm.method
-        return any((r.dataset, r.architecture, r.replay_of) == place for r in self.replays.values())
+        replayed = any((r.dataset, r.architecture, r.replay_of) == place for r in self.replays.values())
+        return replayed or arm.pruner is not None
 
     def schedule(self, arm: Arm, params: Params) -> Schedule:
         """What is asked of the training of a trial: by the study, or where it says so by what was drawn."""

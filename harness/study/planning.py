@@ -48,12 +48,13 @@ from harness.study.making import (
 from harness.study.origins import as_control, draw_controls, in_order, origin_of
 from harness.study.plan import PLAN_VERSION, Arm, Plan, Trial, points_of
 from harness.study.ranges import domain_like
-from harness.study.replays import plan_replays, replay_warnings
+from harness.study.replays import plan_pruner, plan_replays, replay_warnings
 from harness.study.resized import initialise_of
 from harness.study.schema import ArchitectureEntry, Dataset, Method, Study
 from harness.study.searching import Choices, choices, joined
 from harness.study.seeds import check_splits
 from harness.study.weights import digest_of, with_weights_found
+from harness.trial_table import SEARCHED
 
 
 def make_plan(
@@ -80,7 +81,7 @@ def make_plan(
     for arm in plan.arms.values():
         if arm.origin is not None:
             continue
-        if arm.sampling == "adaptive":
+        if arm.sampling in SEARCHED:
             try_out(study, source, arm)
             continue
         for replicate in range(arm.sampler.replicates):
@@ -96,7 +97,7 @@ def make_plan(
     for arm in arms.values():
         check_start_weights(plan, source, arm, frozen)
     found = design_warnings([arm.design() for arm in arms.values()], study.claim.n)
-    warnings = *(warning.sentence for warning in found), *replay_warnings(study.training, plan.replays)
+    warnings = *(warning.sentence for warning in found), *replay_warnings(study)
     warnings += tuple(dict.fromkeys(_resizing_warnings(plan)))
     return dataclasses.replace(plan, arms=arms, frozen=frozen, warnings=warnings)
 
@@ -147,6 +148,10 @@ def plan_arms(
                     check_splits(study, source, arm)
                 with naming(source, sampler_place(method)):
                     arms[arm.key] = _with_sampler(arm, (begun or {}).get(arm.key))
+                if method.pruner is not None:
+                    with naming(source, f"methods.{method.name}.pruner"):
+                        pruner = plan_pruner(method.pruner, (begun or {}).get(arm.key))
+                    arms[arm.key] = dataclasses.replace(arms[arm.key], pruner=pruner)
     check_overrides(study, source, arms)
     digests = {Path(path).name: hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in study.plugins}
     sources = {} if version == 1 else {key: _sources(study, arm, version) for key, arm in arms.items()}
@@ -262,7 +267,8 @@ def _make_arm(
         method=method.name,
         sampler=sampler,
         sampler_text="",
-        sampling=sampling_of(sampler.name),
+        # A replay is no arm: a pruner here is that of the arm's own search.
+        sampling=sampling_of(sampler.name) if method.pruner is None else "pruned",
         space=space,
         reach=reach,
         trials=method.trials or study.trials,

@@ -177,7 +177,7 @@ class Method(Part):
         3, None, description="the method whose search is replayed under a pruner; nothing is trained"
     )
     pruner: Annotated[Pruner, BeforeValidator(named, json_schema_input_type=str | Pruner)] | None = added(
-        3, None, description="of a replay"
+        3, None, description="of a replay, or of a search that learns, as it would have been"
     )
 
     @property

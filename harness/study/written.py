@@ -11,6 +11,7 @@ from harness.design import ArmDesign, ReplayDesign, Score
 from harness.study.plan import PLAN_VERSION, Trial
 from harness.study.schema import Study
 from harness.study.versions import check_version
+from harness.trial_table import SEARCHED
 
 
 class DamagedPlanError(ValueError):
@@ -51,7 +52,7 @@ class WrittenPlan:
         """What must be equal for a run to go on: all but words, and samplers that have drawn already."""
         arms = {key: arm.asked() for key, arm in self.arms.items()}
         for arm in arms.values():
-            if arm["sampling"] != "adaptive":
+            if arm["sampling"] not in SEARCHED:
                 arm["sampler"] = ""
         study = self.study.identity() | {"description": ""}
         plugins = self.plugins

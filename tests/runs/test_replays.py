@@ -11,6 +11,28 @@ from harness.records.directory import RunDirectory
 Fields = dict[str, Any]
 
 
+def test_a_search_that_learns_under_a_pruner_runs_and_is_judged(tiny: Fields, tmp_path: Path) -> None:
+    sampler = {"name": "TPESampler", "round_size": 3, "options": {"n_startup_trials": 2}}
+    median = {"name": "MedianPruner", "options": {"n_startup_trials": 1}}
+    entry = {"name": "tpe", "method": "l2", "trials": 8, "sampler": sampler, "pruner": median}
+    tiny["methods"], tiny["training"]["epochs"] = [*tiny["methods"], entry], 3
+    harness.run(Study.model_validate(tiny), tmp_path / "run", executor="inline")
+    records, _ = RunDirectory(tmp_path / "run").store.read_all()
+    table = harness.load_trials(tmp_path / "run").set_index("trial_id")
+    assert len(table) == len(records) == 14
+    stopped = table[table["status"] == "stopped"]
+    assert len(stopped)
+    for name, row in stopped.iterrows():
+        record = records[str(name)]
+        last = record.epochs[row["epochs_run"] - 1]
+        assert (row["train_flops"], row["train_seconds"]) == (last.train_flops, last.train_seconds)
+        assert row["test_score"] == record.best_test_scores[row["selected_epoch"]]
+        assert record.status == "ok"
+        assert len(record.epochs) == 3, "what it trained is whole"
+    page = harness.report(tmp_path / "run").page.read_text(encoding="utf-8")
+    assert ", under MedianPruner" in page
+
+
 def test_a_study_with_a_pruned_arm_runs_and_is_judged(tiny: Fields, tmp_path: Path) -> None:
     halving = {"name": "SuccessiveHalvingPruner", "options": {"reduction_factor": 2}}
     tiny["methods"] = [*tiny["methods"], {"name": "halving", "replay_of": "l2", "pruner": halving}]

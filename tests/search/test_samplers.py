@@ -1,7 +1,11 @@
 """Searches: every sampler by name, frozen draws, paired draws, asking and telling."""
 
+from math import exp
+
+import optuna
 import pytest
 
+from harness.search.pruners import make_pruner, pinned_pruner
 from harness.search.samplers import (
     Search,
     all_options,
@@ -159,3 +163,64 @@ def test_better_is_higher() -> None:
         return sum(points) / len(points)
 
     assert last_points(-1) < -0.2 < 0.2 < last_points(1)
+
+
+@pytest.mark.parametrize("better", ["higher", "lower"])
+@pytest.mark.parametrize("pruner", ["MedianPruner", "SuccessiveHalvingPruner", "HyperbandPruner"])
+def test_a_search_under_a_pruner_in_rounds_of_one_is_a_sequential_study(pruner: str, better: str) -> None:
+    """Against Optuna alone, whose objective reports and raises while it goes; some trials fail."""
+    sign = 1 if better == "higher" else -1
+    options: dict[str, object] = {"n_startup_trials": 2}
+    pinned = {**pinned_pruner(pruner, options if pruner == "MedianPruner" else {}), "study_name": "s"}
+
+    def curve_of(units: int) -> list[tuple[int, float]]:
+        rise = 0.1 + units * 37 % 11 / 20
+        return [(epoch, sign * (1 - exp(-rise * epoch))) for epoch in range(1, 10)]
+
+    def objective(trial: optuna.Trial) -> float:
+        units = trial.suggest_int("units", 4, 64)
+        for epoch, score in curve_of(units):
+            trial.report(score, epoch)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+        if units % 5 == 0:
+            raise ZeroDivisionError
+        return curve_of(units)[-1][1]
+
+    live = optuna.create_study(
+        study_name="s",
+        sampler=make_sampler("TPESampler", options, 3),
+        pruner=make_pruner(pinned),
+        direction="maximize" if sign > 0 else "minimize",
+    )
+    live.optimize(objective, 40, catch=(ZeroDivisionError,))
+
+    search = Search(
+        {"units": Int(4, 64)},
+        make_sampler("TPESampler", options, 3),
+        higher_is_better=sign > 0,
+        pruner=pinned,
+    )
+    asked, stops = [], list[int | None]()
+    for _ in range(40):
+        [point] = search.ask(1)
+        asked.append(point)
+        curve = curve_of(int(point["units"]))
+        stops += search.tell([None if int(point["units"]) % 5 == 0 else curve[-1][1]], [curve])
+    assert asked == [trial.params for trial in live.trials]
+    pruned = [trial.state == optuna.trial.TrialState.PRUNED for trial in live.trials]
+    assert [stop is not None for stop in stops] == pruned
+    assert 0 < sum(pruned) < 40, "else nothing was compared"
+    assert [stop for stop in stops if stop is not None] == [
+        trial.last_step for trial in live.trials if trial.state == optuna.trial.TrialState.PRUNED
+    ]
+
+
+def test_without_a_pruner_curves_are_not_looked_at() -> None:
+    def third_points(curves: list[list[tuple[int, float]]]) -> list[dict[str, Scalar]]:
+        search = Search({"rate": Float(0, 1)}, make_sampler("TPESampler", {"n_startup_trials": 2}, 0))
+        search.ask(2)
+        assert search.tell([0.1, 0.9], curves) == [None, None]
+        return search.ask(3)
+
+    assert third_points([]) == third_points([[(1, 0.9)], [(1, 0.1)]])

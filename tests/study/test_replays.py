@@ -1,13 +1,15 @@
 """Arms that replay another's search under a pruner: what may be written, and that they train nothing."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
 
 from harness.design import ReplayDesign
 from harness.study.parts import StudyError
+from harness.study.replays import plan_pruner
+from harness.study.schema import Pruner
 from harness.study.written import read_written
 from tests.making import plan_of, trials_of
 
@@ -101,6 +103,7 @@ def test_a_wrong_pruner_is_refused_in_a_sentence(tiny: Fields, pruner: Fields, m
 
 
 _TPE = {"name": "TPESampler", "round_size": 2}
+_SEARCHED: Fields = {"name": "tpe", "method": "l2", "sampler": _TPE, "pruner": "MedianPruner"}
 
 
 @pytest.mark.parametrize(
@@ -112,6 +115,13 @@ _TPE = {"name": "TPESampler", "round_size": 2}
         ([_replay(of="tpe"), {"name": "tpe", "method": "l2", "sampler": _TPE}], "would have drawn other"),
         ([{"name": "halving", "replay_of": "l2"}], "methods.halving: replay_of needs pruner: "),
         ([{"name": "l3", "method": "l2", "pruner": "NopPruner"}], "methods.l3: pruner needs replay_of: "),
+        ([{"name": "l3", "method": "l2", "of": "l2", "pruner": "NopPruner"}], "pruner needs replay_of: "),
+        (
+            [_SEARCHED, {"name": "c", "method": "l2", "of": "tpe"}],
+            "methods.c.of: tpe is searched under a ",
+        ),
+        ([_SEARCHED | {"pruner": "Median"}], "methods.tpe.pruner: there is no pruner 'Median'; did you mean"),
+        ([_replay(of="tpe"), _SEARCHED], "would have drawn other"),
         ([_replay(trials=9)], "methods.halving.trials: it trains nothing, so trials decides nothing"),
         ([_replay(), {"name": "c", "method": "l2", "of": "halving"}], "methods.c.of: halving trains nothing"),
         (
@@ -145,3 +155,30 @@ def test_the_plan_says_where_a_schedule_makes_a_replay_counterfactual(
     tiny["methods"] = [*tiny["methods"], _replay()]
     tiny["training"]["schedule"] = {"name": schedule}
     assert any("counterfactual" in warning for warning in plan_of(tiny).warnings) == said
+
+
+def test_a_search_that_learns_is_planned_under_its_pruner(tiny: Fields) -> None:
+    tiny["methods"] = [*tiny["methods"], _SEARCHED]
+    tiny["training"]["schedule"] = {"name": "CosineAnnealingLR"}
+    plan = plan_of(tiny)
+    arm = plan.arms["digits/mlp/tpe"]
+    assert (arm.sampling, plan.is_replayed(arm), plan.replays) == ("pruned", True, {})
+    options = {"n_startup_trials": 5, "n_warmup_steps": 0, "interval_steps": 1, "n_min_trials": 1}
+    assert arm.pruner == {"name": "MedianPruner", "options": options}
+    assert any(warning.startswith("tpe: ") and "counterfactual" in warning for warning in plan.warnings)
+    written = read_written(json.loads(json.dumps(plan.to_json())), "plan.json")
+    assert written.arms["digits/mlp/tpe"].pruner == arm.pruner
+    assert written.arms["digits/mlp/l2"].pruner is None
+
+
+def test_a_run_that_goes_on_keeps_the_options_of_its_pruner_and_no_other_pruners(tiny: Fields) -> None:
+    tiny["methods"] = [*tiny["methods"], _SEARCHED]
+    begun = plan_of(tiny).arms["digits/mlp/tpe"].design()
+    kept = replace(begun, pruner={"name": "MedianPruner", "options": {"n_startup_trials": 9}})
+    for name, written, expected in (
+        ("MedianPruner", {}, 9),
+        ("MedianPruner", {"n_startup_trials": 2}, 2),
+        ("PercentilePruner", {"percentile": 50.0}, 5),
+    ):
+        pruner = plan_pruner(Pruner(name=name, options=written), kept)
+        assert pruner["options"]["n_startup_trials"] == expected

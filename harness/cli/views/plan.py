@@ -7,13 +7,14 @@ from rich.text import Text
 from harness.cli.views.origins import origin_lines
 from harness.cli.views.seeds import seed_lines
 from harness.datasets.residency import forecast as residence
-from harness.design import BATCH_SIZE, LEARNING_RATE, span_text
+from harness.design import BATCH_SIZE, LEARNING_RATE, pruner_text, span_text
 from harness.search.space import domain_text
 from harness.study.beside import told
 from harness.study.forecast import forecast
 from harness.study.plan import Arm, Plan
 from harness.study.telling import task_told, training_told
 from harness.study.training import Task
+from harness.trial_table import SEARCHED
 
 
 def show_plan(plan: Plan, console: Console) -> None:
@@ -74,8 +75,10 @@ def _show_spaces(plan: Plan, console: Console) -> None:
         sampler = f"{arm.sampler.name} ({arm.sampling})"
         if arm.sampler.replicates > 1:
             sampler += f", {arm.sampler.replicates} searches"
-        if arm.sampling == "adaptive":
+        if arm.sampling in SEARCHED:
             sampler += f", rounds of {arm.sampler.round_size}"
+        if arm.pruner is not None:
+            sampler += f", told as {pruner_text(arm.pruner)} would stop them"
         if arm.origin is not None:
             sampler = f"begins from {arm.origin}"
         table.add_row(Text(arm.key), str(arm.trials), Text(_epochs(arm)), Text(sampler), Text(space))
