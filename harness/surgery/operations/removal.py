@@ -13,6 +13,7 @@ from harness.surgery.edits import Remove
 from harness.surgery.masking import MASK_SUFFIX, mask_at
 from harness.surgery.operations.resize import fit_attributes
 from harness.surgery.operations.silence import Fold, contribution, judge
+from harness.surgery.tracing.example import Example
 from harness.surgery.tracing.follow import follow, run
 from harness.surgery.tracing.labels import Labels
 from harness.surgery.tracing.tracer import Tracer
@@ -174,7 +175,7 @@ def differing(removal: Removal) -> dict[str, bool]:
     return layers
 
 
-def verified(tracer: Tracer, removal: Removal, network: nn.Module, example: Tensor) -> bool:
+def verified(tracer: Tracer, removal: Removal, network: nn.Module, example: Example) -> bool:
     """Whether a network that has been cut still couples what is left as it did before.
 
     Only reshapes and splits can couple other units than before without an error; where none of them was

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from harness.surgery.errors import SurgeryError
 from harness.surgery.masking import MASK_SUFFIX, masks_of
+from harness.surgery.tracing.example import Example, called, devices, shapes, twice
 from harness.surgery.tracing.rules import RULES, pointwise
 from harness.surgery.tracing.tracer import Rule, Tracer, leaves
 
@@ -21,7 +22,7 @@ _WRAPPERS = {
 }
 
 
-def follow(network: nn.Module, example: Tensor, rules: Mapping[str, Rule] = RULES) -> Tracer:
+def follow(network: nn.Module, example: Example, rules: Mapping[str, Rule] = RULES) -> Tracer:
     """Follow the units of a network through a forward pass in evaluation mode.
 
     Parts that only training mode runs (auxiliary outputs) are followed in a second pass. Modes, buffers and
@@ -50,7 +51,7 @@ def follow(network: nn.Module, example: Tensor, rules: Mapping[str, Rule] = RULE
     return tracer
 
 
-def check_plain(network: nn.Module, example: Tensor) -> None:
+def check_plain(network: nn.Module, example: Example) -> None:
     """Refuse wrapped networks, and networks on another device than the example."""
     for path, module in network.named_modules():
         kind = _WRAPPERS.get(type(module).__name__)
@@ -58,15 +59,16 @@ def check_plain(network: nn.Module, example: Tensor) -> None:
             raise SurgeryError(
                 f"The module at {path or 'the root'} is {kind}; give the plain network inside to surgery."
             )
-    devices = {str(tensor.device) for tensor in network.parameters()} - {str(example.device)}
-    if devices:
+    here = devices(example)
+    elsewhere = {str(tensor.device) for tensor in network.parameters()} - here
+    if elsewhere:
         raise SurgeryError(
-            f"The network has parameters on {', '.join(sorted(devices))} but the example is on "
-            f"{example.device}; they must be on one device."
+            f"The network has parameters on {', '.join(sorted(elsewhere))} but the example is on "
+            f"{', '.join(sorted(here))}; they must be on one device."
         )
 
 
-def run(network: nn.Module, example: Tensor) -> None:
+def run(network: nn.Module, example: Example) -> None:
     """See that a network runs, in evaluation mode.
 
     Raises:
@@ -77,23 +79,23 @@ def run(network: nn.Module, example: Tensor) -> None:
         outputs_of(network, example)
 
 
-def outputs_of(network: nn.Module, example: Tensor) -> list[Tensor]:
+def outputs_of(network: nn.Module, example: Example) -> list[Tensor]:
     """All tensors that a network gives for an example, in the mode it is in.
 
     Raises:
         SurgeryError: if it does not run, whatever it raises.
     """
     try:
-        return leaves(network(example))
+        return leaves(called(network, example))
     except SurgeryError:
         raise
     except Exception as error:
         raise SurgeryError(
-            f"The network does not run on an example of shape {tuple(example.shape)}: {error}"
+            f"The network does not run on an example of shape {shapes(example)}: {error}"
         ) from error
 
 
-def _trace(tracer: Tracer, network: nn.Module, example: Tensor) -> None:
+def _trace(tracer: Tracer, network: nn.Module, example: Example) -> None:
     tracer.receive(example)
     # With gradients on, the graph behind the output shows functions that have a gradient of their own.
     with torch.enable_grad(), tracer:
@@ -176,10 +178,3 @@ def quiet(network: nn.Module) -> Iterator[None]:
         with torch.no_grad():
             for buffer, value in buffers:
                 buffer.copy_(value)
-
-
-def twice(example: Tensor) -> Tensor:
-    """An example of at least two entries, which batch normalisation needs in training mode."""
-    if example.shape[0] > 1:
-        return example
-    return torch.cat([example, -example if example.is_floating_point() else example])

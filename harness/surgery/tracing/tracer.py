@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from harness.surgery.errors import SurgeryError
+from harness.surgery.tracing.example import Example, tensors
 from harness.surgery.tracing.labels import Coupling, Labels
 from harness.surgery.tracing.marks import Mark, Plane, Read
 
@@ -115,9 +116,10 @@ class Tracer(TorchDispatchMode):
         """Note what is known of a tensor (kept alive, so that its id stays its own)."""
         self._marks[id(tensor)] = (tensor, mark)
 
-    def receive(self, example: Tensor) -> None:
-        """Note that a tensor is the network's input: a signal whose positions belong to no unit."""
-        self.tag(example, Mark())
+    def receive(self, example: Example) -> None:
+        """Note that tensors are the network's input: signals whose positions belong to no unit."""
+        for tensor in tensors(example):
+            self.tag(tensor, Mark())
 
     def uses(self, tensor: Tensor) -> int:
         """How many operations have read a tensor so far."""
