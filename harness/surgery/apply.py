@@ -36,7 +36,7 @@ from harness.surgery.tracing.example import Example
 @torch.no_grad()
 def apply(
     network: nn.Module,
-    optimizer: Optimizer | None,
+    optimizer: Optimizer | Sequence[Optimizer] | None,
     edits: Sequence[NetworkEdit],
     example: Example,
     *,
@@ -50,7 +50,8 @@ def apply(
 
     Args:
         network: a plain module; its modes are left as they are.
-        optimizer: that trains it, or None.
+        optimizer: that trains it, or all that do, or None. What one remembers of an entry of a parameter goes
+            with it. One whose steps mix the entries of a parameter (Muon) mixes those that are left.
         edits: what to do; all of them speak of the network as it is now (`harness.surgery.edits`).
         example: a batch of the network's input, [batch, ...], on its device; several inputs in a tuple or a
             mapping (`harness.surgery.Example`). Two entries are plenty.
@@ -62,7 +63,7 @@ def apply(
         What was done. With `emptied` set, nothing was done.
 
     Raises:
-        SurgeryError: for an edit that cannot be carried out; network, copies and optimizer are untouched.
+        SurgeryError: for an edit that cannot be carried out; network, copies and optimizers are untouched.
     """
     draft = Draft(network, optimizer, copies)
     before = outputs(network, example) if certify else None
