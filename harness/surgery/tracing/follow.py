@@ -9,9 +9,12 @@ from torch import Tensor, nn
 
 from harness.surgery.errors import SurgeryError
 from harness.surgery.masking import MASK_SUFFIX, masks_of
+from harness.surgery.tracing.answers import tensors_in
 from harness.surgery.tracing.example import Example, called, devices, shapes, twice
+from harness.surgery.tracing.noise import training_without_noise
 from harness.surgery.tracing.rules import RULES, pointwise
-from harness.surgery.tracing.tracer import Rule, Tracer, leaves
+from harness.surgery.tracing.stand_ins import check_held, stand_ins
+from harness.surgery.tracing.tracer import Rule, Tracer
 
 _WRAPPERS = {
     "OptimizedModule": "compiled",
@@ -23,10 +26,10 @@ _WRAPPERS = {
 
 
 def follow(network: nn.Module, example: Example, rules: Mapping[str, Rule] = RULES) -> Tracer:
-    """Follow the units of a network through a forward pass in evaluation mode.
+    """Follow the units of a network through a forward pass in each of its modes.
 
-    Parts that only training mode runs (auxiliary outputs) are followed in a second pass. Modes, buffers and
-    random numbers are as before afterwards.
+    What one mode alone does counts like what both do. Dropout is off. Modes, buffers and random numbers are
+    as before afterwards.
 
     Args:
         rules: what each operation does to units; for removal unless said.
@@ -37,17 +40,17 @@ def follow(network: nn.Module, example: Example, rules: Mapping[str, Rule] = RUL
     check_plain(network, example)
     # A batch of one could be taken for an axis of one unit.
     example = twice(example)
-    tracer = Tracer(network, rules, pointwise)
-    _declare(tracer, network)
-    with quiet(network):
+    check_held(network)
+    with quiet(network), stand_ins(network) as replaced:
+        tracer = Tracer(network, rules, pointwise, replaced)
+        _declare(tracer, network)
         network.eval()
         _trace(tracer, network, example)
-        if any(tracer.uses(parameter) == 0 for parameter in network.parameters()):
-            read = len(tracer.reads)
-            known = {layer.weight for layer in tracer.reads}
-            network.train()
+        evaluated = len(tracer.reads)
+        with training_without_noise(network):
             _trace(tracer, network, example)
-            tracer.reads[read:] = [layer for layer in tracer.reads[read:] if layer.weight not in known]
+        for read in tracer.reads[evaluated:]:
+            read.training = True
     return tracer
 
 
@@ -86,12 +89,13 @@ def outputs_of(network: nn.Module, example: Example) -> list[Tensor]:
         SurgeryError: if it does not run, whatever it raises.
     """
     try:
-        return leaves(called(network, example))
+        return tensors_in(called(network, example))
     except SurgeryError:
         raise
     except Exception as error:
+        mode = "in training mode " if network.training else ""
         raise SurgeryError(
-            f"The network does not run on an example of shape {shapes(example)}: {error}"
+            f"The network does not run {mode}on an example of shape {shapes(example)}: {error}"
         ) from error
 
 
@@ -100,6 +104,8 @@ def _trace(tracer: Tracer, network: nn.Module, example: Example) -> None:
     # With gradients on, the graph behind the output shows functions that have a gradient of their own.
     with torch.enable_grad(), tracer:
         outputs = outputs_of(network, example)
+    if tracer.astray is not None:
+        raise SurgeryError(tracer.astray)
     _check_gradients(outputs)
     for tensor in outputs:
         tracer.freeze(tracer.mark(tensor), "belongs to the network's output")

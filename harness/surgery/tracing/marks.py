@@ -83,7 +83,7 @@ class Read:
     position of the signal. bias: path of the bias, or None. foldable: whether weight and bias may be read as
     they are (both scaled alike, or not at all). scaled: whether they are. padded: whether zeros are
     put around the signal. signal: the plane that is read. norm: path of the running mean that follows at
-    once, or None.
+    once, or None. training: whether it was seen in training mode; each mode has its own readings.
     """
 
     weight: str | None
@@ -96,3 +96,4 @@ class Read:
     padded: bool
     signal: Plane
     norm: str | None = None
+    training: bool = False

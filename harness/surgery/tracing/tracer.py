@@ -14,6 +14,7 @@ from harness.surgery.errors import SurgeryError
 from harness.surgery.tracing.example import Example, tensors
 from harness.surgery.tracing.labels import Coupling, Labels
 from harness.surgery.tracing.marks import Mark, Plane, Read
+from harness.surgery.tracing.stand_ins import elsewhere
 
 #: Operations whose result Python reads as a number or whose shape depends on the data.
 _DATA_DEPENDENT = frozenset(
@@ -65,9 +66,21 @@ class Tracer(TorchDispatchMode):
         producers: layer -> (path of its parameter, axis along which its units lie).
         norms: layer -> the normalisation that directly follows it.
         rigid: labels whose axis was reshaped or split, perhaps by code written for fixed sizes.
+        astray: a sentence on a parameter that was read, but not from where it is registered; or None.
     """
 
-    def __init__(self, network: nn.Module, rules: Mapping[str, Rule], pointwise: Rule) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        rules: Mapping[str, Rule],
+        pointwise: Rule,
+        replaced: Mapping[int, str] | None = None,
+    ) -> None:
+        """Know a network's parameters and buffers.
+
+        Args:
+            replaced: ids of tensors in whose place others stand while the network is followed -> their paths.
+        """
         super().__init__()  # type: ignore[no-untyped-call]
         self.rules = rules
         self._pointwise = pointwise
@@ -80,6 +93,10 @@ class Tracer(TorchDispatchMode):
         self.producers: dict[str, tuple[str, int]] = {}
         self.norms: dict[str, str] = {}
         self.rigid: list[Labels] = []
+        self.astray: str | None = None
+        self._replaced = replaced or {}
+        #: Tensors that the network makes of nothing while it runs (kept alive, so that ids stay their own).
+        self._made: dict[int, Tensor] = {}
         self._owners: list[tuple[int, str, int]] = []
         for path, tensor in [*network.named_parameters(), *network.named_buffers()]:
             self._own(path, tensor)
@@ -159,10 +176,21 @@ class Tracer(TorchDispatchMode):
     ) -> Any:
         kwargs = kwargs or {}
         out = func(*args, **kwargs)
-        inputs = [leaf for leaf in leaves((args, kwargs)) if id(leaf) in self._marks]
+        given = leaves((args, kwargs))
+        inputs = [leaf for leaf in given if id(leaf) in self._marks]
+        if len(inputs) < len(given) and self.astray is None:
+            self._look_astray(given)
         if inputs:
             self._follow(Call(func.overloadpacket.__name__, func, args, kwargs, out), inputs)
+        else:
+            self._made.update((id(leaf), leaf) for leaf in leaves(out))
         return out
+
+    def _look_astray(self, given: list[Tensor]) -> None:
+        """See whether an operation reads a parameter that is held where surgery cannot exchange it."""
+        for leaf in given:
+            if id(leaf) not in self._marks and id(leaf) not in self._made:
+                self.astray = self.astray or elsewhere(leaf, self._replaced)
 
     def _follow(self, call: Call, inputs: list[Tensor]) -> None:
         for tensor in inputs:
