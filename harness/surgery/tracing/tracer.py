@@ -64,6 +64,7 @@ class Tracer(TorchDispatchMode):
         producers: layer -> (path of its parameter, axis along which its units lie).
         norms: layer -> the normalisation that directly follows it.
         rigid: labels whose axis was reshaped or split, perhaps by code written for fixed sizes.
+        squeezed: labels of axes that would be squeezed away if a single position of them were left.
     """
 
     def __init__(self, network: nn.Module, rules: Mapping[str, Rule], pointwise: Rule) -> None:
@@ -79,6 +80,7 @@ class Tracer(TorchDispatchMode):
         self.producers: dict[str, tuple[str, int]] = {}
         self.norms: dict[str, str] = {}
         self.rigid: list[Labels] = []
+        self.squeezed: list[Labels] = []
         self._owners: list[tuple[int, str, int]] = []
         for path, tensor in [*network.named_parameters(), *network.named_buffers()]:
             self._own(path, tensor)

@@ -1,15 +1,19 @@
 """Operations that treat every entry alone, with broadcasting."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from harness.surgery.tracing.labels import Labels
 from harness.surgery.tracing.marks import Constant, Held, Mark, Plane, Positions, Values
 from harness.surgery.tracing.tracer import Call, Tracer
 
 _PRODUCTS = frozenset({"mul", "mul_"})
+_CHOICES = frozenset({"where", "masked_fill", "masked_fill_"})
 
 
 def pointwise(tracer: Tracer, call: Call) -> None:
@@ -27,9 +31,7 @@ def pointwise(tracer: Tracer, call: Call) -> None:
         tracer.tag(out, _scaled(call, operands, planes))
 
 
-def _align(
-    tracer: Tracer, operands: list[tuple[Tensor, Mark]], axis: int, size: int
-) -> np.typing.NDArray[np.int64] | None:
+def _align(tracer: Tracer, operands: list[tuple[Tensor, Mark]], axis: int, size: int) -> Labels | None:
     """Couple what lies on one axis (counted from the end) of the operands; its labels in the result."""
     labels = None
     fixed = False
@@ -79,21 +81,50 @@ def _constant(call: Call, operands: list[tuple[Tensor, Mark]], axis: int, size: 
         values = {id(tensor): _sent(tensor, mark, axis, size, positions, held) for tensor, mark in operands}
         if call.name in _PRODUCTS and any((value == 0).all() for value in values.values()):
             return np.zeros((2, len(positions)))
+        if call.name in _CHOICES:
+            return _chosen(call, values, len(positions))
         moving = np.isnan(sum(values.values()))
-        arguments: list[Any] = [
-            torch.from_numpy(values[id(a)].copy()) if isinstance(a, Tensor) else a for a in call.args
-        ]
-        result = call.func(*arguments, **call.kwargs)
-        if not result.is_floating_point():
-            return np.full((2, len(positions)), np.nan)
-        sent: Values = result.double().numpy()
-        sent = np.where(moving, np.nan, sent)
+        sent = np.where(moving, np.nan, _evaluated(call, values))
         if call.name in _PRODUCTS:
             silent = np.logical_or.reduce([value == 0 for value in values.values()])
             sent = np.where(silent, 0.0, sent)
         return sent
 
     return Constant(compute)
+
+
+def _evaluated(call: Call, values: Mapping[int, Values]) -> Values:
+    """The operation itself, on what its operands send; NaN where it is of a kind that floats cannot show."""
+    tensors = [a for a in call.args if isinstance(a, Tensor)]
+    if torch.Tag.nondeterministic_seeded in call.func.tags or any(  # type: ignore[attr-defined]
+        tensor.is_complex() for tensor in (*tensors, call.out)
+    ):
+        return np.full_like(next(iter(values.values())), np.nan)
+    arguments: list[Any] = [_as(values[id(a)], a.dtype) if isinstance(a, Tensor) else a for a in call.args]
+    named = {name: value for name, value in call.kwargs.items() if name != "out"}
+    if "out" in call.kwargs:
+        named["out"] = _as(np.empty(0), call.out.dtype)
+    result: Tensor = call.func(*arguments, **named)
+    return result.double().numpy()
+
+
+def _as(values: npt.NDArray[np.float64], dtype: torch.dtype) -> Tensor:
+    """Numbers of the kind that an operation was given: truths, integers, or else doubles."""
+    if dtype.is_floating_point:
+        return torch.from_numpy(values.copy())
+    return torch.from_numpy(np.nan_to_num(values)).to(dtype)
+
+
+def _chosen(call: Call, values: Mapping[int, Values], count: int) -> Values:
+    """Entries of two tensors by a third: a constant where the choice is one, or both say the same."""
+    sent = [
+        values[id(a)] if isinstance(a, Tensor) else np.full((2, count), a, dtype=np.float64)
+        for a in call.args[:3]
+    ]
+    # The one says where the value is put over the tensor, the other where the first tensor stands.
+    other, condition, one = sent if call.name.startswith("masked_fill") else (sent[2], sent[0], sent[1])
+    picked = np.where(condition != 0, one, other)
+    return np.where(np.isnan(condition), np.where(one == other, one, np.nan), picked)
 
 
 def _sent(tensor: Tensor, mark: Mark, axis: int, size: int, positions: Positions, held: Held) -> Values:
