@@ -3,10 +3,9 @@
 from collections.abc import Callable
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from harness.surgery.tracing.marks import Constant, Held, Mark, Plane, Positions, Values
+from harness.surgery.tracing.marks import Constant, Held, Mark, Plane, Positions, Values, rounded
 from harness.surgery.tracing.rules.reshape import reshaped
 from harness.surgery.tracing.tracer import Call, Tracer
 
@@ -24,21 +23,8 @@ def cast(tracer: Tracer, call: Call) -> None:
     if kind == source.dtype or not mark.signal:
         tracer.tag(call.out, mark)
         return
-    planes = {
-        axis: Plane(plane.labels, _rounded(plane.constant, kind)) for axis, plane in mark.planes.items()
-    }
+    planes = {axis: Plane(plane.labels, rounded(plane.constant, kind)) for axis, plane in mark.planes.items()}
     tracer.tag(call.out, Mark(planes))
-
-
-def _rounded(constant: Constant, kind: torch.dtype) -> Constant:
-    def compute(positions: Positions, held: Held) -> Values:
-        values = constant.at(positions, held)
-        if kind.is_complex:
-            return np.full_like(values, np.nan)
-        rounded = torch.from_numpy(np.nan_to_num(values)).to(kind).double().numpy()
-        return np.where(np.isnan(values), np.nan, rounded)
-
-    return Constant(compute)
 
 
 def _first(out: object) -> Tensor:
