@@ -17,7 +17,7 @@ from harness.surgery.tracing.example import Example
 from harness.surgery.tracing.follow import follow, run
 from harness.surgery.tracing.labels import Labels
 from harness.surgery.tracing.tracer import Tracer
-from harness.surgery.tracing.units import chosen, unit_labels
+from harness.surgery.tracing.units import chosen, head_labels, unit_labels
 
 _SQUEEZED = "stays, because a squeeze() behind it would take a single unit's axis away"
 
@@ -124,7 +124,11 @@ def cut(draft: Draft, tracer: Tracer, removal: Removal) -> None:
         if fold.read.weight is not None and fold.read.bias is None and fold.read.norm is None:
             _cut_new_bias(draft, fold.read.weight, fold.read.out_axis, tracer, gone)
     for layer in touched:
-        fit_attributes(draft, layer)
+        module = draft.network.get_submodule(layer)
+        heads = None
+        if isinstance(module, nn.MultiheadAttention):
+            heads = np.flatnonzero(~gone[head_labels(tracer, f"{layer}.", module)[0, :, 0]]).tolist()
+        fit_attributes(draft, layer, heads)
 
 
 class Slice:

@@ -11,6 +11,7 @@ from harness.surgery.errors import SurgeryError
 from harness.surgery.masking import MASK_SUFFIX, masks_of
 from harness.surgery.tracing.answers import tensors_in
 from harness.surgery.tracing.example import Example, called, devices, shapes, twice
+from harness.surgery.tracing.heads import declare_heads, open_attentions
 from harness.surgery.tracing.noise import training_without_noise
 from harness.surgery.tracing.rules import RULES, pointwise
 from harness.surgery.tracing.stand_ins import check_held, stand_ins
@@ -44,14 +45,20 @@ def follow(network: nn.Module, example: Example, rules: Mapping[str, Rule] = RUL
     with quiet(network), stand_ins(network) as replaced:
         tracer = Tracer(network, rules, pointwise, replaced)
         _declare(tracer, network)
-        network.eval()
-        _trace(tracer, network, example)
-        evaluated = len(tracer.reads)
-        with training_without_noise(network):
-            _trace(tracer, network, example)
-        for read in tracer.reads[evaluated:]:
-            read.training = True
+        with open_attentions(tracer, network):
+            _follow_both(tracer, network, example)
     return tracer
+
+
+def _follow_both(tracer: Tracer, network: nn.Module, example: Example) -> None:
+    """A pass in each mode; what the second reads is marked as read in training."""
+    network.eval()
+    _trace(tracer, network, example)
+    evaluated = len(tracer.reads)
+    with training_without_noise(network):
+        _trace(tracer, network, example)
+    for read in tracer.reads[evaluated:]:
+        read.training = True
 
 
 def check_plain(network: nn.Module, example: Example) -> None:
@@ -139,25 +146,12 @@ def _declare(tracer: Tracer, network: nn.Module) -> None:
             for labels in own[1:]:
                 tracer.coupling.unite(own[0], labels)
         if isinstance(module, nn.MultiheadAttention):
-            _declare_heads(tracer, prefix, module)
+            declare_heads(tracer, prefix, module)
         for name, parameter, _ in masks_of(module):
             mask = f"{prefix}{name}{MASK_SUFFIX}"
             if prefix + name in tracer.tensors and mask in tracer.tensors:
                 for axis in range(parameter.dim()):
                     tracer.coupling.unite(tracer.labels(mask, axis), tracer.labels(prefix + name, axis))
-
-
-def _declare_heads(tracer: Tracer, prefix: str, module: nn.MultiheadAttention) -> None:
-    """A head's rows for queries, keys and values go together."""
-    if cast(Tensor | None, module.in_proj_weight) is not None:
-        rows = tracer.labels(prefix + "in_proj_weight", 0).reshape(3, module.num_heads, -1)
-        tracer.coupling.unite(rows, rows[:1, :, :1])
-        if module.bias_k is not None or module.add_zero_attn:
-            tracer.coupling.freeze(rows.reshape(-1), "attends to extra positions of fixed size")
-        return
-    for name in ("q_proj_weight", "k_proj_weight", "v_proj_weight"):
-        reason = "projects queries, keys and values of different widths"
-        tracer.coupling.freeze(tracer.labels(prefix + name, 0), reason)
 
 
 @contextmanager

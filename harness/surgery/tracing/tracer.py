@@ -90,6 +90,7 @@ class Tracer(TorchDispatchMode):
         self._marks: dict[int, tuple[Tensor, Mark]] = {}
         self._uses: dict[int, int] = {}
         self._uses_in_place: dict[int, int] = {}
+        self._owed: dict[int, list[tuple[Labels, str]]] = {}
         self.coupling = Coupling()
         self.starts: dict[str, tuple[int, ...]] = {}
         self.tensors: dict[str, Tensor] = {}
@@ -133,6 +134,8 @@ class Tracer(TorchDispatchMode):
 
     def mark(self, tensor: Tensor) -> Mark:
         """What is known of a tensor; one never seen before was made from nothing, and is no signal."""
+        for labels, reason in self._owed.pop(id(tensor), ()):
+            self.coupling.freeze(labels, reason)
         known = self._marks.get(id(tensor))
         if known is None:
             return self._arrived(tensor) if self.aliases.lodges(tensor) else Mark(signal=False)
@@ -153,6 +156,10 @@ class Tracer(TorchDispatchMode):
             mark = Mark(seen.planes, seen.signal or mark.signal)
         self.tag(tensor, mark)
         return mark
+
+    def freeze_if_read(self, tensor: Tensor, labels: Labels, reason: str) -> None:
+        """Forbid the removal of units only if anything ever asks for a (tagged) tensor."""
+        self._owed.setdefault(id(tensor), []).append((labels, reason))
 
     def tag(self, tensor: Tensor, mark: Mark) -> None:
         """Note what is known of a tensor (kept alive, so that its id stays its own)."""
@@ -182,11 +189,16 @@ class Tracer(TorchDispatchMode):
         """Note that the axis of a parameter that these labels were made for makes units; the layer's name."""
         path, axis = self.owner(int(labels[0]))
         layer = path.rpartition(".")[0]
-        if self.producers.setdefault(layer, (path, axis)) == (path, axis):
+        first = self.producers.setdefault(layer, (path, axis))
+        if first == (path, axis) or self._are_among(self.labels(path, axis), self.labels(*first)):
             return layer
         # A module that makes several kinds of units names each by its parameter.
         self.producers.setdefault(path, (path, axis))
         return path
+
+    def _are_among(self, labels: Labels, others: Labels) -> bool:
+        """Whether labels belong to classes of others, as what one head has of several weights does."""
+        return bool(np.isin(self.coupling.roots(labels), self.coupling.roots(others)).all())
 
     def normalise(self, signal: Tensor, weight: str | None, mean: str | None) -> None:
         """Note a normalisation that directly follows a layer, by the paths of its factor and running mean."""
