@@ -2,7 +2,17 @@
 
 from collections.abc import Mapping
 
-from harness.surgery.tracing.rules import attention, contractions, joining, normalisation, reductions, shape
+from harness.surgery.tracing.rules import (
+    attention,
+    contractions,
+    indexing,
+    joining,
+    normalisation,
+    parts,
+    reductions,
+    shape,
+    windows,
+)
 from harness.surgery.tracing.rules.elementwise import copy, fill, pointwise
 from harness.surgery.tracing.tracer import Rule
 
@@ -10,10 +20,13 @@ from harness.surgery.tracing.tracer import Rule
 RULES: Mapping[str, Rule] = {
     **attention.RULES,
     **contractions.RULES,
+    **indexing.RULES,
     **joining.RULES,
     **normalisation.RULES,
+    **parts.RULES,
     **reductions.RULES,
     **shape.RULES,
+    **windows.RULES,
     # Pointwise, though PyTorch does not tag it so.
     "masked_fill": pointwise,
     "_prelu_kernel": pointwise,

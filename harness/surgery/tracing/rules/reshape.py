@@ -30,12 +30,13 @@ def reshaped(tracer: Tracer, plane: Plane, axis: int, old: Shape, new: Shape) ->
             outer, inner = before // front, after // back
             if outer * size * inner == length:
                 tracer.rigid.append(plane.labels)
-                return k, _merged(plane, outer, inner)
+                return k, merged(plane, outer, inner)
     tracer.rigid.append(plane.labels)
     return _regrouped(tracer, plane, axis, old, new)
 
 
-def _merged(plane: Plane, outer: int, inner: int) -> Plane:
+def merged(plane: Plane, outer: int, inner: int) -> Plane:
+    """An axis of which each unit is there `inner` times in a row, and all that `outer` times."""
     labels = plane.labels if inner == 1 else np.repeat(plane.labels, inner)
     size = len(plane.labels)
 
