@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from harness.surgery.tracing.follow import outputs_of, quiet, twice
+from harness.surgery.tracing.example import Example, twice
+from harness.surgery.tracing.follow import outputs_of, quiet
 from harness.surgery.tracing.noise import training_without_noise
 
 _NORMALISATIONS = nn.modules.batchnorm._NormBase
@@ -29,7 +30,12 @@ class Answer:
 
 
 def answer(
-    network: nn.Module, example: Tensor, mode: str, *, seed: int | None = None, noisy: nn.Module | None = None
+    network: nn.Module,
+    example: Example,
+    mode: str,
+    *,
+    seed: int | None = None,
+    noisy: nn.Module | None = None,
 ) -> Answer:
     """What a network gives for an example in a mode; nothing is left changed.
 
@@ -71,7 +77,7 @@ def _generators(network: nn.Module) -> tuple[object, ...]:
     return (*(bytes(state.numpy()) for state in states), random.getstate(), name, bytes(keys), *rest)
 
 
-def outputs(network: nn.Module, example: Tensor, *, noisy: nn.Module | None = None) -> Outputs:
+def outputs(network: nn.Module, example: Example, *, noisy: nn.Module | None = None) -> Outputs:
     """What a network gives for an example, in evaluation and in training mode; nothing is left changed.
 
     Noise (dropout, stochastic depth) is off: it could not be drawn alike for networks of two sizes. Where a
