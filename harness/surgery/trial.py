@@ -65,7 +65,11 @@ class Trial:
                         f"changes by {change:.2g} of its scale"
                     )
                     break
-            if cause is None and self.structural and not verified(self.tracer, removal, self.network, self.example):
+            if (
+                cause is None
+                and self.structural
+                and not verified(self.tracer, removal, self.network, self.example)
+            ):
                 cause = RESHAPED
         except SurgeryError as error:
             said = " ".join(str(error.__cause__ or error).split())
