@@ -16,10 +16,11 @@ from harness.sizing.gates.kinds import gated_kind
 from harness.sizing.gates.layers import Gated, put
 from harness.sizing.gates.rules import GateRule, Rectified
 from harness.sizing.gates.tied import Holders
+from harness.surgery.tracing.example import Example
 from harness.surgery.tracing.residual import ResidualBlocks, residual_blocks
 
 
-def places_for_block_gates(network: nn.Module, example: Tensor) -> ResidualBlocks:
+def places_for_block_gates(network: nn.Module, example: Example) -> ResidualBlocks:
     """Which blocks of a network can have a gate, and on which layer; which cannot, and why.
 
     Args:
@@ -44,7 +45,7 @@ def places_for_block_gates(network: nn.Module, example: Tensor) -> ResidualBlock
 def attach_block_gates(
     network: nn.Module,
     blocks: Iterable[str],
-    example: Tensor,
+    example: Example,
     initial: Mapping[str, float] | float | None = None,
     rule: GateRule | None = None,
 ) -> None:

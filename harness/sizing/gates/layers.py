@@ -254,6 +254,28 @@ class GatedBatchNorm3d(_GatedNorm, nn.BatchNorm3d):
     """A batch normalisation of volumes whose channels are gated behind it."""
 
 
+class _Heads(Gated):
+    """An attention whose heads are gated: the rows that make their values are multiplied."""
+
+    def spread(self, factor: Tensor, like: Tensor) -> Tensor:
+        """As `Gated.spread`; the rows of queries and keys stay as they are."""
+        if not factor.dim():
+            return factor
+        attention = cast(nn.MultiheadAttention, self)
+        rows = factor.repeat_interleave(attention.head_dim)
+        if len(like) == 3 * len(rows):
+            rows = torch.cat([torch.ones_like(rows), torch.ones_like(rows), rows])
+        return rows if like.shape[-1] == rows.numel() else rows.view(-1, 1)
+
+
+class GatedMultiheadAttention(_Heads, nn.MultiheadAttention):
+    """An attention whose heads are gated."""
+
+    scaled = {"in_proj_weight": "in_proj_weight", "in_proj_bias": "in_proj_bias"}
+    in_proj_weight = _multiplied("in_proj_weight")
+    in_proj_bias = _multiplied("in_proj_bias")
+
+
 #: Plain layer -> the gated one.
 GATED: Mapping[type[nn.Module], type[nn.Module]] = {
     nn.Linear: GatedLinear,
