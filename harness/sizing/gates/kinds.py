@@ -6,7 +6,7 @@ must answer to its own factor as a gate's unit does, and to no other.
 
 import copy
 from collections.abc import Iterable, Mapping
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +14,9 @@ from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import _WeightNorm
 
-from harness.sizing.gates.layers import GATED, Gated, gated_class, put
+from harness.sizing.gates.layers import GATED, Gated, GatedMultiheadAttention, gated_class, put
 from harness.sizing.gates.rules import Rectified
+from harness.surgery.changes.heads import HeadAttention
 
 _NORMS = nn.modules.batchnorm._NormBase
 _CONVOLUTIONS = nn.modules.conv._ConvNd
@@ -45,6 +46,12 @@ def gated_kind(module: nn.Module, path: str) -> type[nn.Module]:
     if "forward" in vars(module):
         raise ValueError(f"{layer} whose forward has been exchanged, which may pass its gates by.")
     own = module._parameters | module._buffers
+    if isinstance(module, nn.MultiheadAttention):
+        if type(module) not in (nn.MultiheadAttention, HeadAttention):
+            raise ValueError(
+                f"{layer}, an attention of its own making, so gates of its heads cannot be known."
+            )
+        return gated_class(type(module), tuple(GatedMultiheadAttention.scaled.items()))
     if type(module) in GATED and "weight" in own:
         return GATED[type(module)]
     clash = next((name for name in _ATTRIBUTES if hasattr(module, name)), None)
@@ -64,6 +71,8 @@ def _normalises(module: nn.Module) -> bool:
 
 def unit_count(module: nn.Module) -> int:
     """How many units a layer has that can be gated."""
+    if isinstance(module, nn.MultiheadAttention):
+        return int(module.num_heads)
     if isinstance(module, _CONVOLUTIONS):
         return module.out_channels
     if isinstance(module, nn.Linear | nn.Bilinear):
@@ -90,7 +99,8 @@ def _candidates(module: nn.Module, own: Mapping[str, Tensor | None]) -> Iterable
         if parameter is not None and parameter.shape[:1] == (units,) and parameter.numel() == units
     ]
     for name in others:
-        yield {name: name} | bias
+        if name != "bias":
+            yield {name: name} | bias
     if others:
         yield {name: name for name in others}
 
@@ -102,8 +112,10 @@ def _acts(module: nn.Module, kind: type[nn.Module]) -> bool:
 
 
 def _tried(module: nn.Module, kind: type[nn.Module], shapes: list[tuple[int, ...]]) -> bool:
+    # What a hook has computed is of a graph, and cannot be copied as it is.
+    made = {id(own): own.detach().clone() for own in vars(module).values() if isinstance(own, Tensor)}
     try:
-        return _answers(copy.deepcopy(module).double().eval(), kind, shapes)
+        return _answers(copy.deepcopy(module, cast(dict[int, Any], made)).double().eval(), kind, shapes)
     except Exception:  # noqa: BLE001 - whatever a stranger's layer may raise that takes other input
         return False
 

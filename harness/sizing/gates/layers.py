@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from harness.sizing.gates.rules import GateRule
+from harness.surgery.changes.heads import HeadAttention
 
 #: How many more entries may be scaled before scaling the weight and the bias apart is quicker than scaling
 #: once what comes out (measured on a CPU, forward and backward).
@@ -88,20 +89,29 @@ class Gated:
         """A factor in the shape in which it multiplies a tensor of the layer's: its weight, or its bias."""
         if not factor.dim() or like.dim() < 2:
             return factor
-        return factor.view([-1 if axis == self.unit_axis else 1 for axis in range(like.dim())])
+        for axis in range(like.dim()):
+            # Not by a view, which leaves open where the axis of a single unit comes to lie.
+            factor = factor if axis == self.unit_axis else factor.unsqueeze(axis)
+        return factor
 
     def plain_tensor(self, name: str) -> Tensor | None:
         """What the plain layer has by this name."""
         module = cast(nn.Module, self)
-        for own in (module._parameters, module._buffers):
+        for own in (module._parameters, module._buffers, module.__dict__):
             if name in own:
-                return own[name]
+                tensor: Tensor | None = own[name]
+                return tensor
         made: Tensor | None = getattr(super(self.kind, self), name)  # computed by a parametrization
         return made
 
     def has_no_factor(self) -> bool:
         """Whether there is nothing that the gates could be folded into."""
-        return self.plain_tensor(next(iter(self.scaled))) is None
+        return all(self.plain_tensor(name) is None for name in self.scaled)
+
+    def gated_alike(self, other: nn.Module) -> nn.Module:
+        """Gate a module that has been given all that this one has; `harness.surgery` asks for it."""
+        other.__class__ = gated_class(type(other), tuple(self.scaled.items()))
+        return other
 
     def __reduce__(self) -> Any:
         return _blank, (self.plain, tuple(self.scaled.items())), self.__dict__
@@ -255,25 +265,37 @@ class GatedBatchNorm3d(_GatedNorm, nn.BatchNorm3d):
 
 
 class _Heads(Gated):
-    """An attention whose heads are gated: the rows that make their values are multiplied."""
+    """An attention whose heads are gated: what makes their values is multiplied."""
+
+    scaled: ClassVar[Mapping[str, str]] = {
+        name: name for name in ("in_proj_weight", "v_proj_weight", "in_proj_bias", "bias_v")
+    }
 
     def spread(self, factor: Tensor, like: Tensor) -> Tensor:
         """As `Gated.spread`; the rows of queries and keys stay as they are."""
         if not factor.dim():
             return factor
-        attention = cast(nn.MultiheadAttention, self)
-        rows = factor.repeat_interleave(attention.head_dim)
-        if len(like) == 3 * len(rows):
+        rows = factor.repeat_interleave(cast(nn.MultiheadAttention, self).head_dim)
+        if like.dim() < 3 and len(like) == 3 * len(rows):
             rows = torch.cat([torch.ones_like(rows), torch.ones_like(rows), rows])
-        return rows if like.shape[-1] == rows.numel() else rows.view(-1, 1)
+        return rows.unsqueeze(1) if like.dim() == 2 else rows
 
 
 class GatedMultiheadAttention(_Heads, nn.MultiheadAttention):
     """An attention whose heads are gated."""
 
-    scaled = {"in_proj_weight": "in_proj_weight", "in_proj_bias": "in_proj_bias"}
     in_proj_weight = _multiplied("in_proj_weight")
+    v_proj_weight = _multiplied("v_proj_weight")
     in_proj_bias = _multiplied("in_proj_bias")
+    bias_v = _multiplied("bias_v")
+
+
+class _CutHeads(_Heads):
+    """The same for an attention that has lost heads: their values are multiplied as they are made."""
+
+    def _values(self, values: Tensor) -> Tensor:
+        factor = self.factor()
+        return values * (factor.unsqueeze(1).unsqueeze(2) if factor.dim() else factor)
 
 
 #: Plain layer -> the gated one.
@@ -286,6 +308,7 @@ GATED: Mapping[type[nn.Module], type[nn.Module]] = {
     nn.ConvTranspose2d: GatedConvTranspose2d,
     nn.ConvTranspose3d: GatedConvTranspose3d,
     nn.Bilinear: GatedBilinear,
+    nn.MultiheadAttention: GatedMultiheadAttention,
     nn.BatchNorm1d: GatedBatchNorm1d,
     nn.BatchNorm2d: GatedBatchNorm2d,
     nn.BatchNorm3d: GatedBatchNorm3d,
@@ -305,11 +328,16 @@ def gated_class(plain: type[nn.Module], scaled: tuple[tuple[str, str], ...]) -> 
         plain: one of `GATED`, or a subclass.
         scaled: what its gates multiply, as `Gated.scaled`.
     """
-    known = GATED.get(plain) or _MADE.get((plain, scaled))
-    if known is not None:
-        return known
-    base = _Transposed if issubclass(plain, _TRANSPOSED) else Gated
-    own: dict[str, Any] = {name: _multiplied(name) for name, _ in scaled}
+    if plain in GATED and dict(scaled) == cast(type[Gated], GATED[plain]).scaled:
+        return GATED[plain]
+    if (plain, scaled) in _MADE:
+        return _MADE[plain, scaled]
+    base, names = Gated, [name for name, _ in scaled]
+    if issubclass(plain, _TRANSPOSED):
+        base = _Transposed
+    elif issubclass(plain, HeadAttention):
+        base, names = _CutHeads, []
+    own: dict[str, Any] = {name: _multiplied(name) for name in names}
     own |= {"scaled": dict(scaled), "plain": plain, "__module__": __name__, "__doc__": plain.__doc__}
     made = type(f"Gated{plain.__name__}", (base, plain), own)
     made.kind = made  # type: ignore[attr-defined]

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from harness.sizing.gates.layers import Gated
 
@@ -51,7 +52,8 @@ _REGISTRIES = frozenset({"_parameters", "_buffers", "_modules"})
 def _tensors(kept: Any) -> Iterator[Tensor]:
     """Tensors in a value, and in plain containers of it."""
     if isinstance(kept, Tensor):
-        yield kept
+        if not is_lazy(kept):
+            yield kept
     elif isinstance(kept, dict):
         for value in kept.values():
             yield from _tensors(value)
