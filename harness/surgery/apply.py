@@ -23,9 +23,10 @@ from harness.surgery.edits import (
 )
 from harness.surgery.errors import SurgeryError
 from harness.surgery.operations.blocks import remove_block
+from harness.surgery.operations.comparison import check_as_expected, expected
 from harness.surgery.operations.insertion import insert_block
 from harness.surgery.operations.masks import assign, mask, unmask
-from harness.surgery.operations.removal import cut, differing, plan_removal, verified
+from harness.surgery.operations.removal import couples_as_before, cut, differing, plan_removal
 from harness.surgery.operations.resetting import reset
 from harness.surgery.operations.widening import widen
 from harness.surgery.proposal import Proposal
@@ -176,13 +177,15 @@ def _remove(draft: Draft, proposal: Proposal, edits: list[Remove], example: Exam
     report.emptied = removal.emptied
     if removal.emptied or not len(removal.roots):
         return
+    known = expected(tracer, removal, draft.network, example)
     cut(draft, tracer, removal)
-    if not verified(tracer, removal, draft.network, example):
+    if not couples_as_before(tracer, removal, draft.network, example):
         layers = ", ".join(repr(layer) for layer in removal.removed)
         raise SurgeryError(
             f"Removing units of {layers} makes the network pair other units than before; it was written for "
             "fixed sizes and only whole layers of it can be changed."
         )
+    check_as_expected(known, removal, draft.network, example)
     for layer, count in removal.removed.items():
         _count(report.removed, layer, count)
     for layer, differs in differing(removal).items():

@@ -24,13 +24,17 @@ _SQUEEZED = "stays, because a squeeze() behind it would take a single unit's axi
 
 @dataclass(slots=True)
 class Removal:
-    """What a series of `Remove` comes to: classes that go, folds, layers that lose units, refusals."""
+    """What a series of `Remove` comes to: classes that go, folds, layers that lose units, refusals.
+
+    forced: those of the classes that still vary, and go as if they were held at zero.
+    """
 
     roots: Labels
     folds: list[Fold]
     removed: dict[str, int]
     refused: dict[str, str] = field(default_factory=dict)
     emptied: tuple[str, ...] = ()
+    forced: Labels = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
 
 def plan_removal(tracer: Tracer, network: nn.Module, edits: Sequence[Remove]) -> Removal:
@@ -50,14 +54,14 @@ def plan_removal(tracer: Tracer, network: nn.Module, edits: Sequence[Remove]) ->
             else:
                 exact = asked.get(root, (edit.layer, True))[1] and edit.exact
                 asked[root] = (edit.layer, exact)
-    going, folds = _settle(tracer, network, asked, refused)
+    going, folds, forced = _settle(tracer, network, asked, refused)
     removed, emptied = _losses(tracer, network, going)
-    return Removal(going, folds, removed, refused, emptied)
+    return Removal(going, folds, removed, refused, emptied, forced)
 
 
 def _settle(
     tracer: Tracer, network: nn.Module, asked: dict[int, tuple[str, bool]], refused: dict[str, str]
-) -> tuple[Labels, list[Fold]]:
+) -> tuple[Labels, list[Fold], Labels]:
     """Drop what must stay until what is left can go; a class that stays may listen to others that go."""
     held = None
     forced: set[int] = set()
@@ -71,7 +75,7 @@ def _settle(
         if not stay and not fresh:
             last = _last_squeezed(tracer, going)
             if last is None:
-                return going, judgement.folds
+                return going, judgement.folds, np.array(sorted(forced), dtype=np.int64)
             stay = {last: _SQUEEZED}
         for root, reason in stay.items():
             refused[asked.pop(root)[0]] = reason
@@ -201,10 +205,22 @@ def verified(tracer: Tracer, removal: Removal, network: nn.Module, example: Exam
     Only reshapes and splits can couple other units than before without an error; where none of them was
     met by what is gone, it is enough that the network runs.
     """
-    gone = tracer.coupling.members(removal.roots)
-    if not any(gone[labels].any() for labels in tracer.rigid):
+    if not _meets_reshapes(tracer, removal):
         run(network, example)
         return True
+    return couples_as_before(tracer, removal, network, example)
+
+
+def _meets_reshapes(tracer: Tracer, removal: Removal) -> bool:
+    gone = tracer.coupling.members(removal.roots)
+    return any(gone[labels].any() for labels in tracer.rigid)
+
+
+def couples_as_before(tracer: Tracer, removal: Removal, network: nn.Module, example: Example) -> bool:
+    """Whether what is left of a network that has been cut is coupled as it was, where reshapes were met."""
+    if not _meets_reshapes(tracer, removal):
+        return True
+    gone = tracer.coupling.members(removal.roots)
     after = follow(network, example, tracer.rules)
     own = [(path, axis) for path, starts in tracer.starts.items() for axis in range(len(starts))]
     count = sum(sum(tracer.tensors[path].shape) for path in tracer.starts)

@@ -17,6 +17,10 @@ def fit_attributes(draft: Draft, layer: str, heads: Sequence[int] | None = None)
     module = draft.network.get_submodule(layer)
     if isinstance(module, nn.MultiheadAttention):
         draft.exchange_module(layer, partial(_lighter, heads=heads))
+        for path, encoder in draft.network.named_modules():
+            if isinstance(encoder, nn.TransformerEncoder) and layer.startswith(f"{path}." if path else ""):
+                # It packs padded examples for the fast path alone, which this attention cannot take.
+                draft.set_attribute(path, "use_nested_tensor", False)
     for name, value in _sizes(module).items():
         draft.set_attribute(layer, name, value)
 

@@ -141,8 +141,9 @@ def _declare(tracer: Tracer, network: nn.Module) -> None:
         prefix = f"{path}." if path else ""
         declared: Mapping[str, float] = getattr(module, "per_unit", {})
         if declared:
-            names = [prefix + name for name in ("weight", *declared)]
-            own = [tracer.labels(name, 0) for name in names if name in tracer.tensors]
+            own = [tracer.labels(prefix + name, 0) for name in declared if prefix + name in tracer.tensors]
+            if prefix + "weight" in tracer.tensors:
+                own.insert(0, tracer.labels(prefix + "weight", getattr(module, "unit_axis", 0)))
             for labels in own[1:]:
                 tracer.coupling.unite(own[0], labels)
         if isinstance(module, nn.MultiheadAttention):

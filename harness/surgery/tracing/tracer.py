@@ -15,7 +15,7 @@ from harness.surgery.tracing.aliases import Aliases, seen_through
 from harness.surgery.tracing.example import Example, tensors
 from harness.surgery.tracing.labels import Coupling, Labels
 from harness.surgery.tracing.marks import Mark, Plane, Read
-from harness.surgery.tracing.stand_ins import elsewhere
+from harness.surgery.tracing.stand_ins import Replaced
 
 #: Operations whose result Python reads as a number or whose shape depends on the data.
 _DATA_DEPENDENT = frozenset(
@@ -79,12 +79,12 @@ class Tracer(TorchDispatchMode):
         network: nn.Module,
         rules: Mapping[str, Rule],
         pointwise: Rule,
-        replaced: Mapping[int, str] | None = None,
+        replaced: Replaced | None = None,
     ) -> None:
         """Know a network's parameters and buffers.
 
         Args:
-            replaced: ids of tensors in whose place others stand while the network is followed -> their paths.
+            replaced: tensors in whose place others stand while the network is followed.
         """
         super().__init__()  # type: ignore[no-untyped-call]
         self.rules = rules
@@ -101,7 +101,7 @@ class Tracer(TorchDispatchMode):
         self.norms: dict[str, str] = {}
         self.rigid: list[Labels] = []
         self.astray: str | None = None
-        self._replaced = replaced or {}
+        self._replaced = replaced or Replaced()
         #: Tensors that the network makes of nothing while it runs (kept alive, so that ids stay their own).
         self._made: dict[int, Tensor] = {}
         self.squeezed: list[Labels] = []
@@ -249,8 +249,8 @@ class Tracer(TorchDispatchMode):
     def _look_astray(self, given: list[Tensor]) -> None:
         """See whether an operation reads a parameter that is held where surgery cannot exchange it."""
         for leaf in given:
-            if not self.follows(leaf) and id(leaf) not in self._made:
-                self.astray = self.astray or elsewhere(leaf, self._replaced)
+            if id(leaf) not in self._marks and id(leaf) not in self._made and not self.follows(leaf):
+                self.astray = self.astray or self._replaced.astray(leaf)
 
     def _written(self, tensor: Tensor) -> None:
         """Something was written through a tensor: the others in its memory will have to know."""
