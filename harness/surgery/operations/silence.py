@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.surgery.tracing.labels import Labels
-from harness.surgery.tracing.marks import Held, Positions, Read, Values
+from harness.surgery.tracing.marks import Held, Pair, Positions, Read, Values
 from harness.surgery.tracing.tracer import Tracer
 
 
@@ -69,7 +69,25 @@ def judge(tracer: Tracer, network: nn.Module, roots: Labels, held: Held) -> Judg
             judgement.refused.update(dict.fromkeys(classes[sends].tolist(), reason))
         else:
             judgement.folds.append(Fold(read, positions[sends], values[:, sends]))
+    for pair in tracer.pairs:
+        _judge_pair(tracer, pair, gone, held, judgement)
     return judgement
+
+
+def _judge_pair(
+    tracer: Tracer, pair: Pair, gone: np.typing.NDArray[np.bool_], held: Held, judgement: Judgement
+) -> None:
+    """What a product of two signals sums over may go where one of the two sends zero."""
+    positions = np.flatnonzero(gone[pair.left.labels])
+    if not len(positions):
+        return
+    left, right = (plane.constant.at(positions, held) for plane in (pair.left, pair.right))
+    silent = ((left == 0.0) | (right == 0.0)).all(axis=0)
+    classes = tracer.coupling.roots(pair.left.labels[positions])
+    sure = ~(np.isnan(left) | np.isnan(right)).any(axis=0)
+    judgement.varying.update(classes[~silent & ~sure].tolist())
+    reason = "sends a constant into a product of two signals"
+    judgement.refused.update(dict.fromkeys(classes[~silent & sure].tolist(), reason))
 
 
 def _listened(

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from harness.surgery.errors import SurgeryError
 from harness.surgery.masking import MASK_SUFFIX, masks_of
+from harness.surgery.tracing.choices import decide
 from harness.surgery.tracing.heads import declare_heads, open_attentions
 from harness.surgery.tracing.rules import RULES, pointwise
 from harness.surgery.tracing.tracer import Rule, Tracer, leaves
@@ -48,6 +49,7 @@ def follow(network: nn.Module, example: Tensor, rules: Mapping[str, Rule] = RULE
             network.train()
             _trace(tracer, network, example)
             tracer.reads[read:] = [layer for layer in tracer.reads[read:] if layer.weight not in known]
+    decide(tracer.coupling, tracer.choices, [pair.left.labels for pair in tracer.pairs])
     return tracer
 
 

@@ -96,3 +96,11 @@ class Read:
     padded: bool
     signal: Plane
     norm: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two planes whose entries are multiplied and summed over: a unit of it may go if either sends zero."""
+
+    left: Plane
+    right: Plane

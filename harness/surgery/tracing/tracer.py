@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from harness.surgery.errors import SurgeryError
+from harness.surgery.tracing.choices import Choice
 from harness.surgery.tracing.labels import Coupling, Labels
-from harness.surgery.tracing.marks import Mark, Plane, Read
+from harness.surgery.tracing.marks import Mark, Pair, Plane, Read
 
 #: Operations whose result Python reads as a number or whose shape depends on the data.
 _DATA_DEPENDENT = frozenset(
@@ -63,6 +64,8 @@ class Tracer(TorchDispatchMode):
         reads: the layers that read units, in order of execution.
         producers: layer -> (path of its parameter, axis along which its units lie).
         norms: layer -> the normalisation that directly follows it.
+        choices: axes that were split or merged, of which one is to be chosen.
+        pairs: products of two signals that sum over units, in order of execution.
         rigid: labels whose axis was reshaped or split, perhaps by code written for fixed sizes.
     """
 
@@ -80,6 +83,8 @@ class Tracer(TorchDispatchMode):
         self.producers: dict[str, tuple[str, int]] = {}
         self.norms: dict[str, str] = {}
         self.rigid: list[Labels] = []
+        self.choices: list[Choice] = []
+        self.pairs: list[Pair] = []
         self._owners: list[tuple[int, str, int]] = []
         for path, tensor in [*network.named_parameters(), *network.named_buffers()]:
             self._own(path, tensor)
@@ -106,6 +111,13 @@ class Tracer(TorchDispatchMode):
         """The parameter or buffer, and its axis, that a label was made for."""
         index = bisect_right(self._owners, label, key=lambda owner: owner[0]) - 1
         return self._owners[index][1:]
+
+    def fresh(self, count: int, like: Labels) -> Labels:
+        """New labels for an axis that was made of another one; they count as made for what those were."""
+        first = len(self.coupling)
+        if len(like):
+            self._owners.append((first, *self.owner(int(like[0]))))
+        return self.coupling.fresh(count)
 
     def mark(self, tensor: Tensor) -> Mark:
         """What is known of a tensor; one never seen before was made from nothing, and is no signal."""

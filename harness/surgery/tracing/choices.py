@@ -1,0 +1,99 @@
+"""Which of several axes the units of an axis belong to, where code takes an axis apart or puts axes together.
+
+An axis [heads * features] that is split into [heads, features] can lose heads, or the same feature of every
+head; which of them is seen only by what comes after. So both axes are followed, each with labels of its own,
+and at the end one of them is chosen: its labels are put into the classes of the axis they came from, and the
+other axis may not be changed any more. A wrong choice forbids too much; it never changes a network.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.surgery.tracing.labels import Coupling, Labels
+
+_BESIDE = "lies on an axis whose neighbour is what can be cut"
+
+
+@dataclass(slots=True)
+class Option:
+    """An axis that could be the one. labels: of its positions. bound: pairs of labels to unite if it is."""
+
+    labels: Labels
+    bound: tuple[Labels, Labels]
+
+
+@dataclass(slots=True)
+class Choice:
+    """Axes of which one is to be chosen, in the order in which they lie. chosen: index, None until then."""
+
+    options: tuple[Option, ...]
+    chosen: int | None = None
+
+
+def decide(coupling: Coupling, choices: Iterable[Choice], summed: Iterable[Labels]) -> None:
+    """Choose an axis for every split and every merger that was met.
+
+    The same axis is chosen wherever it is met. Preferred is one that may be cut at all, then one that is not
+    summed over in a product of two signals, then the one that is met most often, then the last of its neighbours.
+
+    Args:
+        summed: labels that products of two signals sum over.
+    """
+    waiting = [choice for choice in choices if choice.chosen is None]
+    if not waiting:
+        return
+    directions = _directions(coupling, waiting)
+    contracted = _roots(coupling, summed)
+    while waiting:
+        frozen = np.array(sorted(coupling.frozen()), dtype=np.int64)
+        found: dict[int, list[tuple[int, int]]] = {}
+        for number, choice in enumerate(waiting):
+            for place in range(len(choice.options)):
+                found.setdefault(directions[id(choice.options[place])], []).append((number, place))
+
+        def rank(direction: int, found: dict[int, list[tuple[int, int]]] = found) -> tuple[int, ...]:
+            met = found[direction]
+            roots = [coupling.roots(waiting[number].options[place].labels) for number, place in met]
+            stuck = any(np.isin(own, frozen).all() for own in roots)
+            summed_over = any(np.isin(own, contracted).any() for own in roots)
+            return stuck, summed_over, -len(met), -met[0][1], met[0][0]
+
+        best = min(found, key=rank)
+        taken = dict(found[best])
+        for number, place in taken.items():
+            _choose(coupling, waiting[number], place)
+        waiting = [choice for number, choice in enumerate(waiting) if number not in taken]
+
+
+def _choose(coupling: Coupling, choice: Choice, place: int) -> None:
+    choice.chosen = place
+    coupling.unite(*choice.options[place].bound)
+    for other, option in enumerate(choice.options):
+        if other != place:
+            coupling.freeze(option.labels, _BESIDE)
+
+
+def _roots(coupling: Coupling, labels: Iterable[Labels]) -> Labels:
+    every = [np.empty(0, dtype=np.int64), *labels]
+    return np.unique(coupling.roots(np.concatenate(every)))
+
+
+def _directions(coupling: Coupling, choices: Iterable[Choice]) -> dict[int, int]:
+    """The number of each option's direction (by the option's id): options that share units have one."""
+    options = [option for choice in choices for option in choice.options]
+    of_root: dict[int, int] = {}
+    parent = list(range(len(options)))
+
+    def top(index: int) -> int:
+        while parent[index] != index:
+            index = parent[index]
+        return index
+
+    for index, option in enumerate(options):
+        for root in np.unique(coupling.roots(option.labels)).tolist():
+            other = top(of_root.setdefault(root, index))
+            low, high = sorted((other, top(index)))
+            parent[high] = low
+    return {id(option): top(index) for index, option in enumerate(options)}
