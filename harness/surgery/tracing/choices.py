@@ -36,7 +36,8 @@ def decide(coupling: Coupling, choices: Iterable[Choice], summed: Iterable[Label
     """Choose an axis for every split and every merger that was met.
 
     The same axis is chosen wherever it is met. Preferred is one that may be cut at all, then one that is not
-    summed over in a product of two signals, then the one that is met most often, then the last of its neighbours.
+    summed over in a product of two signals, then one that is the only such in some place, then the one that is
+    met most often, then the last of its neighbours.
 
     Args:
         summed: labels that products of two signals sum over.
@@ -53,18 +54,39 @@ def decide(coupling: Coupling, choices: Iterable[Choice], summed: Iterable[Label
             for place in range(len(choice.options)):
                 found.setdefault(directions[id(choice.options[place])], []).append((number, place))
 
-        def rank(direction: int, found: dict[int, list[tuple[int, int]]] = found) -> tuple[int, ...]:
-            met = found[direction]
-            roots = [coupling.roots(waiting[number].options[place].labels) for number, place in met]
-            stuck = any(np.isin(own, frozen).all() for own in roots)
-            summed_over = any(np.isin(own, contracted).any() for own in roots)
-            return stuck, summed_over, -len(met), -met[0][1], met[0][0]
+        state = {
+            id(option): _state(coupling, option, frozen, contracted)
+            for choice in waiting
+            for option in choice.options
+        }
+
+        def rank(
+            direction: int,
+            found: dict[int, list[tuple[int, int]]] = found,
+            state: dict[int, tuple[bool, bool]] = state,
+        ) -> tuple[int, ...]:
+            met = [(waiting[number], place) for number, place in found[direction]]
+            worst = [max(state[id(choice.options[place])][k] for choice, place in met) for k in (0, 1)]
+            forced = any(
+                all(any(state[id(own)]) for own in choice.options if own is not choice.options[place])
+                for choice, place in met
+            )
+            first, place = found[direction][0]
+            return *worst, not forced, -len(met), -place, first
 
         best = min(found, key=rank)
         taken = dict(found[best])
         for number, place in taken.items():
             _choose(coupling, waiting[number], place)
         waiting = [choice for number, choice in enumerate(waiting) if number not in taken]
+
+
+def _state(
+    coupling: Coupling, option: Option, frozen: Labels, contracted: Labels
+) -> tuple[bool, bool]:
+    """Whether an axis cannot be cut at all, and whether a product of two signals sums over it."""
+    roots = coupling.roots(option.labels)
+    return bool(np.isin(roots, frozen).all()), bool(np.isin(roots, contracted).any())
 
 
 def _choose(coupling: Coupling, choice: Choice, place: int) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 from torch import Tensor
 
 from harness.surgery.tracing.labels import Labels
-from harness.surgery.tracing.marks import Mark, Plane
+from harness.surgery.tracing.marks import Constant, Mark, Plane
 from harness.surgery.tracing.rules.contractions import summed_over
 from harness.surgery.tracing.tracer import Call, Tracer
 
@@ -38,10 +38,8 @@ def attention(tracer: Tracer, call: Call) -> None:
         if len(present) < len(own):
             for labels in present:
                 tracer.coupling.freeze(labels, "attends to heads of a fixed number")
-        elif found[2] is not None and len(found[2].labels) == query.shape[axis]:
-            planes[axis] = found[2]
-        else:
-            planes[axis] = Plane(present[0])
+        elif found[2] is not None and own[2] is not None:
+            planes[axis] = Plane(own[2], _shared(found[2], query.shape[axis]))
     if mask is not None:
         behind = tuple(range(max(mask.dim() - 2, 0), mask.dim()))
         tracer.freeze(tracer.mark(mask), "positions of an attention", axes=behind)
@@ -56,6 +54,12 @@ def _in_groups(plane: Plane | None, heads: int, own: int) -> Labels | None:
     if plane is None or own == heads:
         return None if plane is None else plane.labels
     return np.repeat(plane.labels, heads // own)
+
+
+def _shared(plane: Plane, heads: int) -> Constant:
+    """What every head of the queries sends, where several of them share one of keys and values."""
+    times = heads // len(plane.labels)
+    return Constant(lambda positions, held: plane.constant.at(positions // times, held))
 
 
 def _of_mask(tracer: Tracer, mask: Tensor | None, axis: int) -> list[Labels | None]:
