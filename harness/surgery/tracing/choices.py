@@ -6,13 +6,14 @@ and at the end one of them is chosen: its labels are put into the classes of the
 other axis may not be changed any more. A wrong choice forbids too much; it never changes a network.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from harness.surgery.tracing.labels import Coupling, Labels
 
+_STIFF = "reshaped in code that was written for fixed sizes"
 _BESIDE = "lies on an axis whose neighbour is what can be cut"
 
 
@@ -26,13 +27,26 @@ class Option:
 
 @dataclass(slots=True)
 class Choice:
-    """Axes of which one is to be chosen, in the order in which they lie. chosen: index, None until then."""
+    """Axes of which one is to be chosen, in the order in which they lie.
+
+    chosen: index, None until then. contested: whether another one could have been, at the price of what a
+    product of two signals sums over.
+    """
 
     options: tuple[Option, ...]
     chosen: int | None = None
+    contested: bool = False
+
+    @property
+    def own(self) -> Labels:
+        """Labels of the axis that was chosen."""
+        assert self.chosen is not None
+        return self.options[self.chosen].labels
 
 
-def decide(coupling: Coupling, choices: Iterable[Choice], summed: Iterable[Labels]) -> None:
+def decide(
+    coupling: Coupling, choices: Sequence[Choice], summed: Iterable[Labels], avoided: Iterable[int] = ()
+) -> None:
     """Choose an axis for every split and every merger that was met.
 
     The same axis is chosen wherever it is met. Preferred is one that may be cut at all, then one that is not
@@ -41,12 +55,18 @@ def decide(coupling: Coupling, choices: Iterable[Choice], summed: Iterable[Label
 
     Args:
         summed: labels that products of two signals sum over.
+        avoided: numbers of choices of which the axis must not be cut that would be preferred.
     """
+    summed = list(summed)
+    contracted = _roots(coupling, summed)
+    for number in avoided:
+        for option in choices[number].options:
+            if not np.isin(coupling.roots(option.labels), contracted).any():
+                coupling.freeze(option.labels, _STIFF)
     waiting = [choice for choice in choices if choice.chosen is None]
     if not waiting:
         return
     directions = _directions(coupling, waiting)
-    contracted = _roots(coupling, summed)
     while waiting:
         frozen = np.array(sorted(coupling.frozen()), dtype=np.int64)
         found: dict[int, list[tuple[int, int]]] = {}
@@ -77,13 +97,14 @@ def decide(coupling: Coupling, choices: Iterable[Choice], summed: Iterable[Label
         best = min(found, key=rank)
         taken = dict(found[best])
         for number, place in taken.items():
+            states = [state[id(own)] for own in waiting[number].options]
+            others = [own for other, own in enumerate(states) if other != place]
+            waiting[number].contested = not any(states[place]) and (False, True) in others
             _choose(coupling, waiting[number], place)
         waiting = [choice for number, choice in enumerate(waiting) if number not in taken]
 
 
-def _state(
-    coupling: Coupling, option: Option, frozen: Labels, contracted: Labels
-) -> tuple[bool, bool]:
+def _state(coupling: Coupling, option: Option, frozen: Labels, contracted: Labels) -> tuple[bool, bool]:
     """Whether an axis cannot be cut at all, and whether a product of two signals sums over it."""
     roots = coupling.roots(option.labels)
     return bool(np.isin(roots, frozen).all()), bool(np.isin(roots, contracted).any())

@@ -1,6 +1,6 @@
 """Running a network once, quietly, to see what belongs together."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import cast
 
@@ -27,7 +27,9 @@ _WRAPPERS = {
 }
 
 
-def follow(network: nn.Module, example: Example, rules: Mapping[str, Rule] = RULES) -> Tracer:
+def follow(
+    network: nn.Module, example: Example, rules: Mapping[str, Rule] = RULES, avoided: Sequence[int] = ()
+) -> Tracer:
     """Follow the units of a network through a forward pass in each of its modes.
 
     What one mode alone does counts like what both do. Dropout is off. Modes, buffers and random numbers are
@@ -35,6 +37,7 @@ def follow(network: nn.Module, example: Example, rules: Mapping[str, Rule] = RUL
 
     Args:
         rules: what each operation does to units; for removal unless said.
+        avoided: numbers of splits and mergers of which not the axis may be cut that would be preferred.
 
     Raises:
         SurgeryError: if the network cannot be followed or the example does not fit it.
@@ -48,7 +51,8 @@ def follow(network: nn.Module, example: Example, rules: Mapping[str, Rule] = RUL
         _declare(tracer, network)
         with open_attentions(tracer, network):
             _follow_both(tracer, network, example)
-    decide(tracer.coupling, tracer.choices, [pair.left.labels for pair in tracer.pairs])
+    decide(tracer.coupling, tracer.choices, [pair.left.labels for pair in tracer.pairs], avoided)
+    tracer.avoided = tuple(avoided)
     return tracer
 
 

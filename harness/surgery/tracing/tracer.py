@@ -68,7 +68,8 @@ class Tracer(TorchDispatchMode):
         reads: the layers that read units, in order of execution.
         producers: layer -> (path of its parameter, axis along which its units lie).
         norms: layer -> the normalisation that directly follows it.
-        choices: axes that were split or merged, of which one is to be chosen.
+        choices: axes that were split or merged, of which one is to be chosen. avoided: those by number where
+            it must not be the one that would be preferred.
         pairs: products of two signals that sum over units, in order of execution.
         fits: numbers that modules hold and that must follow the size of an axis.
         rigid: labels whose axis was reshaped or split, perhaps by code written for fixed sizes.
@@ -110,6 +111,7 @@ class Tracer(TorchDispatchMode):
         self.squeezed: list[Labels] = []
         self.aliases = Aliases()
         self.choices: list[Choice] = []
+        self.avoided: tuple[int, ...] = ()
         self.pairs: list[Pair] = []
         self.fits: list[Fit] = []
         self._owners: list[tuple[int, str, int]] = []

@@ -79,9 +79,7 @@ def _regrouped(tracer: Tracer, plane: Plane, axis: int, old: Shape, new: Shape) 
     own = [tracer.fresh(len(inside), plane.labels) for inside in members]
     options = zip(own, members, strict=True)
     tracer.choices.append(
-        Choice(
-            tuple(Option(labels, (plane.labels[inside], labels[:, None])) for labels, inside in options)
-        )
+        Choice(tuple(Option(labels, (plane.labels[inside], labels[:, None])) for labels, inside in options))
     )
     parts = zip(homes, own, members, strict=True)
     return [(home, Plane(labels, _alike(plane, inside))) for home, labels, inside in parts]
