@@ -11,7 +11,7 @@ from harness.surgery.changes.draft import Draft
 from harness.surgery.changes.seen import Places
 from harness.surgery.edits import Remove
 from harness.surgery.masking import MASK_SUFFIX, mask_at
-from harness.surgery.operations.resize import fit_attributes
+from harness.surgery.operations.resize import fit_attributes, follow_sizes
 from harness.surgery.operations.silence import Fold, contribution, judge
 from harness.surgery.tracing.example import Example
 from harness.surgery.tracing.follow import follow, run
@@ -133,6 +133,10 @@ def cut(draft: Draft, tracer: Tracer, removal: Removal) -> None:
         if isinstance(module, nn.MultiheadAttention):
             heads = np.flatnonzero(~gone[head_labels(tracer, f"{layer}.", module)[0, :, 0]]).tolist()
         fit_attributes(draft, layer, heads)
+    for fit in tracer.fits:
+        lost = gone[tracer.labels(fit.path, fit.axis)]
+        if lost.any():
+            follow_sizes(draft, fit, len(lost), int((~lost).sum()))
 
 
 class Slice:
@@ -221,7 +225,7 @@ def couples_as_before(tracer: Tracer, removal: Removal, network: nn.Module, exam
     if not _meets_reshapes(tracer, removal):
         return True
     gone = tracer.coupling.members(removal.roots)
-    after = follow(network, example, tracer.rules)
+    after = follow(network, example, tracer.rules, tracer.avoided)
     own = [(path, axis) for path, starts in tracer.starts.items() for axis in range(len(starts))]
     count = sum(sum(tracer.tensors[path].shape) for path in tracer.starts)
     staying = ~gone[:count]
@@ -231,4 +235,16 @@ def couples_as_before(tracer: Tracer, removal: Removal, network: nn.Module, exam
     # A class is named by the first of its labels; which is the first does not change by a cut.
     renamed = np.empty(count, dtype=np.int64)
     renamed[staying] = now
-    return np.array_equal(renamed[tracer.coupling.classes()[:count][staying]], after.coupling.roots(now))
+    alone = tracer.coupling.members(_alone(tracer, gone))[:count][staying]
+    expected = renamed[tracer.coupling.classes()[:count][staying]]
+    return np.array_equal(expected[~alone], after.coupling.roots(now)[~alone])
+
+
+def _alone(tracer: Tracer, gone: np.typing.NDArray[np.bool_]) -> Labels:
+    """Classes that are all that is left on a part of a split axis: a part of one is no axis of units."""
+    left = [
+        np.unique(tracer.coupling.roots(choice.own[~gone[choice.own]]))
+        for choice in tracer.choices
+        if choice.chosen is not None
+    ]
+    return np.concatenate([np.empty(0, dtype=np.int64), *(own for own in left if len(own) == 1)])

@@ -1,6 +1,6 @@
 """Running a network once, quietly, to see what belongs together."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import cast
 
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from harness.surgery.errors import SurgeryError
 from harness.surgery.masking import MASK_SUFFIX, masks_of
 from harness.surgery.tracing.answers import tensors_in
+from harness.surgery.tracing.choices import decide
 from harness.surgery.tracing.example import Example, called, devices, shapes, twice
 from harness.surgery.tracing.heads import declare_heads, open_attentions
 from harness.surgery.tracing.noise import training_without_noise
@@ -26,7 +27,9 @@ _WRAPPERS = {
 }
 
 
-def follow(network: nn.Module, example: Example, rules: Mapping[str, Rule] = RULES) -> Tracer:
+def follow(
+    network: nn.Module, example: Example, rules: Mapping[str, Rule] = RULES, avoided: Sequence[int] = ()
+) -> Tracer:
     """Follow the units of a network through a forward pass in each of its modes.
 
     What one mode alone does counts like what both do. Dropout is off. Modes, buffers and random numbers are
@@ -34,6 +37,7 @@ def follow(network: nn.Module, example: Example, rules: Mapping[str, Rule] = RUL
 
     Args:
         rules: what each operation does to units; for removal unless said.
+        avoided: numbers of splits and mergers of which not the axis may be cut that would be preferred.
 
     Raises:
         SurgeryError: if the network cannot be followed or the example does not fit it.
@@ -47,6 +51,8 @@ def follow(network: nn.Module, example: Example, rules: Mapping[str, Rule] = RUL
         _declare(tracer, network)
         with open_attentions(tracer, network):
             _follow_both(tracer, network, example)
+    decide(tracer.coupling, tracer.choices, [pair.left.labels for pair in tracer.pairs], avoided)
+    tracer.avoided = tuple(avoided)
     return tracer
 
 
@@ -54,11 +60,11 @@ def _follow_both(tracer: Tracer, network: nn.Module, example: Example) -> None:
     """A pass in each mode; what the second reads is marked as read in training."""
     network.eval()
     _trace(tracer, network, example)
-    evaluated = len(tracer.reads)
+    evaluated, multiplied = len(tracer.reads), len(tracer.pairs)
     with training_without_noise(network):
         _trace(tracer, network, example)
-    for read in tracer.reads[evaluated:]:
-        read.training = True
+    for seen in (*tracer.reads[evaluated:], *tracer.pairs[multiplied:]):
+        seen.training = True
 
 
 def check_plain(network: nn.Module, example: Example) -> None:

@@ -12,9 +12,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from harness.surgery.errors import SurgeryError
 from harness.surgery.tracing.aliases import Aliases, seen_through
+from harness.surgery.tracing.choices import Choice
 from harness.surgery.tracing.example import Example, tensors
+from harness.surgery.tracing.fits import Fit
 from harness.surgery.tracing.labels import Coupling, Labels
-from harness.surgery.tracing.marks import Mark, Plane, Read
+from harness.surgery.tracing.marks import Mark, Pair, Plane, Read
 from harness.surgery.tracing.stand_ins import Replaced
 
 #: Operations whose result Python reads as a number or whose shape depends on the data.
@@ -66,6 +68,10 @@ class Tracer(TorchDispatchMode):
         reads: the layers that read units, in order of execution.
         producers: layer -> (path of its parameter, axis along which its units lie).
         norms: layer -> the normalisation that directly follows it.
+        choices: axes that were split or merged, of which one is to be chosen. avoided: those by number where
+            it must not be the one that would be preferred.
+        pairs: products of two signals that sum over units, in order of execution.
+        fits: numbers that modules hold and that must follow the size of an axis.
         rigid: labels whose axis was reshaped or split, perhaps by code written for fixed sizes.
         astray: a sentence on a parameter that was read, but not from where it is registered; or None.
         aliases: which tensors share memory, and what was written there.
@@ -104,6 +110,10 @@ class Tracer(TorchDispatchMode):
         self._made: dict[int, Tensor] = {}
         self.squeezed: list[Labels] = []
         self.aliases = Aliases()
+        self.choices: list[Choice] = []
+        self.avoided: tuple[int, ...] = ()
+        self.pairs: list[Pair] = []
+        self.fits: list[Fit] = []
         self._owners: list[tuple[int, str, int]] = []
         for path, tensor in [*network.named_parameters(), *network.named_buffers()]:
             self._own(path, tensor)
@@ -131,6 +141,13 @@ class Tracer(TorchDispatchMode):
         """The parameter or buffer, and its axis, that a label was made for."""
         index = bisect_right(self._owners, label, key=lambda owner: owner[0]) - 1
         return self._owners[index][1:]
+
+    def fresh(self, count: int, like: Labels) -> Labels:
+        """New labels for an axis that was made of another one; they count as made for what those were."""
+        first = len(self.coupling)
+        if len(like):
+            self._owners.append((first, *self.owner(int(like[0]))))
+        return self.coupling.fresh(count)
 
     def mark(self, tensor: Tensor) -> Mark:
         """What is known of a tensor; one never seen before was made from nothing, and is no signal."""
