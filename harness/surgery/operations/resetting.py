@@ -7,6 +7,7 @@ from harness.surgery.changes.draft import Draft
 from harness.surgery.edits import Reset
 from harness.surgery.errors import SurgeryError
 from harness.surgery.operations.masks import masked
+from harness.surgery.tracing.computed import is_computed_from
 from harness.surgery.tracing.tracer import Tracer
 from harness.surgery.tracing.units import chosen, unit_labels
 
@@ -26,6 +27,11 @@ def reset(draft: Draft, tracer: Tracer, edit: Reset) -> int:
     if len(labels) != tracer.tensors[path].shape[axis]:
         raise SurgeryError(
             f"The units of {edit.layer!r} are heads, which have no single row of weights to reset."
+        )
+    if is_computed_from(tracer, path):
+        raise SurgeryError(
+            f"The units of {edit.layer!r} cannot be given new weights: its weight is computed from others "
+            "(weight norm or another parametrization); assign these instead."
         )
     rows = torch.from_numpy(positions)
     _put(draft, path, axis, rows, edit.weight)

@@ -4,6 +4,7 @@ from torch import nn
 
 from harness.surgery.changes.draft import Draft
 from harness.surgery.changes.heads import HeadAttention
+from harness.surgery.tracing.computed import computed
 
 _CONVOLUTIONS = nn.Conv1d | nn.Conv2d | nn.Conv3d
 _TRANSPOSED = nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d
@@ -14,6 +15,7 @@ def fit_attributes(draft: Draft, layer: str) -> None:
     module = draft.network.get_submodule(layer)
     if isinstance(module, nn.MultiheadAttention):
         draft.exchange_module(layer, _lighter)
+    draft.compute_again(layer)
     for name, value in _sizes(module).items():
         draft.set_attribute(layer, name, value)
 
@@ -25,13 +27,15 @@ def _lighter(module: nn.Module) -> nn.Module:
 
 def _sizes(module: nn.Module) -> dict[str, int | tuple[int, ...]]:
     if isinstance(module, nn.Linear):
-        return {"out_features": module.weight.shape[0], "in_features": module.weight.shape[1]}
+        rows, columns = computed(module, "weight").shape
+        return {"out_features": rows, "in_features": columns}
     if isinstance(module, _CONVOLUTIONS):
-        out = module.weight.shape[0]
+        out, members = computed(module, "weight").shape[:2]
         groups = 1 if module.groups == 1 else module.groups * out // module.out_channels
-        return {"out_channels": out, "in_channels": module.weight.shape[1] * groups, "groups": groups}
+        return {"out_channels": out, "in_channels": members * groups, "groups": groups}
     if isinstance(module, _TRANSPOSED):
-        return {"in_channels": module.weight.shape[0], "out_channels": module.weight.shape[1]}
+        inputs, out = computed(module, "weight").shape[:2]
+        return {"in_channels": inputs, "out_channels": out}
     if isinstance(module, nn.modules.batchnorm._NormBase):
         own = module.weight if module.weight is not None else module.running_mean
         return {} if own is None else {"num_features": own.shape[0]}
@@ -42,5 +46,5 @@ def _sizes(module: nn.Module) -> dict[str, int | tuple[int, ...]]:
     if isinstance(module, nn.PReLU):
         return {"num_parameters": module.weight.shape[0]}
     if isinstance(module, nn.Embedding):
-        return {"embedding_dim": module.weight.shape[1]}
+        return {"embedding_dim": computed(module, "weight").shape[1]}
     return {}

@@ -6,8 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from harness.surgery.tracing.computed import name_of, weight_at
 from harness.surgery.tracing.labels import Labels
 from harness.surgery.tracing.marks import Held, Positions, Read, Values
+from harness.surgery.tracing.paths import layer_of
 from harness.surgery.tracing.tracer import Tracer
 
 
@@ -54,7 +56,7 @@ def judge(tracer: Tracer, network: nn.Module, roots: Labels, held: Held) -> Judg
     for read in tracer.reads:
         positions = np.flatnonzero(gone[read.signal.labels])
         if len(positions):
-            positions = positions[_listened(tracer, read, positions, gone)]
+            positions = positions[_listened(tracer, network, read, positions, gone)]
         if not len(positions):
             continue
         values = read.signal.constant.at(positions, held)
@@ -73,12 +75,16 @@ def judge(tracer: Tracer, network: nn.Module, roots: Labels, held: Held) -> Judg
 
 
 def _listened(
-    tracer: Tracer, read: Read, positions: Positions, gone: np.typing.NDArray[np.bool_]
+    tracer: Tracer,
+    network: nn.Module,
+    read: Read,
+    positions: Positions,
+    gone: np.typing.NDArray[np.bool_],
 ) -> Positions:
     """Those of the positions for which a unit that stays has a weight other than zero."""
     if read.weight is None:
         return np.arange(len(positions))
-    weight = tracer.tensors[read.weight]
+    weight = weight_at(network, read.weight)
     columns = weight.index_select(
         read.in_axis, torch.from_numpy(read.in_positions[positions]).to(weight.device)
     ).movedim((read.in_axis, read.out_axis), (0, 1))
@@ -88,7 +94,7 @@ def _listened(
 
 
 def _obstacle(read: Read, network: nn.Module, readers: int, *, padded: bool) -> str | None:
-    layer = read.weight.rpartition(".")[0] if read.weight is not None else "a computed weight"
+    layer = layer_of(read.weight) if read.weight is not None else "a computed weight"
     if read.padded and padded:
         return f"sends a constant into the zero padding of {layer!r}, which no bias can stand for"
     if readers > 1:
@@ -102,7 +108,7 @@ def _obstacle(read: Read, network: nn.Module, readers: int, *, padded: bool) -> 
 
 def _takes_bias(module: nn.Module, weight: str) -> bool:
     layers = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
-    return isinstance(module, layers) and module.bias is None and weight.endswith("weight")
+    return isinstance(module, layers) and module.bias is None and name_of(weight) == "weight"
 
 
 def contribution(fold: Fold, weight: Tensor) -> Tensor:

@@ -9,8 +9,10 @@ from torch import Tensor, nn
 
 from harness.surgery.errors import SurgeryError
 from harness.surgery.masking import MASK_SUFFIX, masks_of
+from harness.surgery.tracing import computed
 from harness.surgery.tracing.rules import RULES, pointwise
 from harness.surgery.tracing.tracer import Rule, Tracer, leaves
+from harness.surgery.tracing.wholes import wholes
 
 _WRAPPERS = {
     "OptimizedModule": "compiled",
@@ -38,7 +40,8 @@ def follow(network: nn.Module, example: Tensor, rules: Mapping[str, Rule] = RULE
     example = twice(example)
     tracer = Tracer(network, rules, pointwise)
     _declare(tracer, network)
-    with quiet(network):
+    computed.declare(tracer, network, exactly=rules is RULES)
+    with quiet(network), wholes(tracer, network):
         network.eval()
         _trace(tracer, network, example)
         if any(tracer.uses(parameter) == 0 for parameter in network.parameters()):
@@ -142,6 +145,8 @@ def _declare(tracer: Tracer, network: nn.Module) -> None:
 def _declare_heads(tracer: Tracer, prefix: str, module: nn.MultiheadAttention) -> None:
     """A head's rows for queries, keys and values go together."""
     if cast(Tensor | None, module.in_proj_weight) is not None:
+        if prefix + "in_proj_weight" not in tracer.tensors:
+            return  # computed from others, which the operations tell of
         rows = tracer.labels(prefix + "in_proj_weight", 0).reshape(3, module.num_heads, -1)
         tracer.coupling.unite(rows, rows[:1, :, :1])
         if module.bias_k is not None or module.add_zero_attn:

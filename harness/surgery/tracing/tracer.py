@@ -1,9 +1,10 @@
 """Following the units of a network through one forward pass."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -13,6 +14,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from harness.surgery.errors import SurgeryError
 from harness.surgery.tracing.labels import Coupling, Labels
 from harness.surgery.tracing.marks import Mark, Plane, Read
+from harness.surgery.tracing.paths import layer_of
+
+if TYPE_CHECKING:
+    from harness.surgery.tracing.computed import Normed
 
 #: Operations whose result Python reads as a number or whose shape depends on the data.
 _DATA_DEPENDENT = frozenset(
@@ -64,6 +69,7 @@ class Tracer(TorchDispatchMode):
         producers: layer -> (path of its parameter, axis along which its units lie).
         norms: layer -> the normalisation that directly follows it.
         rigid: labels whose axis was reshaped or split, perhaps by code written for fixed sizes.
+        normed: weights under weight norm and spectral norm, by the parameter that gives their direction.
     """
 
     def __init__(self, network: nn.Module, rules: Mapping[str, Rule], pointwise: Rule) -> None:
@@ -79,6 +85,8 @@ class Tracer(TorchDispatchMode):
         self.producers: dict[str, tuple[str, int]] = {}
         self.norms: dict[str, str] = {}
         self.rigid: list[Labels] = []
+        self.normed: Mapping[str, Normed] = {}
+        self._looks_away = False
         self._owners: list[tuple[int, str, int]] = []
         for path, tensor in [*network.named_parameters(), *network.named_buffers()]:
             self._own(path, tensor)
@@ -119,6 +127,15 @@ class Tracer(TorchDispatchMode):
         """Note that a tensor is the network's input: a signal whose positions belong to no unit."""
         self.tag(example, Mark())
 
+    @contextmanager
+    def looking_away(self) -> Iterator[None]:
+        """Follow no operation, for the length of the context: of modules that are followed as a whole."""
+        before, self._looks_away = self._looks_away, True
+        try:
+            yield
+        finally:
+            self._looks_away = before
+
     def uses(self, tensor: Tensor) -> int:
         """How many operations have read a tensor so far."""
         return self._uses.get(id(tensor), 0)
@@ -132,7 +149,7 @@ class Tracer(TorchDispatchMode):
     def produce(self, labels: Labels) -> str:
         """Note that the axis of a parameter that these labels were made for makes units; the layer's name."""
         path, axis = self.owner(int(labels[0]))
-        layer = path.rpartition(".")[0]
+        layer = layer_of(path)
         if self.producers.setdefault(layer, (path, axis)) == (path, axis):
             return layer
         # A module that makes several kinds of units names each by its parameter.
@@ -157,6 +174,8 @@ class Tracer(TorchDispatchMode):
     ) -> Any:
         kwargs = kwargs or {}
         out = func(*args, **kwargs)
+        if self._looks_away:
+            return out
         inputs = [leaf for leaf in leaves((args, kwargs)) if id(leaf) in self._marks]
         if inputs:
             self._follow(Call(func.overloadpacket.__name__, func, args, kwargs, out), inputs)

@@ -2,7 +2,15 @@
 
 from collections.abc import Mapping
 
-from harness.surgery.tracing.rules import attention, contractions, joining, normalisation, reductions, shape
+from harness.surgery.tracing.rules import (
+    attention,
+    contractions,
+    joining,
+    normalisation,
+    reductions,
+    shape,
+    standardising,
+)
 from harness.surgery.tracing.rules.elementwise import pointwise
 from harness.surgery.tracing.tracer import Rule
 
@@ -14,6 +22,7 @@ RULES: Mapping[str, Rule] = {
     **normalisation.RULES,
     **reductions.RULES,
     **shape.RULES,
+    **standardising.RULES,
     # Pointwise, though PyTorch does not tag it so.
     "_prelu_kernel": pointwise,
     "hardswish": pointwise,

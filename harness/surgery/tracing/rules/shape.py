@@ -27,8 +27,12 @@ def view(tracer: Tracer, call: Call) -> None:
     mark = tracer.mark(source)
     out: Tensor = call.out
     planes: dict[int, Plane] = {}
-    for axis, plane in mark.planes.items():
+    # Longest first: an axis of one position that is merged into another is what cannot be cut, not the other.
+    for axis, plane in sorted(mark.planes.items(), key=lambda item: -len(item[1].labels)):
         home, moved = reshaped(tracer, plane, axis, tuple(source.shape), tuple(out.shape))
+        if home in planes and len(plane.labels) == 1:
+            tracer.coupling.freeze(plane.labels, "two axes of units are merged into one")
+            continue
         if home in planes:
             tracer.coupling.freeze(moved.labels, "two axes of units are merged into one")
             tracer.coupling.freeze(planes[home].labels, "two axes of units are merged into one")
