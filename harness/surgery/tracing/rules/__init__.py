@@ -11,7 +11,7 @@ from harness.surgery.tracing.rules import (
     shape,
     standardising,
 )
-from harness.surgery.tracing.rules.elementwise import pointwise
+from harness.surgery.tracing.rules.elementwise import copy, fill, pointwise
 from harness.surgery.tracing.tracer import Rule
 
 #: Named operations; whatever else PyTorch itself tags as pointwise is `pointwise`.
@@ -24,9 +24,14 @@ RULES: Mapping[str, Rule] = {
     **shape.RULES,
     **standardising.RULES,
     # Pointwise, though PyTorch does not tag it so.
+    "masked_fill": pointwise,
     "_prelu_kernel": pointwise,
     "hardswish": pointwise,
     "hardswish_": pointwise,
+    "log_sigmoid_forward": pointwise,
+    "copy": copy,
+    "fill": fill,
+    "zero": fill,
 }
 
 __all__ = ["RULES", "pointwise"]
