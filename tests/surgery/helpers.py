@@ -107,6 +107,11 @@ def silence(network: nn.Module, structure: Structure, classes: set[int]) -> None
             for own, axis in _rows_of_heads(module):
                 own.movedim(axis, 0).unflatten(0, (-1, module.num_heads, module.head_dim))[:, units] = 0
             continue
+        if isinstance(module, nn.RNNBase | nn.RNNCellBase):
+            for own in module.parameters():
+                # Every gate has a row for each unit.
+                own.unflatten(0, (-1, len(structure.classes[layer])))[:, units] = 0
+            continue
         made_along = 1 if isinstance(module, nn.ConvTranspose2d | nn.Embedding) else 0
         maker = maker_of(module, made_along)
         maker.movedim(made_along, 0)[units] = 0

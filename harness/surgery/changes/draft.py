@@ -88,6 +88,11 @@ class Draft:
             )
             registry[name] = new
             self._undo.append(partial(setitem, registry, name, old))
+            if isinstance(module, nn.RNNBase) and name in module._flat_weights_names:
+                # It keeps a list of its parameters, too.
+                place = module._flat_weights_names.index(name)
+                module._flat_weights[place] = new
+                self._undo.append(partial(setitem, module._flat_weights, place, old))
 
     def shift(self, path: str, added: Sequence[Tensor]) -> None:
         """Add values to a tensor, for the network and each of its copies; memory stays as it is."""

@@ -23,6 +23,18 @@ def fit_attributes(draft: Draft, layer: str, heads: Sequence[int] | None = None)
         draft.set_attribute(layer, name, value)
 
 
+def _recurrent_sizes(module: nn.RNNBase | nn.RNNCellBase) -> dict[str, int | tuple[int, ...]]:
+    is_layer = isinstance(module, nn.RNNBase)
+    rows, inputs = computed(module, "weight_ih_l0" if is_layer else "weight_ih").shape
+    gates = 1
+    if isinstance(module, nn.LSTM | nn.LSTMCell | nn.GRU | nn.GRUCell):
+        gates = 4 if isinstance(module, nn.LSTM | nn.LSTMCell) else 3
+    sizes: dict[str, int | tuple[int, ...]] = {"input_size": inputs, "hidden_size": rows // gates}
+    if is_layer and module.proj_size:
+        sizes["proj_size"] = computed(module, "weight_hr_l0").shape[0]
+    return sizes
+
+
 def _lighter(module: nn.Module, heads: Sequence[int] | None) -> nn.Module:
     assert isinstance(module, nn.MultiheadAttention)
     return HeadAttention.of(module, heads)
@@ -46,6 +58,8 @@ def _sizes(module: nn.Module) -> dict[str, int | tuple[int, ...]]:
         return {"normalized_shape": tuple(module.weight.shape)}
     if isinstance(module, nn.GroupNorm):
         return {"num_channels": module.weight.shape[0]}
+    if isinstance(module, nn.RNNBase | nn.RNNCellBase):
+        return _recurrent_sizes(module)
     if isinstance(module, nn.PReLU):
         return {"num_parameters": module.weight.shape[0]}
     if isinstance(module, nn.Embedding):

@@ -30,7 +30,7 @@ def widen(draft: Draft, tracer: Tracer, edit: Widen) -> int:
     labels = unit_labels(tracer, draft.network, edit.layer)
     classes = tracer.coupling.roots(labels)
     members = tracer.coupling.members(classes)
-    _check(tracer, edit, classes)
+    _check(tracer, draft.network, edit, classes)
     new = edit.incoming.shape[0]
     if not new:
         return 0
@@ -66,7 +66,7 @@ def widen(draft: Draft, tracer: Tracer, edit: Widen) -> int:
     return new
 
 
-def _check(tracer: Tracer, edit: Widen, classes: np.typing.NDArray[np.int64]) -> None:
+def _check(tracer: Tracer, network: nn.Module, edit: Widen, classes: np.typing.NDArray[np.int64]) -> None:
     if edit.layer not in tracer.producers:
         raise SurgeryError(
             f"The layer {edit.layer!r} has no incoming weights, so no units can be added to it."
@@ -81,6 +81,11 @@ def _check(tracer: Tracer, edit: Widen, classes: np.typing.NDArray[np.int64]) ->
         )
     path, axis = tracer.producers[edit.layer]
     _check_weight(tracer, edit.layer, path)
+    if isinstance(network.get_submodule(layer_of(path)), nn.RNNBase | nn.RNNCellBase):
+        raise SurgeryError(
+            f"No units can be added to the layer {edit.layer!r}: it is recurrent, and its units have rows in "
+            "several gates."
+        )
     rows = tuple(tracer.tensors[path].movedim(axis, 0).shape[1:])
     if edit.incoming.dim() == 0 or tuple(edit.incoming.shape[1:]) != rows:
         raise SurgeryError(

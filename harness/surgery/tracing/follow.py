@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from harness.surgery.errors import SurgeryError
 from harness.surgery.masking import MASK_SUFFIX, masks_of
-from harness.surgery.tracing import computed
+from harness.surgery.tracing import computed, recurrent
 from harness.surgery.tracing.answers import tensors_in
 from harness.surgery.tracing.example import Example, called, devices, shapes, twice
 from harness.surgery.tracing.heads import declare_heads, open_attentions
@@ -48,6 +48,7 @@ def follow(network: nn.Module, example: Example, rules: Mapping[str, Rule] = RUL
         tracer = Tracer(network, rules, pointwise, replaced)
         _declare(tracer, network)
         computed.declare(tracer, network, exactly=rules is RULES)
+        recurrent.declare(tracer, network)
         with open_attentions(tracer, network), wholes(tracer, network):
             _follow_both(tracer, network, example)
     return tracer

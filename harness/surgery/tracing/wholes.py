@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import ParametrizationList
 from torch.nn.utils.spectral_norm import SpectralNorm
@@ -12,6 +13,7 @@ from torch.nn.utils.weight_norm import WeightNorm
 from harness.surgery.tracing.computed import Normed, mark_of
 from harness.surgery.tracing.marks import Mark
 from harness.surgery.tracing.paths import layer_of
+from harness.surgery.tracing.recurrent import Followed, bordered, recurrent
 from harness.surgery.tracing.tracer import Tracer
 
 
@@ -20,10 +22,14 @@ def wholes(tracer: Tracer, network: nn.Module) -> Iterator[None]:
     """For the length of the context, have such modules tell the tracer what they made."""
     normed = {(own.layer, own.name): own for own in tracer.normed.values()}
     with ExitStack() as stack:
+        stack.enter_context(_unpacking(tracer))
         for path, module in network.named_modules():
             if isinstance(module, ParametrizationList):
                 own = normed.get((layer_of(f"{path}.original"), path.rpartition(".")[2]))
                 stack.enter_context(_instead(module, _parametrization(tracer, module, path, own)))
+            unit = recurrent(path, module)
+            if unit is not None:
+                stack.enter_context(_instead(module, Followed(tracer, unit, module.forward)))
             for key, hook in list(module._forward_pre_hooks.items()):
                 own = normed.get((path, getattr(hook, "name", "")))
                 if isinstance(hook, WeightNorm | SpectralNorm) and own is not None:
@@ -42,6 +48,32 @@ def _instead(module: nn.Module, forward: Callable[..., Any]) -> Iterator[None]:
         yield
     finally:
         del module.__dict__["forward"]
+
+
+@contextmanager
+def _unpacking(tracer: Tracer) -> Iterator[None]:
+    """Follow the unpacking of sequences, which is many writes into one tensor, as one operation."""
+    place, name = vars(torch._VF), "_pad_packed_sequence"
+    before, plain = place.get(name), getattr(torch._VF, name)
+
+    def watched(data: Tensor, *others: Any) -> tuple[Tensor, Tensor]:
+        with tracer.looking_away():
+            made: tuple[Tensor, Tensor] = plain(data, *others)
+        mark = tracer.mark(data)
+        tracer.freeze(mark, "lies on an axis of steps that is unpacked", axes=(0,))
+        value = float(others[2])  # batch sizes, whether the batch comes first, what is put behind the ends
+        planes = {axis + 1: bordered(plane, value) for axis, plane in mark.planes.items() if axis}
+        tracer.tag(made[0], Mark(planes, mark.signal))
+        return made
+
+    # The module looks its functions up one by one; what it has of its own comes first.
+    place[name] = watched
+    try:
+        yield
+    finally:
+        place.pop(name)
+        if before is not None:
+            place[name] = before
 
 
 def _parametrization(

@@ -8,6 +8,7 @@ from harness.surgery.tracing.rules import (
     joining,
     normalisation,
     reductions,
+    sequences,
     shape,
     standardising,
 )
@@ -21,6 +22,7 @@ RULES: Mapping[str, Rule] = {
     **joining.RULES,
     **normalisation.RULES,
     **reductions.RULES,
+    **sequences.RULES,
     **shape.RULES,
     **standardising.RULES,
     # Pointwise, though PyTorch does not tag it so.
