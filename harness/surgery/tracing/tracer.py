@@ -244,7 +244,7 @@ class Tracer(TorchDispatchMode):
         out = func(*args, **kwargs)
         given = leaves((before, kwargs))
         inputs = [leaf for leaf in given if self.follows(leaf)]
-        if len(inputs) < len(given) and self.astray is None:
+        if self.astray is None and any(id(leaf) not in self._marks for leaf in given):
             self._look_astray(given)
         if inputs:
             self._follow(Call(func.overloadpacket.__name__, func, before, kwargs, out), inputs)
@@ -257,7 +257,7 @@ class Tracer(TorchDispatchMode):
     def _look_astray(self, given: list[Tensor]) -> None:
         """See whether an operation reads a parameter that is held where surgery cannot exchange it."""
         for leaf in given:
-            if not self.follows(leaf) and id(leaf) not in self._made:
+            if id(leaf) not in self._marks and id(leaf) not in self._made:
                 self.astray = self.astray or elsewhere(leaf, self._replaced)
 
     def _written(self, tensor: Tensor) -> None:
