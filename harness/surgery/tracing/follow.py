@@ -9,17 +9,10 @@ from torch import Tensor, nn
 
 from harness.surgery.errors import SurgeryError
 from harness.surgery.masking import MASK_SUFFIX, masks_of
-from harness.surgery.tracing.example import Example, called, devices, shapes, twice
+from harness.surgery.tracing.example import Example, called, shapes, twice
+from harness.surgery.tracing.plain import check_example, check_plain
 from harness.surgery.tracing.rules import RULES, pointwise
 from harness.surgery.tracing.tracer import Rule, Tracer, leaves
-
-_WRAPPERS = {
-    "OptimizedModule": "compiled",
-    "DistributedDataParallel": "wrapped for distributed training",
-    "DataParallel": "wrapped for several devices",
-    "FullyShardedDataParallel": "sharded",
-    "RecursiveScriptModule": "scripted",
-}
 
 
 def follow(network: nn.Module, example: Example, rules: Mapping[str, Rule] = RULES) -> Tracer:
@@ -34,7 +27,8 @@ def follow(network: nn.Module, example: Example, rules: Mapping[str, Rule] = RUL
     Raises:
         SurgeryError: if the network cannot be followed or the example does not fit it.
     """
-    check_plain(network, example)
+    check_plain(network)
+    check_example(network, example)
     # A batch of one could be taken for an axis of one unit.
     example = twice(example)
     tracer = Tracer(network, rules, pointwise)
@@ -49,23 +43,6 @@ def follow(network: nn.Module, example: Example, rules: Mapping[str, Rule] = RUL
             _trace(tracer, network, example)
             tracer.reads[read:] = [layer for layer in tracer.reads[read:] if layer.weight not in known]
     return tracer
-
-
-def check_plain(network: nn.Module, example: Example) -> None:
-    """Refuse wrapped networks, and networks on another device than the example."""
-    for path, module in network.named_modules():
-        kind = _WRAPPERS.get(type(module).__name__)
-        if kind is not None:
-            raise SurgeryError(
-                f"The module at {path or 'the root'} is {kind}; give the plain network inside to surgery."
-            )
-    here = devices(example)
-    elsewhere = {str(tensor.device) for tensor in network.parameters()} - here
-    if elsewhere:
-        raise SurgeryError(
-            f"The network has parameters on {', '.join(sorted(elsewhere))} but the example is on "
-            f"{', '.join(sorted(here))}; they must be on one device."
-        )
 
 
 def run(network: nn.Module, example: Example) -> None:
@@ -86,13 +63,18 @@ def outputs_of(network: nn.Module, example: Example) -> list[Tensor]:
         SurgeryError: if it does not run, whatever it raises.
     """
     try:
-        return leaves(called(network, example))
+        outputs = leaves(called(network, example))
     except SurgeryError:
         raise
     except Exception as error:
         raise SurgeryError(
             f"The network does not run on an example of shape {shapes(example)}: {error}"
         ) from error
+    if any(tensor.is_nested for tensor in outputs):
+        raise SurgeryError(
+            "The network gives nested tensors, which surgery cannot look into; give padded ones."
+        )
+    return outputs
 
 
 def _trace(tracer: Tracer, network: nn.Module, example: Example) -> None:
@@ -124,6 +106,10 @@ def _check_gradients(outputs: list[Tensor]) -> None:
 
 def _declare(tracer: Tracer, network: nn.Module) -> None:
     """Couple what no operation shows: tensors declared per unit, masks, heads."""
+    for path, tensor in tracer.tensors.items():
+        if tensor.is_complex():
+            for axis in range(tensor.dim()):
+                tracer.coupling.freeze(tracer.labels(path, axis), "made or read by complex numbers")
     for path, module in network.named_modules():
         prefix = f"{path}." if path else ""
         declared: Mapping[str, float] = getattr(module, "per_unit", {})
@@ -177,4 +163,6 @@ def quiet(network: nn.Module) -> Iterator[None]:
                 module._buffers.update(held)
         with torch.no_grad():
             for buffer, value in buffers:
+                if buffer.shape != value.shape:
+                    buffer.resize_(value.shape)  # observers of quantisation grow theirs when they first run
                 buffer.copy_(value)
