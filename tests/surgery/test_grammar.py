@@ -45,6 +45,8 @@ def trial(own: Plan, seed: int) -> str | None:
         before = both_modes(network, x)
     except Exception:  # noqa: BLE001
         return None
+    if not any(True for _ in network.parameters()):
+        return None
     if not all(bool(made.isfinite().all()) for mode in before for made in mode):
         return None
     try:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tests.surgery.grammar import layers, mixing, pointwise, shapes
+from tests.surgery.grammar import layers, mixing, odd, pointwise, shapes
 from tests.surgery.grammar.writer import OPERATIONS, Writer
 
 _IMPORTS = """\
@@ -22,6 +22,7 @@ import torch
 import torch.nn.functional as F
 import torch.nn.utils.parametrizations as P
 from torch import nn
+from torch.nn.utils import parametrize, prune
 from torch.utils.checkpoint import checkpoint
 
 
@@ -29,6 +30,36 @@ from torch.utils.checkpoint import checkpoint
 class Made:
     out: torch.Tensor
     more: object = None
+
+
+class Doubled(nn.Linear):
+    def forward(self, x):
+        return super().forward(x) * 2
+
+
+class Flipped(nn.Linear):
+    def forward(self, x):
+        return super().forward(x).flip(-1)
+
+
+class Rectified(nn.Linear):
+    def forward(self, x):
+        return super().forward(torch.relu(x)) + 0.1
+
+
+class Symmetric(nn.Module):
+    def forward(self, w):
+        return w + w.t()
+
+
+class Scaled(nn.Module):
+    def forward(self, w):
+        return w * (w.shape[1] / 8) ** 0.5
+
+
+class Centred(nn.Module):
+    def forward(self, w):
+        return w - w.mean(0)
 """
 #: Kind of input -> (width, places).
 _INPUTS: dict[str, tuple[int, tuple[int, ...]]] = {
@@ -42,6 +73,7 @@ _ENDS = (
     "return x, (x.square(), None)",
     "return Made(x, more={'last': x * 2})",
     "return [Made(x)]",
+    "return x, out",
 )
 
 
@@ -95,7 +127,8 @@ def source(own: Plan) -> str:
     done = "".join(f"        {line}\n" for line in (*writer.done, writer.rng.choice((_ENDS[0], *_ENDS))))
     return (
         f"{_IMPORTS}\n\nclass Network(nn.Module):\n"
-        f"    def __init__(self):\n        super().__init__()\n{made}\n    def forward(self, x):\n{done}"
+        f"    def __init__(self):\n        super().__init__()\n{made}\n"
+        f"    def forward(self, x):\n        out = []\n{done}"
     )
 
 
@@ -121,6 +154,7 @@ __all__ = [
     "example",
     "layers",
     "mixing",
+    "odd",
     "plan",
     "pointwise",
     "shapes",

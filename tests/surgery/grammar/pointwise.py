@@ -135,7 +135,7 @@ def in_place_behind_a_view(w: Writer) -> None:
 @operation()
 def written_into(w: Writer) -> None:
     name, axis = w.layer(), w.axis
-    w.do(f"y = torch.{w.pick('zeros_like', 'empty_like', 'ones_like')}(x)")
+    w.do(f"y = torch.{w.pick('zeros_like', 'ones_like')}(x)")
     w.do(w.pick(f"y.copy_({name}(x))", f"y[:] = {name}(x)", f"y.add_({name}(x))"))
     w.do(f"x = x + {w.pick('y', f'y.flip({axis})', 'torch.tanh(y)')}")
 
