@@ -2,7 +2,16 @@
 
 from collections.abc import Mapping
 
-from harness.surgery.tracing.rules import attention, contractions, joining, normalisation, reductions, shape
+from harness.surgery.tracing.rules import (
+    attention,
+    contractions,
+    joining,
+    normalisation,
+    reductions,
+    sequences,
+    shape,
+    standardising,
+)
 from harness.surgery.tracing.rules.elementwise import copy, fill, pointwise
 from harness.surgery.tracing.tracer import Rule
 
@@ -13,7 +22,9 @@ RULES: Mapping[str, Rule] = {
     **joining.RULES,
     **normalisation.RULES,
     **reductions.RULES,
+    **sequences.RULES,
     **shape.RULES,
+    **standardising.RULES,
     # Pointwise, though PyTorch does not tag it so.
     "masked_fill": pointwise,
     "_prelu_kernel": pointwise,
