@@ -15,6 +15,7 @@ from reports.comparison.distribution_tests import distribution_test
 from reports.comparison.evidence import Evidence, Prepared, prepare, weigh
 from reports.comparison.families import adjust
 from reports.comparison.pooling import pool, profiles
+from reports.description.controls import judge_controls
 from reports.description.describe import describe_arm
 from reports.description.fronts import corner_of, telling_axes
 from reports.description.replays import describe_replays
@@ -105,6 +106,7 @@ def judge(
         profiles=tuple(line for unit in units for line in profiles(described, contrasts, unit, scope)),
         warnings=review(table, design, arms, described, contrasts, scope, score),
         replays=describe_replays(histories, arms, design, scope, score),
+        controls=judge_controls(cells, design, scope, score, paired),
     )
 
 
@@ -133,7 +135,8 @@ def _contrasts(
     score: ScoreWords,
     paired: bool,
 ) -> list[Contrast]:
-    """The primary family: every method of the claim against the baseline, in every cell."""
+    """The primary family: every method of the claim against the baseline, in every cell. Controls are
+    compared with the method that they begin from (`reports.description.controls`)."""
     if scope.baseline is None:
         return []
     pairs: list[tuple[Evidence, Test | str]] = []
