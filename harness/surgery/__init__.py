@@ -21,10 +21,12 @@ from harness.surgery.edits import (
 from harness.surgery.errors import SurgeryError
 from harness.surgery.operations.masks import hold, hold_masks, masked_parameters
 from harness.surgery.structure import Group, Structure, trace
+from harness.surgery.tracing.example import Example
 
 __all__ = [
     "Assign",
     "Edit",
+    "Example",
     "Group",
     "InsertBlock",
     "Mask",

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Optimizer
 
 from harness.surgery.certificate import largest_change, outputs
@@ -30,14 +30,15 @@ from harness.surgery.operations.resetting import reset
 from harness.surgery.operations.widening import widen
 from harness.surgery.proposal import Proposal
 from harness.surgery.severed import severed
+from harness.surgery.tracing.example import Example
 
 
 @torch.no_grad()
 def apply(
     network: nn.Module,
-    optimizer: Optimizer | None,
+    optimizer: Optimizer | Sequence[Optimizer] | None,
     edits: Sequence[NetworkEdit],
-    example: Tensor,
+    example: Example,
     *,
     copies: Sequence[nn.Module] = (),
     certify: bool = False,
@@ -49,9 +50,11 @@ def apply(
 
     Args:
         network: a plain module; its modes are left as they are.
-        optimizer: that trains it, or None.
+        optimizer: that trains it, or all that do, or None. What one remembers of an entry of a parameter goes
+            with it. One whose steps mix the entries of a parameter (Muon) mixes those that are left.
         edits: what to do; all of them speak of the network as it is now (`harness.surgery.edits`).
-        example: a batch of the network's input, [batch, ...], on its device. Two entries are plenty.
+        example: a batch of the network's input, [batch, ...], on its device; several inputs in a tuple or a
+            mapping (`harness.surgery.Example`). Two entries are plenty.
         copies: networks of the same structure that follow along, e.g. `AveragedModel.module`.
         certify: measure the largest change of the output on the example (two more forward passes each
             before and after).
@@ -60,7 +63,7 @@ def apply(
         What was done. With `emptied` set, nothing was done.
 
     Raises:
-        SurgeryError: for an edit that cannot be carried out; network, copies and optimizer are untouched.
+        SurgeryError: for an edit that cannot be carried out; network, copies and optimizers are untouched.
     """
     draft = Draft(network, optimizer, copies)
     before = outputs(network, example) if certify else None
@@ -133,7 +136,7 @@ def _series(edits: Sequence[NetworkEdit]) -> list[list[NetworkEdit]]:
 
 
 def _carry_out(
-    draft: Draft, proposal: Proposal, series: list[NetworkEdit], example: Tensor, report: Report
+    draft: Draft, proposal: Proposal, series: list[NetworkEdit], example: Example, report: Report
 ) -> None:
     match series[0]:
         case Remove():
@@ -164,7 +167,7 @@ def _carry_out(
             proposal.structure()
 
 
-def _remove(draft: Draft, proposal: Proposal, edits: list[Remove], example: Tensor, report: Report) -> None:
+def _remove(draft: Draft, proposal: Proposal, edits: list[Remove], example: Example, report: Report) -> None:
     if not edits:
         return
     tracer = proposal.values()
@@ -191,7 +194,7 @@ def _count(counts: dict[str, int], name: str, more: int) -> None:
         counts[name] = counts.get(name, 0) + more
 
 
-def _lost(network: nn.Module, example: Tensor, report: Report) -> tuple[str, ...]:
+def _lost(network: nn.Module, example: Example, report: Report) -> tuple[str, ...]:
     """What the network has lost with which it has lost everything, though every layer has units."""
     if report.blocks and next(network.parameters(), None) is None:
         return tuple(report.blocks)

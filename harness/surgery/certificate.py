@@ -3,14 +3,15 @@
 import torch
 from torch import Tensor, nn
 
-from harness.surgery.tracing.follow import outputs_of, quiet, twice
+from harness.surgery.tracing.example import Example, twice
+from harness.surgery.tracing.follow import outputs_of, quiet
 
 _NORMALISATIONS = nn.modules.batchnorm._NormBase
 
 Outputs = tuple[list[Tensor], list[Tensor]]
 
 
-def outputs(network: nn.Module, example: Tensor, *, noisy: nn.Module | None = None) -> Outputs:
+def outputs(network: nn.Module, example: Example, *, noisy: nn.Module | None = None) -> Outputs:
     """What a network gives for an example, in evaluation and in training mode; nothing is left changed.
 
     Training mode means that normalisation goes by the batch. Noise (dropout, stochastic depth) is off: it

@@ -9,6 +9,7 @@ from torch import Tensor
 from harness.surgery.changes.draft import Draft
 from harness.surgery.edits import NetworkEdit, Remove, Reset, Widen
 from harness.surgery.errors import SurgeryError
+from harness.surgery.tracing.example import Example
 from harness.surgery.tracing.follow import follow
 from harness.surgery.tracing.labels import Labels
 from harness.surgery.tracing.tracer import Tracer
@@ -21,7 +22,7 @@ class Proposal:
     Edits of single weights need none. A trace is kept for as long as it holds.
     """
 
-    def __init__(self, draft: Draft, edits: Sequence[NetworkEdit], example: Tensor) -> None:
+    def __init__(self, draft: Draft, edits: Sequence[NetworkEdit], example: Example) -> None:
         """Look at all layers that edits name.
 
         Raises:

@@ -2,11 +2,12 @@
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from harness.surgery.changes.draft import Draft
 from harness.surgery.errors import SurgeryError
 from harness.surgery.operations.removal import Removal, cut, verified
+from harness.surgery.tracing.example import Example
 from harness.surgery.tracing.labels import Labels
 from harness.surgery.tracing.tracer import Tracer
 
@@ -14,7 +15,7 @@ _REASON = "reshaped in code that was written for fixed sizes"
 
 
 @torch.no_grad()
-def stands_removal(tracer: Tracer, network: nn.Module, example: Tensor) -> None:
+def stands_removal(tracer: Tracer, network: nn.Module, example: Example) -> None:
     """Freeze the units of layers whose removal the network's own code does not survive.
 
     One class of units of each layer is taken out and put back: of all layers at once, and one by one only
@@ -37,7 +38,7 @@ def stands_removal(tracer: Tracer, network: nn.Module, example: Tensor) -> None:
             tracer.coupling.freeze(tracer.labels(*tracer.producers[layer]), _REASON)
 
 
-def _survives(tracer: Tracer, network: nn.Module, example: Tensor, roots: list[int]) -> bool:
+def _survives(tracer: Tracer, network: nn.Module, example: Example, roots: list[int]) -> bool:
     draft = Draft(network, None)
     removal = Removal(_array(roots), [], {})
     cut(draft, tracer, removal)

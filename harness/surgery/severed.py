@@ -4,14 +4,15 @@ import copy
 from collections.abc import Iterable
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from harness.surgery.errors import SurgeryError
 from harness.surgery.masking import mask_at, masks_of
-from harness.surgery.tracing.follow import outputs_of, quiet, twice
+from harness.surgery.tracing.example import Example, floating, tensors, twice
+from harness.surgery.tracing.follow import outputs_of, quiet
 
 
-def severed(network: nn.Module, example: Tensor, masked: Iterable[str]) -> tuple[str, ...]:
+def severed(network: nn.Module, example: Example, masked: Iterable[str]) -> tuple[str, ...]:
     """The layers by whose masks the output no longer depends on the input; none if it does.
 
     A network may be constant on an example by chance (dead activations). So where the input gets no gradient,
@@ -19,13 +20,13 @@ def severed(network: nn.Module, example: Tensor, masked: Iterable[str]) -> tuple
     path that is left lets something through.
 
     Args:
-        example: [batch, ...], on the network's device; integers have no gradient, and tell nothing.
+        example: a batch, on the network's device; integers have no gradient, and tell nothing.
         masked: parameters that have just been masked further.
     """
-    if not example.is_floating_point() or _depends(network, example):
+    if not any(tensor.is_floating_point() for tensor in tensors(example)) or _depends(network, example):
         return ()
     try:
-        if _depends(_opened(network), example.double().abs() + 1):
+        if _depends(_opened(network), floating(example, lambda tensor: tensor.double().abs() + 1)):
             return ()
     except SurgeryError:  # no copy runs in double precision, so nothing more can be found out
         return ()
@@ -37,12 +38,13 @@ def severed(network: nn.Module, example: Tensor, masked: Iterable[str]) -> tuple
     return empty or tuple(layers)
 
 
-def _depends(network: nn.Module, example: Tensor) -> bool:
+def _depends(network: nn.Module, example: Example) -> bool:
     """Whether the input gets a gradient from a random sum of the outputs, in evaluation mode."""
     generator = torch.Generator().manual_seed(0)
     with quiet(network), torch.enable_grad():
         network.eval()
-        x = twice(example.detach()).clone().requires_grad_()
+        x = twice(floating(example, lambda tensor: tensor.detach().clone()))
+        given = [tensor.requires_grad_() for tensor in tensors(x) if tensor.is_floating_point()]
         made = [tensor for tensor in outputs_of(network, x) if tensor.requires_grad]
         if not made:
             return False
@@ -50,8 +52,8 @@ def _depends(network: nn.Module, example: Tensor) -> bool:
             (tensor.double() * torch.randn(tensor.shape, generator=generator).to(tensor.device)).sum()
             for tensor in made
         ]
-        [gradient] = torch.autograd.grad(torch.stack(parts).sum(), x, allow_unused=True)
-    return gradient is not None and bool((gradient != 0).any())
+        gradients = torch.autograd.grad(torch.stack(parts).sum(), given, allow_unused=True)
+    return any(gradient is not None and bool((gradient != 0).any()) for gradient in gradients)
 
 
 @torch.no_grad()

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from torch import Tensor, nn
+from torch import nn
 
 from harness.surgery.errors import SurgeryError
 from harness.surgery.rigidity import stands_removal
+from harness.surgery.tracing.example import Example
 from harness.surgery.tracing.follow import follow
 from harness.surgery.tracing.labels import Labels
 from harness.surgery.tracing.tracer import Tracer
@@ -66,12 +67,13 @@ class Structure:
         return 1.0 - self.reachable / self.parameters if self.parameters else 0.0
 
 
-def trace(network: nn.Module, example: Tensor) -> Structure:
+def trace(network: nn.Module, example: Example) -> Structure:
     """Find out which units of a network are coupled, and which may be removed.
 
     Args:
         network: any plain module; left as it is.
-        example: a batch of its input, [batch, ...], on its device.
+        example: a batch of its input, [batch, ...], on its device; several inputs in a tuple or a mapping
+            (`harness.surgery.Example`).
 
     Raises:
         SurgeryError: if the network cannot be followed (control flow on data, compiled or wrapped modules),

@@ -87,19 +87,20 @@ def silence(network: nn.Module, structure: Structure, classes: set[int]) -> None
             continue
         module: Any = network.get_submodule(layer)
         if isinstance(module, nn.MultiheadAttention):
-            rows = [
-                part * module.embed_dim + unit * module.head_dim + place
-                for part in range(3)
-                for unit in units
-                for place in range(module.head_dim)
-            ]
-            module.in_proj_weight[rows] = 0
-            module.in_proj_bias[rows] = 0
+            for own, axis in _rows_of_heads(module):
+                own.movedim(axis, 0).unflatten(0, (-1, module.num_heads, module.head_dim))[:, units] = 0
             continue
         transposed = isinstance(module, nn.ConvTranspose2d)
         module.weight.movedim(1 if transposed else 0, 0)[units] = 0
         if module.bias is not None:
             module.bias[units] = 0
+
+
+def _rows_of_heads(module: nn.MultiheadAttention) -> list[tuple[Tensor, int]]:
+    """All parameters of an attention that have positions of heads, and the axis of these."""
+    named = [(name, 0) for name in ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight")]
+    named += [("in_proj_bias", 0), ("bias_k", 2), ("bias_v", 2)]
+    return [(own, axis) for name, axis in named if isinstance(own := getattr(module, name), Tensor)]
 
 
 def parameters(network: nn.Module) -> int:

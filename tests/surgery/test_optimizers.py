@@ -30,6 +30,10 @@ _OPTIMIZERS: dict[str, Make] = {
     "adagrad": partial(torch.optim.Adagrad, lr=0.05),
     "adagrad fused": partial(torch.optim.Adagrad, lr=0.05, fused=True),
     "nadam": partial(torch.optim.NAdam, lr=0.01),
+    "adadelta": partial(torch.optim.Adadelta, lr=0.5),
+    "adamax": partial(torch.optim.Adamax, lr=0.01, weight_decay=1e-3),
+    "asgd": partial(torch.optim.ASGD, lr=0.05),
+    "radam": partial(torch.optim.RAdam, lr=0.01),
     "nadam foreach": partial(torch.optim.NAdam, lr=0.01, foreach=True, decoupled_weight_decay=True),
 }
 #: What PyTorch has on a GPU alone, besides all of the above.
@@ -40,6 +44,8 @@ _ON_GPU: dict[str, Make] = _OPTIMIZERS | {
     "rmsprop capturable": partial(torch.optim.RMSprop, lr=0.01, momentum=0.9, capturable=True),
     "nadam capturable": partial(torch.optim.NAdam, lr=0.01, capturable=True),
 }
+#: Goes by the signs of gradients, also of those that are zero but for rounding.
+_BY_SIGNS: dict[str, Make] = {"rprop": partial(torch.optim.Rprop, lr=0.01)}
 _DEAD = {"stem": (0, 3), "inner": (1, 2, 7), "fc": (0, 5)}
 
 
@@ -123,10 +129,10 @@ def check_steps(make: Make, device: torch.device) -> None:
     assert change(start, measure(small, x))[0] > 1e-3
 
 
-@pytest.mark.parametrize("kind", _OPTIMIZERS)
+@pytest.mark.parametrize("kind", _OPTIMIZERS | _BY_SIGNS)
 def test_memory_is_the_indexed_old_memory(kind: str) -> None:
     x, network = images(6, 8), Small().double()
-    optimizer = _OPTIMIZERS[kind](network.parameters())
+    optimizer = (_OPTIMIZERS | _BY_SIGNS)[kind](network.parameters())
     train(network, optimizer, x, 3)
     old = {
         path: {key: copy.deepcopy(value) for key, value in optimizer.state[parameter].items()}

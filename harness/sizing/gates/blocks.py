@@ -14,10 +14,11 @@ from torch import Tensor, nn
 
 from harness.sizing.gates.layers import GATED, Gated, put, takes
 from harness.sizing.gates.rules import GateRule, Rectified
+from harness.surgery.tracing.example import Example
 from harness.surgery.tracing.residual import ResidualBlocks, residual_blocks
 
 
-def places_for_block_gates(network: nn.Module, example: Tensor) -> ResidualBlocks:
+def places_for_block_gates(network: nn.Module, example: Example) -> ResidualBlocks:
     """Which blocks of a network can have a gate, and on which layer; which cannot, and why.
 
     Args:
@@ -39,7 +40,7 @@ def places_for_block_gates(network: nn.Module, example: Tensor) -> ResidualBlock
 def attach_block_gates(
     network: nn.Module,
     blocks: Iterable[str],
-    example: Tensor,
+    example: Example,
     initial: Mapping[str, float] | float | None = None,
     rule: GateRule | None = None,
 ) -> None:

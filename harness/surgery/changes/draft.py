@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from harness.surgery.changes.belongings import check_kind, hand_on, in_format_of
-from harness.surgery.changes.optimizer_state import Reshaping, admit, check_state, enrol, exchange
+from harness.surgery.changes.optimizer_state import Reshaping
+from harness.surgery.changes.optimizers import Optimizers
 from harness.surgery.changes.seen import Moving, Seen
 from harness.surgery.errors import SurgeryError
 from harness.surgery.masking import masked_names, set_mask, unset_mask
@@ -19,22 +20,25 @@ from harness.surgery.masking import masked_names, set_mask, unset_mask
 class Draft:
     """Exchanges tensors and modules of a network, and of its averaged copies, at once.
 
-    The optimizer is touched only by `commit`, which cannot fail: whatever it could object to has been
+    Optimizers are touched only by `commit`, which cannot fail: whatever it could object to has been
     checked when the change was made. Parameters are exchanged for new objects rather than resized in
     place, because an autograd graph that still hangs on an old loss would keep the old shape alive.
     """
 
     def __init__(
-        self, network: nn.Module, optimizer: Optimizer | None, copies: Sequence[nn.Module] = ()
+        self,
+        network: nn.Module,
+        optimizers: Optimizer | Sequence[Optimizer] | None,
+        copies: Sequence[nn.Module] = (),
     ) -> None:
         self.network = network
-        self._optimizer = optimizer
+        self._optimizers = Optimizers(optimizers)
         self._targets = (network, *copies)
         self._places = [_places(target) for target in self._targets]
-        #: Parameters made here: the optimizer gets to know them when the draft is committed.
+        #: Parameters made here: optimizers get to know them when the draft is committed.
         self._made: dict[int, Tensor] = {}
         self._undo: list[Callable[[], Any]] = []
-        self._on_commit: list[Callable[[Optimizer], None]] = []
+        self._on_commit: list[Callable[[], None]] = []
         self.seen = Seen(network)
         #: Counts what was done: to tensors at all, and to which there are and of what shapes.
         self.changes = self.reshapes = 0
@@ -49,7 +53,7 @@ class Draft:
         Args:
             path: of the tensor.
             reshaping: new values from old ones; for copies of the network from theirs.
-            memory: the same for the optimizer's memory of the parameter; `reshaping` if None.
+            memory: the same for optimizers' memory of the parameter; `reshaping` if None.
         """
         self.changes += 1
         if isinstance(reshaping, Moving):
@@ -57,12 +61,8 @@ class Draft:
             self.seen.move(path, reshaping)
         for target, places in zip(self._targets, self._places, strict=True):
             old = _tensor(target, path)
-            checked = self._optimizer is not None and target is self.network and isinstance(old, nn.Parameter)
-            if checked:
-                assert self._optimizer is not None
-                assert isinstance(old, nn.Parameter)
-                if id(old) not in self._made:
-                    check_state(self._optimizer, path, old)
+            if target is self.network and isinstance(old, nn.Parameter) and id(old) not in self._made:
+                self._optimizers.check(path, old)
             check_kind(path, old)
             with torch.no_grad():
                 new = in_format_of(old, reshaping(old.detach()))
@@ -74,10 +74,8 @@ class Draft:
             hand_on(old, new, (memory or reshaping) if isinstance(reshaping, Moving) else _unchanged)
             self._swap(places, old, new)
             self._made[id(new)] = new
-            if checked:
-                assert isinstance(old, nn.Parameter)
-                kept = new if isinstance(new, nn.Parameter) else None
-                self._on_commit.append(partial(exchange, old=old, new=kept, reshaping=memory or reshaping))
+            if target is self.network and isinstance(old, nn.Parameter) and isinstance(new, nn.Parameter):
+                self._on_commit += self._optimizers.exchanged(old, new, memory or reshaping)
 
     def _swap(self, places: dict[int, list[tuple[nn.Module, str]]], old: Tensor, new: Tensor) -> None:
         places[id(new)] = places.pop(id(old))
@@ -112,7 +110,7 @@ class Draft:
             self._made[id(new)] = new
             self._undo.append(partial(setitem, module._parameters, name, None))
             if target is self.network and isinstance(neighbour, nn.Parameter):
-                self._on_commit.append(partial(enrol, new=new, path=path, beside=neighbour))
+                self._on_commit += self._optimizers.enrolled(new, path, neighbour)
 
     def add_mask(self, path: str, value: Tensor) -> None:
         """Hold entries of a parameter at zero by a buffer beside it that its module did not have."""
@@ -136,7 +134,7 @@ class Draft:
     def exchange_module(self, path: str, make: Callable[[nn.Module], nn.Module]) -> None:
         """Put another module in a module's place, wherever it is used.
 
-        Parameters it drops are forgotten by the optimizer, and those that it brings are enrolled.
+        Parameters it drops are forgotten by optimizers, and those that it brings are enrolled.
         """
         self.changes, self.reshapes = self.changes + 1, self.reshapes + 1
         for index, target in enumerate(self._targets):
@@ -153,8 +151,8 @@ class Draft:
             dropped = [parameter for parameter in before.values() if id(parameter) not in kept]
             self._places[index] = _places(target)
             if target is self.network:
-                forget = [partial(exchange, old=own, new=None, reshaping=_unchanged) for own in dropped]
-                self._on_commit.extend(forget)
+                for own in dropped:
+                    self._on_commit += self._optimizers.exchanged(own, None, _unchanged)
                 self._enrol_new(before)
 
     def put_behind(self, path: str, name: str, make: Callable[[], nn.Module]) -> None:
@@ -177,13 +175,13 @@ class Draft:
                 self._enrol_new(before)
 
     def _enrol_new(self, before: dict[str, nn.Parameter]) -> None:
-        """Have the optimizer own the network's parameters that were not in it before."""
+        """Have an optimizer own the network's parameters that were not in it before."""
         known = {id(parameter) for parameter in before.values()}
         for path, new in self.network.named_parameters():
             if id(new) not in known and id(new) not in self._made:
                 self._made[id(new)] = new
                 gates, like = _alike(self.network, path, known)
-                self._on_commit.append(partial(admit, new=new, path=path, like=like, is_gate=gates))
+                self._on_commit += self._optimizers.admitted(new, path, like, is_gate=gates)
 
     def rollback(self) -> None:
         """Take every change back."""
@@ -193,10 +191,9 @@ class Draft:
         self._places = [_places(target) for target in self._targets]
 
     def commit(self) -> None:
-        """Make the changes final and bring the optimizer up to date."""
-        if self._optimizer is not None:
-            for step in self._on_commit:
-                step(self._optimizer)
+        """Make the changes final and bring the optimizers up to date."""
+        for step in self._on_commit:
+            step()
         self._undo.clear()
         self._on_commit.clear()
 

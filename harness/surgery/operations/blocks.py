@@ -1,15 +1,16 @@
 """Taking whole residual blocks out."""
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from harness.surgery.changes.draft import Draft
 from harness.surgery.errors import SurgeryError
+from harness.surgery.tracing.example import Example
 from harness.surgery.tracing.follow import outputs_of, quiet
 from harness.surgery.tracing.tracer import leaves
 
 
-def remove_block(draft: Draft, path: str, example: Tensor) -> bool:
+def remove_block(draft: Draft, path: str, example: Example) -> bool:
     """Put the identity in a block's place; the optimizer forgets the block's parameters.
 
     Returns:

@@ -10,13 +10,14 @@ from harness.surgery.changes.draft import Draft
 from harness.surgery.donors import mark_inserted
 from harness.surgery.edits import InsertBlock
 from harness.surgery.errors import SurgeryError
-from harness.surgery.tracing.follow import outputs_of, quiet, twice
+from harness.surgery.tracing.example import Example, twice
+from harness.surgery.tracing.follow import outputs_of, quiet
 
 #: Largest change of the output that an insertion may make, relative to the output's scale.
 TOLERANCE = 1e-6
 
 
-def insert_block(draft: Draft, edit: InsertBlock, example: Tensor, behind: dict[str, str]) -> str:
+def insert_block(draft: Draft, edit: InsertBlock, example: Example, behind: dict[str, str]) -> str:
     """Carry out an `InsertBlock`; the path of the module that was put in.
 
     Args:
@@ -112,7 +113,7 @@ def _check_unchanged(
             )
 
 
-def _check_live(network: nn.Module, path: str, example: Tensor, edit: InsertBlock) -> None:
+def _check_live(network: nn.Module, path: str, example: Example, edit: InsertBlock) -> None:
     """See that some weight of a block gets a gradient from a random sum of the outputs."""
     block = network.get_submodule(path)
     named = {name: own for name, own in block.named_parameters() if own.requires_grad}

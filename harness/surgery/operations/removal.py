@@ -13,10 +13,13 @@ from harness.surgery.edits import Remove
 from harness.surgery.masking import MASK_SUFFIX, mask_at
 from harness.surgery.operations.resize import fit_attributes
 from harness.surgery.operations.silence import Fold, contribution, judge
+from harness.surgery.tracing.example import Example
 from harness.surgery.tracing.follow import follow, run
 from harness.surgery.tracing.labels import Labels
 from harness.surgery.tracing.tracer import Tracer
-from harness.surgery.tracing.units import chosen, unit_labels
+from harness.surgery.tracing.units import chosen, head_labels, unit_labels
+
+_SQUEEZED = "stays, because a squeeze() behind it would take a single unit's axis away"
 
 
 @dataclass(slots=True)
@@ -66,11 +69,25 @@ def _settle(
         for root in judgement.varying - fresh:
             stay.setdefault(root, "still varies" if asked[root][1] else "cannot be held at a constant")
         if not stay and not fresh:
-            return going, judgement.folds
+            last = _last_squeezed(tracer, going)
+            if last is None:
+                return going, judgement.folds
+            stay = {last: _SQUEEZED}
         for root, reason in stay.items():
             refused[asked.pop(root)[0]] = reason
         forced = (forced | fresh) & asked.keys()
         held = tracer.coupling.members(np.array(sorted(forced), dtype=np.int64)) if forced else None
+
+
+def _last_squeezed(tracer: Tracer, going: Labels) -> int | None:
+    """A class that must stay lest a `squeeze` finds a single unit, and takes its axis for none."""
+    if not tracer.squeezed:
+        return None
+    gone = tracer.coupling.members(going)
+    for labels in tracer.squeezed:
+        if len(labels) - gone[labels].sum() == 1:
+            return int(tracer.coupling.roots(labels[gone[labels]]).max())
+    return None
 
 
 def _losses(tracer: Tracer, network: nn.Module, going: Labels) -> tuple[dict[str, int], tuple[str, ...]]:
@@ -107,7 +124,11 @@ def cut(draft: Draft, tracer: Tracer, removal: Removal) -> None:
         if fold.read.weight is not None and fold.read.bias is None and fold.read.norm is None:
             _cut_new_bias(draft, fold.read.weight, fold.read.out_axis, tracer, gone)
     for layer in touched:
-        fit_attributes(draft, layer)
+        module = draft.network.get_submodule(layer)
+        heads = None
+        if isinstance(module, nn.MultiheadAttention):
+            heads = np.flatnonzero(~gone[head_labels(tracer, f"{layer}.", module)[0, :, 0]]).tolist()
+        fit_attributes(draft, layer, heads)
 
 
 class Slice:
@@ -174,7 +195,7 @@ def differing(removal: Removal) -> dict[str, bool]:
     return layers
 
 
-def verified(tracer: Tracer, removal: Removal, network: nn.Module, example: Tensor) -> bool:
+def verified(tracer: Tracer, removal: Removal, network: nn.Module, example: Example) -> bool:
     """Whether a network that has been cut still couples what is left as it did before.
 
     Only reshapes and splits can couple other units than before without an error; where none of them was

@@ -1,5 +1,8 @@
 """The plain numbers that modules keep about their own size."""
 
+from collections.abc import Sequence
+from functools import partial
+
 from torch import nn
 
 from harness.surgery.changes.draft import Draft
@@ -9,18 +12,18 @@ _CONVOLUTIONS = nn.Conv1d | nn.Conv2d | nn.Conv3d
 _TRANSPOSED = nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d
 
 
-def fit_attributes(draft: Draft, layer: str) -> None:
-    """Make a module's numbers say what its tensors have become."""
+def fit_attributes(draft: Draft, layer: str, heads: Sequence[int] | None = None) -> None:
+    """Make a module's numbers say what its tensors have become; heads: of an attention, those left."""
     module = draft.network.get_submodule(layer)
     if isinstance(module, nn.MultiheadAttention):
-        draft.exchange_module(layer, _lighter)
+        draft.exchange_module(layer, partial(_lighter, heads=heads))
     for name, value in _sizes(module).items():
         draft.set_attribute(layer, name, value)
 
 
-def _lighter(module: nn.Module) -> nn.Module:
+def _lighter(module: nn.Module, heads: Sequence[int] | None) -> nn.Module:
     assert isinstance(module, nn.MultiheadAttention)
-    return HeadAttention.of(module)
+    return HeadAttention.of(module, heads)
 
 
 def _sizes(module: nn.Module) -> dict[str, int | tuple[int, ...]]:

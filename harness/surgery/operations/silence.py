@@ -45,31 +45,86 @@ def judge(tracer: Tracer, network: nn.Module, roots: Labels, held: Held) -> Judg
         roots: the classes to be removed.
         held: labels to be taken as held at zero.
     """
-    every = tracer.coupling.classes()
     gone = tracer.coupling.members(roots)
-    readers: dict[str | None, int] = {}
-    for read in tracer.reads:
-        readers[read.weight] = readers.get(read.weight, 0) + 1
     judgement = Judgement()
+    by_weight: dict[str | None, list[Read]] = {}
     for read in tracer.reads:
-        positions = np.flatnonzero(gone[read.signal.labels])
-        if len(positions):
-            positions = positions[_listened(tracer, read, positions, gone)]
-        if not len(positions):
+        by_weight.setdefault(read.weight, []).append(read)
+    for weight, reads in by_weight.items():
+        arriving = [own for read in reads if (own := _arriving(tracer, read, gone, held)) is not None]
+        for own in arriving:
+            judgement.varying.update(own.classes[np.isnan(own.values)].tolist())
+        sending = [own for own in arriving if own.sends.any()]
+        if not sending:
             continue
-        values = read.signal.constant.at(positions, held)
-        classes = every[read.signal.labels[positions]]
-        unsure = np.isnan(values).any(axis=0)
-        judgement.varying.update(classes[unsure].tolist())
-        sends = ~unsure & (values != 0).any(axis=0)
-        if not sends.any():
-            continue
-        reason = _obstacle(read, network, readers[read.weight], padded=bool((values[0][sends] != 0).any()))
+        # What evaluation sends is folded; a layer that training alone runs has nothing but its own.
+        padded = any(own.read.padded for own in sending if own.read.training == arriving[0].read.training)
+        classes = {root for own in sending for root in own.classes[own.sends].tolist()}
+        fold = _fold_of(arriving) if weight is not None else None
+        reason = _obstacle(sending[0].read, network, _times(reads), fold, padded=padded)
         if reason is not None:
-            judgement.refused.update(dict.fromkeys(classes[sends].tolist(), reason))
-        else:
-            judgement.folds.append(Fold(read, positions[sends], values[:, sends]))
+            judgement.refused.update(dict.fromkeys(classes, reason))
+        elif fold is not None:
+            judgement.folds.append(fold)
     return judgement
+
+
+@dataclass(frozen=True, slots=True)
+class _Arriving:
+    """What one reading gets from units that go: positions of its signal, their classes and values [n] in the
+    mode that it was seen in; NaN where the input decides."""
+
+    read: Read
+    positions: Positions
+    classes: Labels
+    values: np.typing.NDArray[np.float64]
+
+    @property
+    def sends(self) -> np.typing.NDArray[np.bool_]:
+        """Whether each position sends a constant other than zero."""
+        sends: np.typing.NDArray[np.bool_] = ~np.isnan(self.values) & (self.values != 0)
+        return sends
+
+
+def _arriving(tracer: Tracer, read: Read, gone: np.typing.NDArray[np.bool_], held: Held) -> _Arriving | None:
+    positions = np.flatnonzero(gone[read.signal.labels])
+    if len(positions):
+        positions = positions[_listened(tracer, read, positions, gone)]
+    if not len(positions):
+        return None
+    classes = tracer.coupling.roots(read.signal.labels[positions])
+    # Each pass knows its own mode: what one path sends in the other mode it does not.
+    values = read.signal.constant.at(positions, held)[int(read.training)]
+    return _Arriving(read, positions, classes, values)
+
+
+def _times(reads: list[Read]) -> int:
+    """How often a layer is used in a pass, at most."""
+    return max(sum(read.training == training for read in reads) for training in (False, True))
+
+
+def _fold_of(arriving: list[_Arriving]) -> Fold | None:
+    """The constant that a layer which is used once gets; None if its modes read it in different ways."""
+    first, other = arriving[0], arriving[-1]
+    if len(arriving) > 2 or not _alike(first.read, other.read):
+        return None
+    columns = [own.read.in_positions[own.positions] for own in (first, other)]
+    orders = [np.argsort(own) for own in columns]
+    if not np.array_equal(columns[0][orders[0]], columns[1][orders[1]]):
+        return None
+    training = np.empty_like(other.values)
+    training[orders[0]] = other.values[orders[1]]
+    values = np.stack([first.values, training])
+    # What varies is none to fold: it is reported as such.
+    known = ~np.isnan(values).any(axis=0) & (values != 0).any(axis=0)
+    return Fold(first.read, first.positions[known], values[:, known])
+
+
+def _alike(first: Read, other: Read) -> bool:
+    return all(
+        getattr(first, name) == getattr(other, name)
+        for name in ("in_axis", "out_axis", "bias", "foldable", "scaled", "norm")
+    )
 
 
 def _listened(
@@ -87,14 +142,16 @@ def _listened(
     return np.flatnonzero((listened & staying).any(1).cpu().numpy())
 
 
-def _obstacle(read: Read, network: nn.Module, readers: int, *, padded: bool) -> str | None:
+def _obstacle(read: Read, network: nn.Module, times: int, fold: Fold | None, *, padded: bool) -> str | None:
     layer = read.weight.rpartition(".")[0] if read.weight is not None else "a computed weight"
-    if read.padded and padded:
+    if padded:
         return f"sends a constant into the zero padding of {layer!r}, which no bias can stand for"
-    if readers > 1:
+    if times > 1:
         return f"sends a constant into {layer!r}, which is used more than once"
     if not read.foldable or read.weight is None:
         return f"sends a constant into {layer!r}, whose weight is computed from others"
+    if fold is None:
+        return f"sends a constant into {layer!r}, which is used in another way in training mode"
     if read.bias is None and read.norm is None and not _takes_bias(network.get_submodule(layer), read.weight):
         return f"sends a constant into {layer!r}, which has no bias and can be given none"
     return None

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from harness.surgery.changes.draft import Draft
 from harness.surgery.errors import SurgeryError
 from harness.surgery.operations.removal import Removal, cut, verified
 from harness.surgery.resizing.rules import RESIZING_RULES
+from harness.surgery.tracing.example import Example
 from harness.surgery.tracing.follow import follow
 from harness.surgery.tracing.labels import Labels
 from harness.surgery.tracing.tracer import Tracer
@@ -56,7 +57,7 @@ class Traced:
 
 
 @torch.no_grad()
-def width_groups(network: nn.Module, example: Tensor) -> tuple[WidthGroup, ...]:
+def width_groups(network: nn.Module, example: Example) -> tuple[WidthGroup, ...]:
     """The widths of a network, in order of execution; those that cannot be changed say why.
 
     Each is tried out: one set of units is taken out and put back. The network is left as it is.
@@ -81,7 +82,7 @@ def width_groups(network: nn.Module, example: Tensor) -> tuple[WidthGroup, ...]:
     )
 
 
-def traced_for_resizing(network: nn.Module, example: Tensor) -> Traced:
+def traced_for_resizing(network: nn.Module, example: Example) -> Traced:
     """Follow a network, and find its groups as far as a look at it shows. Raises SurgeryError."""
     tracer = follow(network, example, RESIZING_RULES)
     layers = {layer: tracer.coupling.roots(unit_labels(tracer, network, layer)) for layer in tracer.producers}
@@ -141,7 +142,7 @@ def _uneven(names: list[str], layers: Mapping[str, Labels]) -> str | None:
     return None
 
 
-def _broken(tracer: Tracer, network: nn.Module, example: Tensor, roots: Iterable[Labels]) -> str | None:
+def _broken(tracer: Tracer, network: nn.Module, example: Example, roots: Iterable[Labels]) -> str | None:
     """Why a network does not stand the removal of some classes, None if it does."""
     with _without(
         tracer, network, np.unique(np.concatenate([np.empty(0, dtype=np.int64), *roots]))

@@ -4,17 +4,18 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from harness.nearest import nearest
 from harness.surgery.changes.draft import Draft
 from harness.surgery.errors import SurgeryError
 from harness.surgery.operations.removal import Removal, cut, verified
 from harness.surgery.resizing.groups import Traced, WidthGroup, traced_for_resizing
+from harness.surgery.tracing.example import Example
 
 
 @torch.no_grad()
-def resize(network: nn.Module, example: Tensor, sizes: Mapping[str, int]) -> None:
+def resize(network: nn.Module, example: Example, sizes: Mapping[str, int]) -> None:
     """Cut a network to some widths, in place; what is left keeps its values.
 
     Unlike removal from a trained network, nothing is judged or folded: the network computes something else

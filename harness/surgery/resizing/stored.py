@@ -6,13 +6,14 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from harness.surgery.tracing.example import Example
 from harness.surgery.tracing.follow import outputs_of, quiet
 
 
 @torch.no_grad()
-def stored_widths(network: nn.Module, example: Tensor, widths: Mapping[str, int]) -> tuple[str, ...]:
+def stored_widths(network: nn.Module, example: Example, widths: Mapping[str, int]) -> tuple[str, ...]:
     """Sentences that name plain numbers that equal a width w, 1/w or a root of these, and that are read while
     the network runs: after a cut they may be wrong, and nothing fails.
 

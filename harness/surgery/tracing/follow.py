@@ -9,8 +9,13 @@ from torch import Tensor, nn
 
 from harness.surgery.errors import SurgeryError
 from harness.surgery.masking import MASK_SUFFIX, masks_of
+from harness.surgery.tracing.answers import tensors_in
+from harness.surgery.tracing.example import Example, called, devices, shapes, twice
+from harness.surgery.tracing.heads import declare_heads, open_attentions
+from harness.surgery.tracing.noise import training_without_noise
 from harness.surgery.tracing.rules import RULES, pointwise
-from harness.surgery.tracing.tracer import Rule, Tracer, leaves
+from harness.surgery.tracing.stand_ins import check_held, stand_ins
+from harness.surgery.tracing.tracer import Rule, Tracer
 
 _WRAPPERS = {
     "OptimizedModule": "compiled",
@@ -21,11 +26,11 @@ _WRAPPERS = {
 }
 
 
-def follow(network: nn.Module, example: Tensor, rules: Mapping[str, Rule] = RULES) -> Tracer:
-    """Follow the units of a network through a forward pass in evaluation mode.
+def follow(network: nn.Module, example: Example, rules: Mapping[str, Rule] = RULES) -> Tracer:
+    """Follow the units of a network through a forward pass in each of its modes.
 
-    Parts that only training mode runs (auxiliary outputs) are followed in a second pass. Modes, buffers and
-    random numbers are as before afterwards.
+    What one mode alone does counts like what both do. Dropout is off. Modes, buffers and random numbers are
+    as before afterwards.
 
     Args:
         rules: what each operation does to units; for removal unless said.
@@ -36,21 +41,27 @@ def follow(network: nn.Module, example: Tensor, rules: Mapping[str, Rule] = RULE
     check_plain(network, example)
     # A batch of one could be taken for an axis of one unit.
     example = twice(example)
-    tracer = Tracer(network, rules, pointwise)
-    _declare(tracer, network)
-    with quiet(network):
-        network.eval()
-        _trace(tracer, network, example)
-        if any(tracer.uses(parameter) == 0 for parameter in network.parameters()):
-            read = len(tracer.reads)
-            known = {layer.weight for layer in tracer.reads}
-            network.train()
-            _trace(tracer, network, example)
-            tracer.reads[read:] = [layer for layer in tracer.reads[read:] if layer.weight not in known]
+    check_held(network)
+    with quiet(network), stand_ins(network) as replaced:
+        tracer = Tracer(network, rules, pointwise, replaced)
+        _declare(tracer, network)
+        with open_attentions(tracer, network):
+            _follow_both(tracer, network, example)
     return tracer
 
 
-def check_plain(network: nn.Module, example: Tensor) -> None:
+def _follow_both(tracer: Tracer, network: nn.Module, example: Example) -> None:
+    """A pass in each mode; what the second reads is marked as read in training."""
+    network.eval()
+    _trace(tracer, network, example)
+    evaluated = len(tracer.reads)
+    with training_without_noise(network):
+        _trace(tracer, network, example)
+    for read in tracer.reads[evaluated:]:
+        read.training = True
+
+
+def check_plain(network: nn.Module, example: Example) -> None:
     """Refuse wrapped networks, and networks on another device than the example."""
     for path, module in network.named_modules():
         kind = _WRAPPERS.get(type(module).__name__)
@@ -58,15 +69,16 @@ def check_plain(network: nn.Module, example: Tensor) -> None:
             raise SurgeryError(
                 f"The module at {path or 'the root'} is {kind}; give the plain network inside to surgery."
             )
-    devices = {str(tensor.device) for tensor in network.parameters()} - {str(example.device)}
-    if devices:
+    here = devices(example)
+    elsewhere = {str(tensor.device) for tensor in network.parameters()} - here
+    if elsewhere:
         raise SurgeryError(
-            f"The network has parameters on {', '.join(sorted(devices))} but the example is on "
-            f"{example.device}; they must be on one device."
+            f"The network has parameters on {', '.join(sorted(elsewhere))} but the example is on "
+            f"{', '.join(sorted(here))}; they must be on one device."
         )
 
 
-def run(network: nn.Module, example: Tensor) -> None:
+def run(network: nn.Module, example: Example) -> None:
     """See that a network runs, in evaluation mode.
 
     Raises:
@@ -77,27 +89,30 @@ def run(network: nn.Module, example: Tensor) -> None:
         outputs_of(network, example)
 
 
-def outputs_of(network: nn.Module, example: Tensor) -> list[Tensor]:
+def outputs_of(network: nn.Module, example: Example) -> list[Tensor]:
     """All tensors that a network gives for an example, in the mode it is in.
 
     Raises:
         SurgeryError: if it does not run, whatever it raises.
     """
     try:
-        return leaves(network(example))
+        return tensors_in(called(network, example))
     except SurgeryError:
         raise
     except Exception as error:
+        mode = "in training mode " if network.training else ""
         raise SurgeryError(
-            f"The network does not run on an example of shape {tuple(example.shape)}: {error}"
+            f"The network does not run {mode}on an example of shape {shapes(example)}: {error}"
         ) from error
 
 
-def _trace(tracer: Tracer, network: nn.Module, example: Tensor) -> None:
+def _trace(tracer: Tracer, network: nn.Module, example: Example) -> None:
     tracer.receive(example)
     # With gradients on, the graph behind the output shows functions that have a gradient of their own.
     with torch.enable_grad(), tracer:
         outputs = outputs_of(network, example)
+    if tracer.astray is not None:
+        raise SurgeryError(tracer.astray)
     _check_gradients(outputs)
     for tensor in outputs:
         tracer.freeze(tracer.mark(tensor), "belongs to the network's output")
@@ -131,25 +146,12 @@ def _declare(tracer: Tracer, network: nn.Module) -> None:
             for labels in own[1:]:
                 tracer.coupling.unite(own[0], labels)
         if isinstance(module, nn.MultiheadAttention):
-            _declare_heads(tracer, prefix, module)
+            declare_heads(tracer, prefix, module)
         for name, parameter, _ in masks_of(module):
             mask = f"{prefix}{name}{MASK_SUFFIX}"
             if prefix + name in tracer.tensors and mask in tracer.tensors:
                 for axis in range(parameter.dim()):
                     tracer.coupling.unite(tracer.labels(mask, axis), tracer.labels(prefix + name, axis))
-
-
-def _declare_heads(tracer: Tracer, prefix: str, module: nn.MultiheadAttention) -> None:
-    """A head's rows for queries, keys and values go together."""
-    if cast(Tensor | None, module.in_proj_weight) is not None:
-        rows = tracer.labels(prefix + "in_proj_weight", 0).reshape(3, module.num_heads, -1)
-        tracer.coupling.unite(rows, rows[:1, :, :1])
-        if module.bias_k is not None or module.add_zero_attn:
-            tracer.coupling.freeze(rows.reshape(-1), "attends to extra positions of fixed size")
-        return
-    for name in ("q_proj_weight", "k_proj_weight", "v_proj_weight"):
-        reason = "projects queries, keys and values of different widths"
-        tracer.coupling.freeze(tracer.labels(prefix + name, 0), reason)
 
 
 @contextmanager
@@ -176,10 +178,3 @@ def quiet(network: nn.Module) -> Iterator[None]:
         with torch.no_grad():
             for buffer, value in buffers:
                 buffer.copy_(value)
-
-
-def twice(example: Tensor) -> Tensor:
-    """An example of at least two entries, which batch normalisation needs in training mode."""
-    if example.shape[0] > 1:
-        return example
-    return torch.cat([example, -example if example.is_floating_point() else example])

@@ -1,10 +1,11 @@
 """What is known of a tensor during a trace: which units its positions belong to, and what they send."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from harness.surgery.tracing.labels import Labels
 
@@ -45,6 +46,40 @@ def varying(positions: Positions, held: Held) -> Values:
 VARYING = Constant(varying)
 
 
+def agreed(constants: Sequence[Constant]) -> Constant:
+    """What several senders send where they all send the same."""
+
+    def compute(positions: Positions, held: Held) -> Values:
+        first, *others = (constant.at(positions, held) for constant in constants)
+        for other in others:
+            first = np.where(first == other, first, np.nan)
+        return first
+
+    return Constant(compute)
+
+
+def always(value: float) -> Constant:
+    """One number, whatever comes."""
+
+    def compute(positions: Positions, held: Held) -> Values:
+        return np.full((2, len(positions)), value)
+
+    return Constant(compute)
+
+
+def rounded(constant: Constant, kind: torch.dtype) -> Constant:
+    """The same numbers in another type, which may not hold each of them."""
+
+    def compute(positions: Positions, held: Held) -> Values:
+        values = constant.at(positions, held)
+        if kind.is_complex:
+            return np.full_like(values, np.nan)
+        rounded = torch.from_numpy(np.nan_to_num(values)).to(kind).double().numpy()
+        return np.where(np.isnan(values), np.nan, rounded)
+
+    return Constant(compute)
+
+
 @dataclass(frozen=True, slots=True)
 class Plane:
     """One axis of a tensor along which its positions belong to units.
@@ -83,7 +118,7 @@ class Read:
     position of the signal. bias: path of the bias, or None. foldable: whether weight and bias may be read as
     they are (both scaled alike, or not at all). scaled: whether they are. padded: whether zeros are
     put around the signal. signal: the plane that is read. norm: path of the running mean that follows at
-    once, or None.
+    once, or None. training: whether it was seen in training mode; each mode has its own readings.
     """
 
     weight: str | None
@@ -96,3 +131,4 @@ class Read:
     padded: bool
     signal: Plane
     norm: str | None = None
+    training: bool = False

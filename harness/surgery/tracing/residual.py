@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from harness.surgery.errors import SurgeryError
-from harness.surgery.tracing.follow import check_plain, quiet, run, twice
+from harness.surgery.tracing.example import Example, twice
+from harness.surgery.tracing.follow import check_plain, quiet, run
 from harness.surgery.tracing.tracer import leaves
 
 _ADDITIONS = frozenset({"add", "add_"})
@@ -39,7 +40,7 @@ class ResidualBlocks:
 
 
 def residual_blocks(
-    network: nn.Module, example: Tensor, may_end: Callable[[nn.Module], bool]
+    network: nn.Module, example: Example, may_end: Callable[[nn.Module], bool]
 ) -> ResidualBlocks:
     """Find the residual blocks of a network.
 
@@ -124,7 +125,7 @@ class _Watch(TorchDispatchMode):
                 own.branch = branch.detach().clone()
 
 
-def _watch(network: nn.Module, x: Tensor) -> dict[nn.Module, list[_Run]]:
+def _watch(network: nn.Module, x: Example) -> dict[nn.Module, list[_Run]]:
     """The runs of all modules in one pass of the network in evaluation mode, in order of execution."""
     watch = _Watch()
     hooks = [module.register_forward_pre_hook(watch.enter, with_kwargs=True) for module in network.modules()]

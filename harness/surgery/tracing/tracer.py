@@ -11,8 +11,11 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from harness.surgery.errors import SurgeryError
+from harness.surgery.tracing.aliases import Aliases, seen_through
+from harness.surgery.tracing.example import Example, tensors
 from harness.surgery.tracing.labels import Coupling, Labels
 from harness.surgery.tracing.marks import Mark, Plane, Read
+from harness.surgery.tracing.stand_ins import elsewhere
 
 #: Operations whose result Python reads as a number or whose shape depends on the data.
 _DATA_DEPENDENT = frozenset(
@@ -64,14 +67,30 @@ class Tracer(TorchDispatchMode):
         producers: layer -> (path of its parameter, axis along which its units lie).
         norms: layer -> the normalisation that directly follows it.
         rigid: labels whose axis was reshaped or split, perhaps by code written for fixed sizes.
+        astray: a sentence on a parameter that was read, but not from where it is registered; or None.
+        aliases: which tensors share memory, and what was written there.
+        squeezed: labels of axes that would be squeezed away if a single position of them were left.
     """
 
-    def __init__(self, network: nn.Module, rules: Mapping[str, Rule], pointwise: Rule) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        rules: Mapping[str, Rule],
+        pointwise: Rule,
+        replaced: Mapping[int, str] | None = None,
+    ) -> None:
+        """Know a network's parameters and buffers.
+
+        Args:
+            replaced: ids of tensors in whose place others stand while the network is followed -> their paths.
+        """
         super().__init__()  # type: ignore[no-untyped-call]
         self.rules = rules
         self._pointwise = pointwise
         self._marks: dict[int, tuple[Tensor, Mark]] = {}
         self._uses: dict[int, int] = {}
+        self._uses_in_place: dict[int, int] = {}
+        self._owed: dict[int, list[tuple[Labels, str]]] = {}
         self.coupling = Coupling()
         self.starts: dict[str, tuple[int, ...]] = {}
         self.tensors: dict[str, Tensor] = {}
@@ -79,6 +98,12 @@ class Tracer(TorchDispatchMode):
         self.producers: dict[str, tuple[str, int]] = {}
         self.norms: dict[str, str] = {}
         self.rigid: list[Labels] = []
+        self.astray: str | None = None
+        self._replaced = replaced or {}
+        #: Tensors that the network makes of nothing while it runs (kept alive, so that ids stay their own).
+        self._made: dict[int, Tensor] = {}
+        self.squeezed: list[Labels] = []
+        self.aliases = Aliases()
         self._owners: list[tuple[int, str, int]] = []
         for path, tensor in [*network.named_parameters(), *network.named_buffers()]:
             self._own(path, tensor)
@@ -94,6 +119,7 @@ class Tracer(TorchDispatchMode):
             offset += size
         self.tensors[path] = tensor
         self.starts[path] = tuple(starts)
+        self.aliases.own(path, tensor)
         self.tag(tensor, Mark(planes, signal=False, source=path))
 
     def labels(self, path: str, axis: int) -> Labels:
@@ -108,16 +134,46 @@ class Tracer(TorchDispatchMode):
 
     def mark(self, tensor: Tensor) -> Mark:
         """What is known of a tensor; one never seen before was made from nothing, and is no signal."""
+        for labels, reason in self._owed.pop(id(tensor), ()):
+            self.coupling.freeze(labels, reason)
         known = self._marks.get(id(tensor))
-        return known[1] if known else Mark(signal=False)
+        if known is None:
+            return self._arrived(tensor) if self.aliases.lodges(tensor) else Mark(signal=False)
+        missed = self.aliases.missed(tensor)
+        if not missed:
+            return known[1]
+        mark = known[1]
+        for write in missed:
+            mark = seen_through(self, tensor, mark, write.writer, write.mark)
+        self.tag(tensor, mark)
+        return mark
+
+    def _arrived(self, tensor: Tensor) -> Mark:
+        """The mark of a tensor that was made out of sight, in memory that is followed."""
+        mark = Mark(signal=False)
+        for other in self.aliases.residents(tensor):
+            seen = seen_through(self, tensor, mark, other, self.mark(other))
+            mark = Mark(seen.planes, seen.signal or mark.signal)
+        self.tag(tensor, mark)
+        return mark
+
+    def freeze_if_read(self, tensor: Tensor, labels: Labels, reason: str) -> None:
+        """Forbid the removal of units only if anything ever asks for a (tagged) tensor."""
+        self._owed.setdefault(id(tensor), []).append((labels, reason))
 
     def tag(self, tensor: Tensor, mark: Mark) -> None:
         """Note what is known of a tensor (kept alive, so that its id stays its own)."""
         self._marks[id(tensor)] = (tensor, mark)
+        self.aliases.note(tensor)
 
-    def receive(self, example: Tensor) -> None:
-        """Note that a tensor is the network's input: a signal whose positions belong to no unit."""
-        self.tag(example, Mark())
+    def follows(self, tensor: Tensor) -> bool:
+        """Whether anything is known of a tensor, or of its memory."""
+        return id(tensor) in self._marks or self.aliases.lodges(tensor)
+
+    def receive(self, example: Example) -> None:
+        """Note that tensors are the network's input: signals whose positions belong to no unit."""
+        for tensor in tensors(example):
+            self.tag(tensor, Mark())
 
     def uses(self, tensor: Tensor) -> int:
         """How many operations have read a tensor so far."""
@@ -133,11 +189,16 @@ class Tracer(TorchDispatchMode):
         """Note that the axis of a parameter that these labels were made for makes units; the layer's name."""
         path, axis = self.owner(int(labels[0]))
         layer = path.rpartition(".")[0]
-        if self.producers.setdefault(layer, (path, axis)) == (path, axis):
+        first = self.producers.setdefault(layer, (path, axis))
+        if first == (path, axis) or self._are_among(self.labels(path, axis), self.labels(*first)):
             return layer
         # A module that makes several kinds of units names each by its parameter.
         self.producers.setdefault(path, (path, axis))
         return path
+
+    def _are_among(self, labels: Labels, others: Labels) -> bool:
+        """Whether labels belong to classes of others, as what one head has of several weights does."""
+        return bool(np.isin(self.coupling.roots(labels), self.coupling.roots(others)).all())
 
     def normalise(self, signal: Tensor, weight: str | None, mean: str | None) -> None:
         """Note a normalisation that directly follows a layer, by the paths of its factor and running mean."""
@@ -156,11 +217,49 @@ class Tracer(TorchDispatchMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
+        before = args
+        if self.aliases.reshapes(func) and self.follows(args[0]):
+            # The tensor itself gets another shape: what it was is kept in a view of it.
+            before = (torch.ops.aten.alias(args[0]), *args[1:])
+            self.tag(before[0], self.mark(args[0]))
         out = func(*args, **kwargs)
-        inputs = [leaf for leaf in leaves((args, kwargs)) if id(leaf) in self._marks]
+        given = leaves((before, kwargs))
+        inputs = [leaf for leaf in given if self.follows(leaf)]
+        if self.astray is None and any(id(leaf) not in self._marks for leaf in given):
+            self._look_astray(given)
         if inputs:
-            self._follow(Call(func.overloadpacket.__name__, func, args, kwargs, out), inputs)
+            self._follow(Call(func.overloadpacket.__name__, func, before, kwargs, out), inputs)
+            for tensor in leaves(list(self.aliases.written(func, args, kwargs))):
+                self._written(tensor)
+        else:
+            self._made.update((id(leaf), leaf) for leaf in leaves(out))
         return out
+
+    def _look_astray(self, given: list[Tensor]) -> None:
+        """See whether an operation reads a parameter that is held where surgery cannot exchange it."""
+        for leaf in given:
+            if id(leaf) not in self._marks and id(leaf) not in self._made:
+                self.astray = self.astray or elsewhere(leaf, self._replaced)
+
+    def _written(self, tensor: Tensor) -> None:
+        """Something was written through a tensor: the others in its memory will have to know."""
+        mark = self.mark(tensor)
+        if not mark.signal and mark.planes:
+            # What it held can be read from it, what it holds now cannot.
+            for path in self.aliases.owners(tensor):
+                if isinstance(self.tensors[path], nn.Parameter):
+                    self.freeze(self._whole(path), "changed by the forward pass itself")
+            if self.aliases.owners(tensor):
+                mark = Mark({axis: Plane(plane.labels) for axis, plane in mark.planes.items()})
+                self.tag(tensor, mark)
+            elif self.uses(tensor) - self._uses_in_place.get(id(tensor), 0) > 1:
+                self.freeze(mark, "changed after it was read")
+        self._uses_in_place[id(tensor)] = self._uses_in_place.get(id(tensor), 0) + 1
+        self.aliases.wrote(tensor, mark)
+
+    def _whole(self, path: str) -> Mark:
+        axes = range(self.tensors[path].dim())
+        return Mark({axis: Plane(self.labels(path, axis)) for axis in axes}, signal=False)
 
     def _follow(self, call: Call, inputs: list[Tensor]) -> None:
         for tensor in inputs:
@@ -179,7 +278,8 @@ class Tracer(TorchDispatchMode):
             )
         for tensor in inputs:
             self.freeze(self.mark(tensor), f"read by {call.name}, an operation that surgery does not know")
-        for tensor in leaves(call.out):
+        written = list(self.aliases.written(call.func, call.args, call.kwargs))
+        for tensor in leaves([call.out, written]):
             self.tag(tensor, Mark(signal=signal))
 
 

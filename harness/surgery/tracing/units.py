@@ -20,9 +20,10 @@ def unit_labels(tracer: Tracer, network: nn.Module, layer: str) -> Labels:
         SurgeryError: if there is no such module, or it has no units.
     """
     path, axis = tracer.producers.get(layer, (None, 0))
+    # A layer that makes several kinds of units names each by its parameter.
+    place = path.rpartition(".")[0] if path is not None else layer
     try:
-        # A layer that makes several kinds of units names each by its parameter.
-        module = network.get_submodule(path.rpartition(".")[0] if path is not None else layer)
+        module = network.get_submodule(place)
     except AttributeError:
         raise SurgeryError(f"The network has no module {layer!r}.") from None
     prefix = f"{layer}." if layer else ""
@@ -34,10 +35,22 @@ def unit_labels(tracer: Tracer, network: nn.Module, layer: str) -> Labels:
             f"The module {layer!r} ({type(module).__name__}) makes no units; layers that do: "
             f"{', '.join(sorted(tracer.producers)) or 'none'}."
         )
-    labels = tracer.labels(path, axis)
     if isinstance(module, nn.MultiheadAttention):
-        return labels.reshape(3, module.num_heads, -1)[0, :, 0]
-    return labels
+        return head_labels(tracer, f"{place}.", module)[0, :, 0]
+    return tracer.labels(path, axis)
+
+
+def head_labels(tracer: Tracer, prefix: str, module: nn.MultiheadAttention) -> Labels:
+    """[parts, heads, features] labels of an attention's rows: first for queries, keys, values, where one
+    weight makes them, or for queries alone, and then for all else that it has of them."""
+    named = {
+        "in_proj_weight": 0, "q_proj_weight": 0, "k_proj_weight": 0, "v_proj_weight": 0,
+        "in_proj_bias": 0, "bias_k": 2, "bias_v": 2,
+    }  # fmt: skip
+    rows = [
+        tracer.labels(prefix + name, axis) for name, axis in named.items() if prefix + name in tracer.tensors
+    ]
+    return np.concatenate(rows).reshape(-1, module.num_heads, module.head_dim)
 
 
 def chosen(labels: Labels, layer: str, units: tuple[int, ...]) -> Labels:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from harness.surgery.tracing.rules import attention, contractions, joining, normalisation, reductions, shape
-from harness.surgery.tracing.rules.elementwise import pointwise
+from harness.surgery.tracing.rules.elementwise import copy, fill, pointwise
 from harness.surgery.tracing.tracer import Rule
 
 #: Named operations; whatever else PyTorch itself tags as pointwise is `pointwise`.
@@ -15,9 +15,14 @@ RULES: Mapping[str, Rule] = {
     **reductions.RULES,
     **shape.RULES,
     # Pointwise, though PyTorch does not tag it so.
+    "masked_fill": pointwise,
     "_prelu_kernel": pointwise,
     "hardswish": pointwise,
     "hardswish_": pointwise,
+    "log_sigmoid_forward": pointwise,
+    "copy": copy,
+    "fill": fill,
+    "zero": fill,
 }
 
 __all__ = ["RULES", "pointwise"]

@@ -60,6 +60,16 @@ def _mixed(constant: Constant, bias: Tensor | None) -> Constant:
     return VARYING if bias is not None else Constant(compute)
 
 
+def _either(first: Constant, second: Constant) -> Constant:
+    """A product is silent where one of its factors is."""
+
+    def compute(positions: Positions, held: Held) -> Values:
+        silent = (first.at(positions, held) == 0.0) | (second.at(positions, held) == 0.0)
+        return np.where(silent, 0.0, np.nan)
+
+    return Constant(compute)
+
+
 def _read(
     tracer: Tracer,
     plane: Plane | None,
@@ -216,7 +226,7 @@ def _signals(tracer: Tracer, call: Call, left: Tensor, right: Tensor) -> None:
         first, second = marks[0].planes.get(axis), marks[1].planes.get(axis)
         if first is not None and second is not None:
             tracer.coupling.unite(first.labels, second.labels)
-            planes[axis] = Plane(first.labels, _mixed(first.constant, None))
+            planes[axis] = Plane(first.labels, _either(first.constant, second.constant))
             continue
         for mark in marks:
             tracer.freeze(mark, "multiplied with a tensor of fixed size", axes=(axis,))

@@ -1,35 +1,64 @@
 """Operations that treat every entry alone, with broadcasting."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from harness.surgery.tracing.marks import Constant, Held, Mark, Plane, Positions, Values
+from harness.surgery.tracing.labels import Labels
+from harness.surgery.tracing.marks import Constant, Held, Mark, Plane, Positions, Values, always, rounded
 from harness.surgery.tracing.tracer import Call, Tracer
 
 _PRODUCTS = frozenset({"mul", "mul_"})
+_CHOICES = frozenset({"where", "masked_fill", "masked_fill_"})
 
 
 def pointwise(tracer: Tracer, call: Call) -> None:
     """Units of all operands that lie on the same axis of the result are coupled."""
-    out: Tensor = call.out
+    out: Tensor = call.out[0] if isinstance(call.out, tuple) else call.out
     operands = [(tensor, tracer.mark(tensor)) for tensor in call.args if isinstance(tensor, Tensor)]
     planes: dict[int, Plane] = {}
     for axis, size in enumerate(out.shape):
         labels = _align(tracer, operands, axis - out.dim(), size)
         if labels is not None:
-            planes[axis] = Plane(labels, _constant(call, operands, axis - out.dim(), size))
+            planes[axis] = Plane(labels, _constant(tracer, call, operands, axis - out.dim(), size))
     if any(mark.signal for _, mark in operands):
         tracer.tag(out, Mark(planes))
     else:
         tracer.tag(out, _scaled(call, operands, planes))
 
 
-def _align(
-    tracer: Tracer, operands: list[tuple[Tensor, Mark]], axis: int, size: int
-) -> np.typing.NDArray[np.int64] | None:
+def fill(tracer: Tracer, call: Call) -> None:
+    """One number in all places."""
+    target: Tensor = call.args[0]
+    mark = tracer.mark(target)
+    value = call.argument(1, "value", 0.0)
+    unknown = isinstance(value, Tensor) and (tracer.mark(value).signal or value.device.type == "meta")
+    number = np.nan if unknown else float(value)
+    planes = {axis: Plane(plane.labels, always(number)) for axis, plane in mark.planes.items()}
+    tracer.tag(
+        call.out, Mark(planes, mark.signal or (isinstance(value, Tensor) and tracer.mark(value).signal))
+    )
+
+
+def copy(tracer: Tracer, call: Call) -> None:
+    """Entries put over those of another tensor, of which only the places stay."""
+    target, given = call.args[:2]
+    operands = [(tensor, tracer.mark(tensor)) for tensor in (target, given)]
+    sent = Call("copy", torch.ops.aten.clone.default, (given,), {}, call.out)
+    planes: dict[int, Plane] = {}
+    for axis, size in enumerate(target.shape):
+        labels = _align(tracer, operands, axis - target.dim(), size)
+        if labels is not None:
+            constant = _constant(tracer, sent, operands[1:], axis - target.dim(), size)
+            planes[axis] = Plane(labels, rounded(constant, target.dtype))
+    tracer.tag(call.out, Mark(planes, operands[1][1].signal or bool(planes)))
+
+
+def _align(tracer: Tracer, operands: list[tuple[Tensor, Mark]], axis: int, size: int) -> Labels | None:
     """Couple what lies on one axis (counted from the end) of the operands; its labels in the result."""
     labels = None
     fixed = False
@@ -74,26 +103,68 @@ def _scaled(call: Call, operands: list[tuple[Tensor, Mark]], planes: dict[int, P
     return Mark(planes, signal=False, source=kept.source, scaled_by=scaled_by)
 
 
-def _constant(call: Call, operands: list[tuple[Tensor, Mark]], axis: int, size: int) -> Constant:
+def _constant(
+    tracer: Tracer, call: Call, operands: list[tuple[Tensor, Mark]], axis: int, size: int
+) -> Constant:
+    time = tracer.aliases.now
+
     def compute(positions: Positions, held: Held) -> Values:
-        values = {id(tensor): _sent(tensor, mark, axis, size, positions, held) for tensor, mark in operands}
+        values = {
+            # What weights and other tensors held then cannot be read from them if they were written to.
+            id(tensor): _sent(tensor, mark, axis, size, positions, held)
+            if mark.signal or tracer.aliases.holds(tensor, time)
+            else np.full((2, len(positions)), np.nan)
+            for tensor, mark in operands
+        }
         if call.name in _PRODUCTS and any((value == 0).all() for value in values.values()):
             return np.zeros((2, len(positions)))
+        if call.name in _CHOICES:
+            return _chosen(call, values, len(positions))
         moving = np.isnan(sum(values.values()))
-        arguments: list[Any] = [
-            torch.from_numpy(values[id(a)].copy()) if isinstance(a, Tensor) else a for a in call.args
-        ]
-        result = call.func(*arguments, **call.kwargs)
-        if not result.is_floating_point():
-            return np.full((2, len(positions)), np.nan)
-        sent: Values = result.double().numpy()
-        sent = np.where(moving, np.nan, sent)
+        sent = np.where(moving, np.nan, _evaluated(call, values))
         if call.name in _PRODUCTS:
             silent = np.logical_or.reduce([value == 0 for value in values.values()])
             sent = np.where(silent, 0.0, sent)
         return sent
 
     return Constant(compute)
+
+
+def _evaluated(call: Call, values: Mapping[int, Values]) -> Values:
+    """The operation itself, on what its operands send; NaN where it is of a kind that floats cannot show."""
+    tensors = [a for a in call.args if isinstance(a, Tensor)]
+    if torch.Tag.nondeterministic_seeded in call.func.tags or any(  # type: ignore[attr-defined]
+        tensor.is_complex() for tensor in tensors
+    ):
+        return np.full_like(next(iter(values.values())), np.nan)
+    arguments: list[Any] = [_as(values[id(a)], a.dtype) if isinstance(a, Tensor) else a for a in call.args]
+    named = {name: value for name, value in call.kwargs.items() if name != "out"}
+    if "out" in call.kwargs:
+        named["out"] = torch.empty(0, dtype=call.out.dtype)
+    result = call.func(*arguments, **named)
+    values_sent: Tensor = result[0] if isinstance(result, tuple) else result
+    if values_sent.is_complex():
+        return np.full_like(next(iter(values.values())), np.nan)
+    return values_sent.double().numpy()
+
+
+def _as(values: npt.NDArray[np.float64], dtype: torch.dtype) -> Tensor:
+    """Numbers of the kind that an operation was given: truths, integers, or else doubles."""
+    if dtype.is_floating_point:
+        return torch.from_numpy(values.copy())
+    return torch.from_numpy(np.nan_to_num(values)).to(dtype)
+
+
+def _chosen(call: Call, values: Mapping[int, Values], count: int) -> Values:
+    """Entries of two tensors by a third: a constant where the choice is one, or both say the same."""
+    sent = [
+        values[id(a)] if isinstance(a, Tensor) else np.full((2, count), a, dtype=np.float64)
+        for a in call.args[:3]
+    ]
+    # The one says where the value is put over the tensor, the other where the first tensor stands.
+    other, condition, one = sent if call.name.startswith("masked_fill") else (sent[2], sent[0], sent[1])
+    picked = np.where(condition != 0, one, other)
+    return np.where(np.isnan(condition), np.where(one == other, one, np.nan), picked)
 
 
 def _sent(tensor: Tensor, mark: Mark, axis: int, size: int, positions: Positions, held: Held) -> Values:

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.surgery.tracing.marks import Constant, Held, Mark, Plane, Positions, Values
+from harness.surgery.tracing.marks import Constant, Held, Mark, Plane, Positions, Values, agreed, always
 from harness.surgery.tracing.tracer import Call, Tracer
 
 
@@ -57,7 +57,7 @@ def cat(tracer: Tracer, call: Call) -> None:
         if len(present) < len(found):
             tracer.coupling.freeze(present[0].labels, "concatenated with a tensor of fixed size")
             continue
-        planes[other] = Plane(present[0].labels, _agreed([plane.constant for plane in present]))
+        planes[other] = Plane(present[0].labels, agreed([plane.constant for plane in present]))
     tracer.tag(out, Mark(planes, any(mark.signal for mark in marks)))
 
 
@@ -84,16 +84,6 @@ def _joined(tracer: Tracer, parts: list[Tensor], planes: list[Plane | None], axi
         return values
 
     return Plane(np.concatenate(labels), Constant(compute))
-
-
-def _agreed(constants: list[Constant]) -> Constant:
-    def compute(positions: Positions, held: Held) -> Values:
-        first, *others = (constant.at(positions, held) for constant in constants)
-        for other in others:
-            first = np.where(first == other, first, np.nan)
-        return first
-
-    return Constant(compute)
 
 
 def pad(tracer: Tracer, call: Call) -> None:
@@ -142,7 +132,7 @@ def stack(tracer: Tracer, call: Call) -> None:
         if found and len(found) < len(parts):
             tracer.coupling.freeze(found[0].labels, "stacked with a tensor of fixed size")
         elif found:
-            planes[axis + (axis >= place)] = Plane(found[0].labels, _agreed([p.constant for p in found]))
+            planes[axis + (axis >= place)] = Plane(found[0].labels, agreed([p.constant for p in found]))
     tracer.tag(out, Mark(planes, any(mark.signal for mark in marks)))
 
 
@@ -150,6 +140,17 @@ def like(tracer: Tracer, call: Call) -> None:
     """A tensor of the same shape with other values, e.g. the noise of dropout."""
     mark = tracer.mark(call.args[0])
     planes = {axis: Plane(plane.labels) for axis, plane in mark.planes.items()}
+    tracer.tag(call.out, Mark(planes, mark.signal))
+
+
+def filled(tracer: Tracer, call: Call) -> None:
+    """A tensor of the same shape that is full of one number."""
+    mark = tracer.mark(call.args[0])
+    number = {"zeros_like": 0, "ones_like": 1}.get(call.name)
+    value = call.argument(1, "fill_value") if number is None else number
+    if isinstance(value, Tensor):
+        value = value.item() if not tracer.mark(value).signal else np.nan
+    planes = {axis: Plane(plane.labels, always(float(value))) for axis, plane in mark.planes.items()}
     tracer.tag(call.out, Mark(planes, mark.signal))
 
 
@@ -200,8 +201,11 @@ RULES = {
     "embedding": embedding,
     "bernoulli": like,
     "empty_like": like,
-    "ones_like": like,
     "rand_like": like,
+    "randint_like": like,
     "randn_like": like,
-    "zeros_like": like,
+    **dict.fromkeys(
+        ("normal", "uniform", "exponential", "random", "geometric", "log_normal", "cauchy"), like
+    ),
+    **dict.fromkeys(("zeros_like", "ones_like", "full_like"), filled),
 }

@@ -49,7 +49,6 @@ def reduce(tracer: Tracer, call: Call) -> None:
     given = call.argument(1, "dim")
     axes = _axes(signal, given)
     mark = tracer.mark(signal)
-    tracer.freeze(mark, f"summed over by {call.name}", axes=axes)
     kept = [axis for axis in range(signal.dim()) if axis not in axes]
     out: Tensor = call.out[0] if isinstance(call.out, tuple) else call.out
     same = out.dim() == signal.dim()
@@ -60,6 +59,12 @@ def reduce(tracer: Tracer, call: Call) -> None:
             constant = plane.constant if call.name != "sum" else _silence(plane.constant)
             planes[axis if same else position] = Plane(plane.labels, constant)
     tracer.tag(out, Mark(planes, signal=mark.signal))
+    for axis in axes:
+        if axis in mark.planes:
+            # Attention gives the mean of its weights to whoever called it, and few want it.
+            labels = mark.planes[axis].labels
+            for made in call.out if isinstance(call.out, tuple) else (out,):
+                tracer.freeze_if_read(made, labels, f"summed over by {call.name}")
 
 
 def _axes(signal: Tensor, given: list[int] | int | None) -> tuple[int, ...]:

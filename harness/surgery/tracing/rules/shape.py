@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from torch import Tensor
 
-from harness.surgery.tracing.marks import Constant, Held, Mark, Plane, Positions, Values
+from harness.surgery.tracing.marks import Constant, Held, Mark, Plane, Positions, Values, rounded
 from harness.surgery.tracing.rules.reshape import reshaped
 from harness.surgery.tracing.tracer import Call, Tracer
 
@@ -13,6 +13,18 @@ from harness.surgery.tracing.tracer import Call, Tracer
 def keep(tracer: Tracer, call: Call) -> None:
     """The same entries in the same places."""
     tracer.tag(_first(call.out), tracer.mark(call.args[0]))
+
+
+def cast(tracer: Tracer, call: Call) -> None:
+    """The same entries in another type, which may not hold every number."""
+    source: Tensor = call.args[0]
+    mark = tracer.mark(source)
+    kind = call.out.dtype
+    if kind == source.dtype or not mark.signal:
+        tracer.tag(call.out, mark)
+        return
+    planes = {axis: Plane(plane.labels, rounded(plane.constant, kind)) for axis, plane in mark.planes.items()}
+    tracer.tag(call.out, Mark(planes))
 
 
 def _first(out: object) -> Tensor:
@@ -81,7 +93,10 @@ def squeeze(tracer: Tracer, call: Call) -> None:
     given = call.argument(1, "dim")
     asked = range(source.dim()) if given is None else [given] if isinstance(given, int) else given
     dropped = {axis % source.dim() for axis in asked if source.shape[axis] == 1}
-    tracer.freeze(tracer.mark(source), "an axis of one unit is squeezed away", axes=tuple(dropped))
+    mark = tracer.mark(source)
+    tracer.freeze(mark, "an axis of one unit is squeezed away", axes=tuple(dropped))
+    staying = {axis % source.dim() for axis in asked} - dropped
+    tracer.squeezed.extend(plane.labels for axis, plane in mark.planes.items() if axis in staying)
     kept = [axis for axis in range(source.dim()) if axis not in dropped]
     _shifted(tracer, call, {old: new for new, old in enumerate(kept)})
 
@@ -178,7 +193,7 @@ RULES = {
     "detach": keep,
     "alias": keep,
     "contiguous": keep,
-    "_to_copy": keep,
+    "_to_copy": cast,
     "lift_fresh": keep,
     "native_dropout": keep,
 }
