@@ -149,7 +149,8 @@ def _differences(first: ArmDesign, second: ArmDesign) -> list[DesignWarning]:
         for layer in first.reach.keys() & second.reach.keys()
         if first.reach[layer][1] != second.reach[layer][1]
     }
-    if unequal:
+    # What a control reaches is up to what its origin has reached.
+    if unequal and first.origin is second.origin is None:
         layers = ", ".join(f"{layer} {a} and {b}" for layer, (a, b) in sorted(unequal.items()))
         said = f"{first.method} and {second.method} cannot reach the same sizes; largest number of units: "
         found.append(("reach", said + layers))

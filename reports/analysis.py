@@ -11,11 +11,11 @@ from harness.design import ArmDesign, StudyDesign
 from reports.arms.arm import Arm
 from reports.arms.from_table import read_arms
 from reports.comparison.contrasts import conclude
+from reports.comparison.controls import judge_controls
 from reports.comparison.distribution_tests import distribution_test
 from reports.comparison.evidence import Evidence, Prepared, prepare, weigh
 from reports.comparison.families import adjust
 from reports.comparison.pooling import pool, profiles
-from reports.description.controls import judge_controls
 from reports.description.describe import describe_arm
 from reports.description.fronts import corner_of, telling_axes
 from reports.description.replays import describe_replays
@@ -136,7 +136,7 @@ def _contrasts(
     paired: bool,
 ) -> list[Contrast]:
     """The primary family: every method of the claim against the baseline, in every cell. Controls are
-    compared with the method that they begin from (`reports.description.controls`)."""
+    compared with the method that they begin from (`reports.comparison.controls`)."""
     if scope.baseline is None:
         return []
     pairs: list[tuple[Evidence, Test | str]] = []

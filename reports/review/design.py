@@ -85,7 +85,7 @@ def _designed_spaces(first: ArmDesign, second: ArmDesign) -> Iterator[Warn]:
         for name in sorted({*first.reach} & {*second.reach})
         if _upper(first, name) != _upper(second, name)
     ]
-    if layers:
+    if layers and first.origin is second.origin is None:
         ends = ", ".join(f"{name}: {_upper(first, name)} and {_upper(second, name)}" for name in layers)
         sentence = f"{names} cannot end with the same largest numbers of units ({ends})."
         yield Warn("reach", "caution", sentence, *place)
