@@ -383,10 +383,14 @@ def test_controls_are_a_family_of_their_own() -> None:
     assert (control_result.contrast.method, control_result.control) == ("shrinks", "shrinks-anew")
     assert control_result.asks == "would the size that it found do, trained anew for as long?"
     gap = control_result.contrast.difference
-    assert gap is not None and gap.value is not None and gap.value > 0.05
+    assert gap is not None
+    assert gap.value is not None
+    assert gap.value > 0.05
     mine, its = control_result.method_gain, control_result.control_gain
-    assert mine is not None and mine.value is not None
-    assert its is not None and its.value is not None
+    assert mine is not None
+    assert its is not None
+    assert mine.value is not None
+    assert its.value is not None
     assert mine.value > 0.05 > abs(its.value)
     assert (
         judged(frame, replace(design, arms=arms), n=3, methods=("shrinks", "shrinks-anew")).family_size == 2
