@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from harness.surgery.fitting import fit
 from harness.surgery.tracing.example import Example
 from harness.surgery.tracing.labels import Labels
 from harness.surgery.tracing.tracer import Tracer
@@ -27,6 +28,8 @@ def stands_removal(tracer: Tracer, network: nn.Module, example: Example) -> None
         return
     with trial(tracer, network, example, _array(free.values())) as state:
         blamed = _search(free, state)
+        if blamed and fit(tracer, network, [free[layer] for layer in blamed], state):
+            blamed = _search(free, state)
     for layer, reason in blamed.items():
         tracer.coupling.freeze(tracer.labels(*tracer.producers[layer]), reason)
 

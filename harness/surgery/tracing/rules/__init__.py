@@ -4,12 +4,16 @@ from collections.abc import Mapping
 
 from harness.surgery.tracing.rules import (
     attention,
+    bilinear,
+    blocks,
     contractions,
+    convolutions,
     indexing,
     joining,
     normalisation,
     parts,
     reductions,
+    sequences,
     shape,
     windows,
 )
@@ -19,12 +23,16 @@ from harness.surgery.tracing.tracer import Rule
 #: Named operations; whatever else PyTorch itself tags as pointwise is `pointwise`.
 RULES: Mapping[str, Rule] = {
     **attention.RULES,
+    **bilinear.RULES,
+    **blocks.RULES,
     **contractions.RULES,
+    **convolutions.RULES,
     **indexing.RULES,
     **joining.RULES,
     **normalisation.RULES,
     **parts.RULES,
     **reductions.RULES,
+    **sequences.RULES,
     **shape.RULES,
     **windows.RULES,
     # Pointwise, though PyTorch does not tag it so.

@@ -35,6 +35,14 @@ def meet(tracer: Tracer, others: Iterable[tuple[Tensor, Mark, int]], reason: str
         The labels of the positions, or None if they belong to no unit.
     """
     labels, fixed, spread = None, False, False
+    others = list(others)
+    if all(tensor.shape[axis] == 1 for tensor, _, axis in others):
+        alone = [mark.planes[axis] for _, mark, axis in others if axis in mark.planes]
+        if len(alone) < len(others):
+            # A single number beside an axis of one position, such as a learnable factor of all entries.
+            for plane in alone:
+                tracer.coupling.freeze(plane.labels, reason)
+            return None
     for tensor, mark, axis in others:
         plane = mark.planes.get(axis)
         if plane is None:

@@ -1,10 +1,9 @@
-"""Operations that take an axis in parts: splits, slices, gated halves, channel shuffles, repetitions."""
+"""Operations that take an axis in parts: splits, slices, gated halves, single positions."""
 
 import numpy as np
 from torch import Tensor
 
 from harness.surgery.tracing.marks import Constant, Held, Mark, Plane, Positions, Values
-from harness.surgery.tracing.rules.reshape import merged
 from harness.surgery.tracing.tracer import Call, Tracer
 
 _BOUNDS = "cut at fixed bounds"
@@ -96,21 +95,6 @@ def _glu(value: Constant, gate: Constant) -> Constant:
     return Constant(compute)
 
 
-def channel_shuffle(tracer: Tracer, call: Call) -> None:
-    """Channels dealt out to groups: the like channels of all groups go together."""
-    source, groups = call.args[:2]
-    mark = tracer.mark(source)
-    planes = dict(mark.planes)
-    if 1 in planes:
-        plane = planes[1]
-        tracer.rigid.append(plane.labels)
-        parts = plane.labels.reshape(groups, -1)
-        tracer.coupling.unite(parts, parts[:1])
-        places = np.arange(len(plane.labels)).reshape(groups, -1).T.reshape(-1)
-        planes[1] = Plane(plane.labels[places], at(plane.constant, places))
-    tracer.tag(call.out, Mark(planes, mark.signal))
-
-
 def flip(tracer: Tracer, call: Call) -> None:
     """Axes read backwards."""
     source: Tensor = call.args[0]
@@ -129,15 +113,6 @@ def roll(tracer: Tracer, call: Call) -> None:
     axes = tuple(a % source.dim() for a in call.argument(2, "dims", [])) or tuple(range(source.dim()))
     tracer.freeze(mark, "moved by roll", axes=axes)
     tracer.tag(call.out, Mark({a: p for a, p in mark.planes.items() if a not in axes}, mark.signal))
-
-
-def repeat(tracer: Tracer, call: Call) -> None:
-    """The whole tensor several times in a row, along some axes and along new ones in front."""
-    source, times = call.args[:2]
-    mark = tracer.mark(source)
-    extra = len(times) - source.dim()
-    planes = {a + extra: merged(plane, times[a + extra], 1) for a, plane in mark.planes.items()}
-    tracer.tag(call.out, Mark(planes, mark.signal))
 
 
 def select(tracer: Tracer, call: Call) -> None:
@@ -166,11 +141,8 @@ RULES = {
     "split_with_sizes": split,
     "slice": slice_,
     "glu": gated,
-    "channel_shuffle": channel_shuffle,
-    "native_channel_shuffle": channel_shuffle,
     "flip": flip,
     "roll": roll,
-    "repeat": repeat,
     "select": select,
     "unbind": unbind,
 }

@@ -40,8 +40,6 @@ class Reduction:
         given = call.argument(self.place, "dim")
         axes = _axes(signal, self.default if given is None else given)
         mark = tracer.mark(signal)
-        for axis in mark.planes.keys() & axes:
-            _gone_over(tracer, call, mark, axis)
         kept = [axis for axis in range(signal.dim()) if axis not in axes]
         for number, out in enumerate(leaves(call.out)):
             same = out.dim() == signal.dim()
@@ -52,12 +50,16 @@ class Reduction:
                 if (plane := mark.planes.get(axis)) is not None
             }
             tracer.tag(out, Mark(planes, mark.signal))
+        for axis in mark.planes.keys() & axes:
+            _gone_over(tracer, call, mark, axis)
 
 
 def _gone_over(tracer: Tracer, call: Call, mark: Mark, axis: int) -> None:
     plane = mark.planes[axis]
     if not mark.signal or not _nothing_adds_nothing(call):
-        tracer.coupling.freeze(plane.labels, f"summed over by {call.name}")
+        # Attention gives the mean of its weights to whoever called it, and few want it.
+        for made in leaves(call.out):
+            tracer.freeze_if_read(made, plane.labels, f"summed over by {call.name}")
         return
     # A reader with no weights: what is silent there is not missed.
     nowhere = np.arange(0)

@@ -1,4 +1,4 @@
-"""Windows that slide over positions, and changes of resolution: pooling, upsampling, patches."""
+"""Windows that slide over positions, and changes of resolution: pooling, upsampling."""
 
 import re
 
@@ -7,7 +7,6 @@ from torch import Tensor
 
 from harness.surgery.tracing.marks import Constant, Held, Mark, Plane, Positions, Values
 from harness.surgery.tracing.rules.meeting import only_silence
-from harness.surgery.tracing.rules.reshape import merged
 from harness.surgery.tracing.tracer import Call, Rule, Tracer, leaves
 
 _SLID = "lies on an axis that a window slides along"
@@ -24,12 +23,6 @@ def average_pool(tracer: Tracer, call: Call) -> None:
     counted = call.argument(5, "count_include_pad", True)
     divisor = call.argument(6, "divisor_override")
     _window(tracer, call, keeps=not (any(padding) and counted) and divisor is None)
-
-
-def sampled(tracer: Tracer, call: Call) -> None:
-    """Values between positions, at places that another tensor says; outside there are zeros."""
-    tracer.freeze(tracer.mark(call.args[1]), "places to look at")
-    _window(tracer, call, keeps=False)
 
 
 def _window(tracer: Tracer, call: Call, *, keeps: bool) -> None:
@@ -61,20 +54,11 @@ def _dimensions(name: str) -> int:
 def pixel_shuffle(tracer: Tracer, call: Call) -> None:
     """Blocks of channels spread over positions: a block is one unit from then on."""
     source: Tensor = call.args[0]
-    _blocks(tracer, call, source.dim() - 3, int(call.args[1]) ** 2, keeps=True)
-
-
-def folded(tracer: Tracer, call: Call) -> None:
-    """Patches added up where they overlap: the entries of one patch are one unit from then on."""
-    source: Tensor = call.args[0]
-    _blocks(tracer, call, source.dim() - 2, int(np.prod(call.args[2])), keeps=False)
-
-
-def _blocks(tracer: Tracer, call: Call, axis: int, block: int, *, keeps: bool) -> None:
-    source: Tensor = call.args[0]
     mark = tracer.mark(source)
+    axis = source.dim() - 3
+    block = int(call.args[1]) ** 2
     plane = mark.planes.get(axis)
-    tracer.freeze(mark, f"moved by {call.name}", axes=tuple(a for a in mark.planes if a > axis))
+    tracer.freeze(mark, "moved by pixel_shuffle", axes=tuple(a for a in mark.planes if a > axis))
     planes = {a: p for a, p in mark.planes.items() if a < axis}
     if plane is not None:
         parts = plane.labels.reshape(-1, block)
@@ -86,32 +70,7 @@ def _blocks(tracer: Tracer, call: Call, axis: int, block: int, *, keeps: bool) -
             alike = (values == values[:, :, :1]).all(axis=2)
             return np.where(alike, values[:, :, 0], np.nan)
 
-        sent = Constant(compute)
-        planes[axis] = Plane(parts[:, 0], sent if keeps else only_silence(sent))
-    tracer.tag(call.out, Mark(planes, mark.signal))
-
-
-def pixel_unshuffle(tracer: Tracer, call: Call) -> None:
-    """Blocks of positions laid out as channels: each channel several times."""
-    source: Tensor = call.args[0]
-    _laid_out(tracer, call, source.dim() - 3, int(call.args[1]) ** 2, keeps=True)
-
-
-def patches(tracer: Tracer, call: Call) -> None:
-    """Patches of positions laid out as channels, with zeros around the signal."""
-    source: Tensor = call.args[0]
-    kernel, padding = call.args[1], call.args[3]
-    _laid_out(tracer, call, source.dim() - 3, int(np.prod(kernel)), keeps=not any(padding))
-
-
-def _laid_out(tracer: Tracer, call: Call, axis: int, block: int, *, keeps: bool) -> None:
-    source: Tensor = call.args[0]
-    mark = tracer.mark(source)
-    tracer.freeze(mark, _SLID, axes=tuple(a for a in mark.planes if a > axis))
-    planes = {a: p for a, p in mark.planes.items() if a < axis}
-    if axis in mark.planes:
-        plane = merged(mark.planes[axis], 1, block)
-        planes[axis] = plane if keeps else Plane(plane.labels, only_silence(plane.constant))
+        planes[axis] = Plane(parts[:, 0], Constant(compute))
     tracer.tag(call.out, Mark(planes, mark.signal))
 
 
@@ -138,12 +97,6 @@ RULES: dict[str, Rule] = {
     "avg_pool1d": average_pool,
     "avg_pool2d": average_pool,
     "avg_pool3d": average_pool,
-    "grid_sampler_2d": sampled,
-    "grid_sampler_3d": sampled,
-    "cudnn_grid_sampler": sampled,
     "pixel_shuffle": pixel_shuffle,
-    "pixel_unshuffle": pixel_unshuffle,
-    "im2col": patches,
-    "col2im": folded,
     "unfold": windows_of,
 }
