@@ -119,6 +119,7 @@ class Read:
     they are (both scaled alike, or not at all). scaled: whether they are. padded: whether zeros are
     put around the signal. signal: the plane that is read. norm: path of the running mean that follows at
     once, or None. training: whether it was seen in training mode; each mode has its own readings.
+    bare: whether there is no weight at all, and units are summed up as they are.
     """
 
     weight: str | None
@@ -132,6 +133,7 @@ class Read:
     signal: Plane
     norm: str | None = None
     training: bool = False
+    bare: bool = False
 
 
 @dataclass(slots=True)
@@ -144,3 +146,4 @@ class Pair:
     left: Plane
     right: Plane
     training: bool = False
+    bare: bool = False
