@@ -1,5 +1,6 @@
 """Weights that a module computes from parameters of its own each time: weight norm, spectral norm, others."""
 
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
@@ -112,12 +113,38 @@ def computed(module: nn.Module, name: str) -> Tensor:
                 part.training = training
 
 
+def layers_that_compute(network: nn.Module) -> tuple[str, ...]:
+    """Paths of the modules that compute a weight or a bias from parameters of other names."""
+    return tuple(
+        path
+        for path, module in network.named_modules()
+        if "parametrizations" in module._modules
+        or any(isinstance(hook, WeightNorm | SpectralNorm) for hook in module._forward_pre_hooks.values())
+    )
+
+
 def name_of(path: str) -> str:
     """The name that a layer knows a weight by, from the path of the parameter that stands for it."""
     before, _, inside = path.rpartition("parametrizations.")
     if before or inside != path:
         return inside.partition(".")[0]
     return path.rpartition(".")[2].removesuffix("_v").removesuffix("_orig")
+
+
+def copied(network: nn.Module) -> nn.Module:
+    """A deep copy, of a network too whose hooks keep weights that belong to the graph of its last pass."""
+    kept: list[tuple[nn.Module, str, Tensor]] = []
+    for module in network.modules():
+        for hook in module._forward_pre_hooks.values():
+            if isinstance(hook, WeightNorm | SpectralNorm):
+                kept.append((module, hook.name, getattr(module, hook.name)))
+    try:
+        for module, name, weight in kept:
+            setattr(module, name, weight.detach())
+        return copy.deepcopy(network)
+    finally:
+        for module, name, weight in kept:
+            setattr(module, name, weight)
 
 
 def is_computed_from(tracer: Tracer, path: str) -> bool:
