@@ -112,7 +112,12 @@ def silence(network: nn.Module, structure: Structure, classes: set[int]) -> None
                 # Every gate has a row for each unit.
                 own.unflatten(0, (-1, len(structure.classes[layer])))[:, units] = 0
             continue
-        made_along = 1 if isinstance(module, nn.ConvTranspose2d | nn.Embedding) else 0
+        # Linear layers of GPT-2 are called convolutions, and hold their weights transposed.
+        made_along = (
+            1
+            if isinstance(module, nn.ConvTranspose2d | nn.Embedding) or type(module).__name__ == "Conv1D"
+            else 0
+        )
         maker = maker_of(module, made_along)
         maker.movedim(made_along, 0)[units] = 0
         if getattr(module, "bias", None) is not None:
