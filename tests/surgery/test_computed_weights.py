@@ -5,6 +5,7 @@ import copy
 import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -354,9 +355,14 @@ def test_what_is_left_can_be_copied_and_built_again(kind: str) -> None:
         return nn.Sequential(norm(nn.Linear(4, 6)), nn.ReLU(), nn.Linear(6, 3))
 
     torch.manual_seed(0)
-    network, x = build(), torch.randn(3, 4)
+    network, x = build().eval(), torch.randn(3, 4)
     network(x).sum().backward()
+    layer: Any = network.get_submodule("0")
+    weight = layer.weight.detach().clone()
+    trace(network, x)
+    assert torch.equal(layer.weight, weight)
     apply(network, None, [Remove("0", (1, 4))], x)
+    assert layer.weight.shape == (4, 4)
     network(x).sum().backward()
     built = build()
     shapes = shapes_of(network, built)

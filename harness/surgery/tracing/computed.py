@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -39,6 +40,16 @@ class Normed:
     axis: int | None
     out_axis: int
     vectors: tuple[str, ...] = ()
+
+    @property
+    def others(self) -> tuple[int, ...]:
+        """Axes of v along which entries may be zero and each norm is still one of something."""
+        return tuple(axis for axis in (0, 1) if self.magnitude is None or axis != self.axis)
+
+    @property
+    def silencing(self) -> tuple[int, ...]:
+        """Axes of v along which zeros silence units; where each has a norm of its own, g silences it."""
+        return tuple(axis for axis in self.others if axis == self.out_axis)
 
 
 def normed_weights(network: nn.Module) -> dict[str, Normed]:
@@ -131,20 +142,30 @@ def name_of(path: str) -> str:
     return path.rpartition(".")[2].removesuffix("_v").removesuffix("_orig")
 
 
-def copied(network: nn.Module) -> nn.Module:
-    """A deep copy, of a network too whose hooks keep weights that belong to the graph of its last pass."""
-    kept: list[tuple[nn.Module, str, Tensor]] = []
+@contextmanager
+def kept(network: nn.Module) -> Iterator[None]:
+    """Put the weights back, at the end, that hooks computed before."""
+    before = list(_hooked_weights(network))
+    try:
+        yield
+    finally:
+        for module, name, weight in before:
+            setattr(module, name, weight)
+
+
+def _hooked_weights(network: nn.Module) -> Iterator[tuple[nn.Module, str, Tensor]]:
     for module in network.modules():
         for hook in module._forward_pre_hooks.values():
             if isinstance(hook, WeightNorm | SpectralNorm):
-                kept.append((module, hook.name, getattr(module, hook.name)))
-    try:
-        for module, name, weight in kept:
+                yield module, hook.name, getattr(module, hook.name)
+
+
+def copied(network: nn.Module) -> nn.Module:
+    """A deep copy, of a network too whose hooks keep weights that belong to the graph of its last pass."""
+    with kept(network):
+        for module, name, weight in list(_hooked_weights(network)):
             setattr(module, name, weight.detach())
         return copy.deepcopy(network)
-    finally:
-        for module, name, weight in kept:
-            setattr(module, name, weight)
 
 
 def is_computed_from(tracer: Tracer, path: str) -> bool:
