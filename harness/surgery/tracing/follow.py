@@ -163,7 +163,7 @@ def quiet(network: nn.Module) -> Iterator[None]:
     # The fast path of attention is one opaque operation; the slow one can be followed.
     torch.backends.mha.set_fastpath_enabled(False)
     try:
-        with torch.random.fork_rng(devices=devices):
+        with torch.random.fork_rng(devices=devices), computed.kept(network):
             yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
