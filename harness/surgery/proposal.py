@@ -9,8 +9,8 @@ from torch import Tensor
 from harness.surgery.changes.draft import Draft
 from harness.surgery.edits import NetworkEdit, Remove, Reset, Widen
 from harness.surgery.errors import SurgeryError
+from harness.surgery.fitting import settled
 from harness.surgery.tracing.example import Example
-from harness.surgery.tracing.follow import follow
 from harness.surgery.tracing.labels import Labels
 from harness.surgery.tracing.tracer import Tracer
 from harness.surgery.tracing.units import chosen, unit_labels
@@ -47,7 +47,7 @@ class Proposal:
     def values(self) -> Tracer:
         """What belongs together in the network as it is now, and what its units send."""
         if self._latest is None or self._latest[0] != self._draft.changes:
-            tracer = follow(self._draft.network, self._example)
+            tracer = settled(self._draft.network, self._example)
             self._latest = self._draft.changes, self._draft.reshapes, tracer
         return self._latest[2]
 

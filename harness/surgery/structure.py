@@ -8,10 +8,11 @@ import torch
 from torch import nn
 
 from harness.surgery.errors import SurgeryError
+from harness.surgery.fitting import settled
 from harness.surgery.rigidity import stands_removal
 from harness.surgery.tracing.example import Example
-from harness.surgery.tracing.follow import follow
 from harness.surgery.tracing.labels import Labels
+from harness.surgery.tracing.plain import check_values
 from harness.surgery.tracing.tracer import Tracer
 from harness.surgery.tracing.units import unit_labels
 
@@ -81,7 +82,8 @@ def trace(network: nn.Module, example: Example) -> Structure:
         SurgeryError: if the network cannot be followed (control flow on data, compiled or wrapped modules),
             or the example does not fit it.
     """
-    tracer = follow(network, example)
+    tracer = settled(network, example)
+    check_values(network)
     stands_removal(tracer, network, example)
     labels = {layer: unit_labels(tracer, network, layer) for layer in tracer.producers}
     frozen = tracer.coupling.frozen()

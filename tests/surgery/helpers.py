@@ -90,7 +90,8 @@ def silence(network: nn.Module, structure: Structure, classes: set[int]) -> None
             for own, axis in _rows_of_heads(module):
                 own.movedim(axis, 0).unflatten(0, (-1, module.num_heads, module.head_dim))[:, units] = 0
             continue
-        transposed = isinstance(module, nn.ConvTranspose2d)
+        # Linear layers of GPT-2 are called convolutions, and hold their weights transposed.
+        transposed = isinstance(module, nn.ConvTranspose2d) or type(module).__name__ == "Conv1D"
         module.weight.movedim(1 if transposed else 0, 0)[units] = 0
         if module.bias is not None:
             module.bias[units] = 0

@@ -11,7 +11,7 @@ from harness.surgery.changes.draft import Draft
 from harness.surgery.changes.seen import Places
 from harness.surgery.edits import Remove
 from harness.surgery.masking import MASK_SUFFIX, mask_at
-from harness.surgery.operations.resize import fit_attributes
+from harness.surgery.operations.resize import fit_attributes, follow_sizes
 from harness.surgery.operations.silence import Fold, contribution, judge
 from harness.surgery.tracing.example import Example
 from harness.surgery.tracing.follow import follow, run
@@ -24,13 +24,17 @@ _SQUEEZED = "stays, because a squeeze() behind it would take a single unit's axi
 
 @dataclass(slots=True)
 class Removal:
-    """What a series of `Remove` comes to: classes that go, folds, layers that lose units, refusals."""
+    """What a series of `Remove` comes to: classes that go, folds, layers that lose units, refusals.
+
+    forced: those of the classes that still vary, and go as if they were held at zero.
+    """
 
     roots: Labels
     folds: list[Fold]
     removed: dict[str, int]
     refused: dict[str, str] = field(default_factory=dict)
     emptied: tuple[str, ...] = ()
+    forced: Labels = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
 
 def plan_removal(tracer: Tracer, network: nn.Module, edits: Sequence[Remove]) -> Removal:
@@ -50,14 +54,14 @@ def plan_removal(tracer: Tracer, network: nn.Module, edits: Sequence[Remove]) ->
             else:
                 exact = asked.get(root, (edit.layer, True))[1] and edit.exact
                 asked[root] = (edit.layer, exact)
-    going, folds = _settle(tracer, network, asked, refused)
+    going, folds, forced = _settle(tracer, network, asked, refused)
     removed, emptied = _losses(tracer, network, going)
-    return Removal(going, folds, removed, refused, emptied)
+    return Removal(going, folds, removed, refused, emptied, forced)
 
 
 def _settle(
     tracer: Tracer, network: nn.Module, asked: dict[int, tuple[str, bool]], refused: dict[str, str]
-) -> tuple[Labels, list[Fold]]:
+) -> tuple[Labels, list[Fold], Labels]:
     """Drop what must stay until what is left can go; a class that stays may listen to others that go."""
     held = None
     forced: set[int] = set()
@@ -71,7 +75,7 @@ def _settle(
         if not stay and not fresh:
             last = _last_squeezed(tracer, going)
             if last is None:
-                return going, judgement.folds
+                return going, judgement.folds, np.array(sorted(forced), dtype=np.int64)
             stay = {last: _SQUEEZED}
         for root, reason in stay.items():
             refused[asked.pop(root)[0]] = reason
@@ -129,6 +133,10 @@ def cut(draft: Draft, tracer: Tracer, removal: Removal) -> None:
         if isinstance(module, nn.MultiheadAttention):
             heads = np.flatnonzero(~gone[head_labels(tracer, f"{layer}.", module)[0, :, 0]]).tolist()
         fit_attributes(draft, layer, heads, smaller_groups=_groups_are_smaller(module, layer, tracer, gone))
+    for fit in tracer.fits:
+        lost = gone[tracer.labels(fit.path, fit.axis)]
+        if lost.any():
+            follow_sizes(draft, fit, len(lost), int((~lost).sum()))
 
 
 def _groups_are_smaller(
@@ -211,11 +219,23 @@ def verified(tracer: Tracer, removal: Removal, network: nn.Module, example: Exam
     Only reshapes and splits can couple other units than before without an error; where none of them was
     met by what is gone, it is enough that the network runs.
     """
-    gone = tracer.coupling.members(removal.roots)
-    if not any(gone[labels].any() for labels in tracer.rigid):
+    if not _meets_reshapes(tracer, removal):
         run(network, example)
         return True
-    after = follow(network, example, tracer.rules)
+    return couples_as_before(tracer, removal, network, example)
+
+
+def _meets_reshapes(tracer: Tracer, removal: Removal) -> bool:
+    gone = tracer.coupling.members(removal.roots)
+    return any(gone[labels].any() for labels in tracer.rigid)
+
+
+def couples_as_before(tracer: Tracer, removal: Removal, network: nn.Module, example: Example) -> bool:
+    """Whether what is left of a network that has been cut is coupled as it was, where reshapes were met."""
+    if not _meets_reshapes(tracer, removal):
+        return True
+    gone = tracer.coupling.members(removal.roots)
+    after = follow(network, example, tracer.rules, tracer.avoided)
     own = [(path, axis) for path, starts in tracer.starts.items() for axis in range(len(starts))]
     count = sum(sum(tracer.tensors[path].shape) for path in tracer.starts)
     staying = ~gone[:count]
@@ -225,4 +245,16 @@ def verified(tracer: Tracer, removal: Removal, network: nn.Module, example: Exam
     # A class is named by the first of its labels; which is the first does not change by a cut.
     renamed = np.empty(count, dtype=np.int64)
     renamed[staying] = now
-    return np.array_equal(renamed[tracer.coupling.classes()[:count][staying]], after.coupling.roots(now))
+    alone = tracer.coupling.members(_alone(tracer, gone))[:count][staying]
+    expected = renamed[tracer.coupling.classes()[:count][staying]]
+    return np.array_equal(expected[~alone], after.coupling.roots(now)[~alone])
+
+
+def _alone(tracer: Tracer, gone: np.typing.NDArray[np.bool_]) -> Labels:
+    """Classes that are all that is left on a part of a split axis: a part of one is no axis of units."""
+    left = [
+        np.unique(tracer.coupling.roots(choice.own[~gone[choice.own]]))
+        for choice in tracer.choices
+        if choice.chosen is not None
+    ]
+    return np.concatenate([np.empty(0, dtype=np.int64), *(own for own in left if len(own) == 1)])

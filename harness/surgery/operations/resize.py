@@ -7,6 +7,8 @@ from torch import nn
 
 from harness.surgery.changes.draft import Draft
 from harness.surgery.changes.heads import HeadAttention
+from harness.surgery.errors import SurgeryError
+from harness.surgery.tracing.fits import Fit
 
 _CONVOLUTIONS = nn.Conv1d | nn.Conv2d | nn.Conv3d
 _TRANSPOSED = nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d
@@ -24,9 +26,28 @@ def fit_attributes(
     module = draft.network.get_submodule(layer)
     if isinstance(module, nn.MultiheadAttention):
         draft.exchange_module(layer, partial(_lighter, heads=heads))
-    for name, value in _sizes(module).items():
+        for path, encoder in draft.network.named_modules():
+            if isinstance(encoder, nn.TransformerEncoder) and layer.startswith(f"{path}." if path else ""):
+                # It packs padded examples for the fast path alone, which this attention cannot take.
+                draft.set_attribute(path, "use_nested_tensor", False)
+    for name, value in own_sizes(module).items():
         if not (smaller_groups and name == "num_groups"):
             draft.set_attribute(layer, name, value)
+
+
+def follow_sizes(draft: Draft, fit: Fit, before: int, left: int) -> None:
+    """Have a module's number follow the size of an axis.
+
+    Raises:
+        SurgeryError: if it would be no whole number.
+    """
+    value = getattr(draft.network.get_submodule(fit.layer), fit.name)
+    if value * left % before:
+        raise SurgeryError(
+            f"{fit.name!r} of {fit.layer!r} is {value}, one in {before // value} of {fit.path!r}: of the "
+            f"{before} there, {left} cannot be left."
+        )
+    draft.set_attribute(fit.layer, fit.name, value * left // before)
 
 
 def _lighter(module: nn.Module, heads: Sequence[int] | None) -> nn.Module:
@@ -34,7 +55,8 @@ def _lighter(module: nn.Module, heads: Sequence[int] | None) -> nn.Module:
     return HeadAttention.of(module, heads)
 
 
-def _sizes(module: nn.Module) -> dict[str, int | tuple[int, ...]]:
+def own_sizes(module: nn.Module) -> dict[str, int | tuple[int, ...]]:
+    """The numbers that a layer of PyTorch's holds about its tensors, as they are now."""
     if isinstance(module, nn.Linear):
         return {"out_features": module.weight.shape[0], "in_features": module.weight.shape[1]}
     if isinstance(module, _CONVOLUTIONS):

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.surgery.tracing.labels import Labels
-from harness.surgery.tracing.marks import Held, Positions, Read, Values
+from harness.surgery.tracing.marks import Held, Pair, Positions, Read, Values
 from harness.surgery.tracing.tracer import Tracer
 
 
@@ -66,7 +66,26 @@ def judge(tracer: Tracer, network: nn.Module, roots: Labels, held: Held) -> Judg
             judgement.refused.update(dict.fromkeys(classes, reason))
         elif fold is not None:
             judgement.folds.append(fold)
+    for pair in tracer.pairs:
+        _judge_pair(tracer, pair, gone, held, judgement)
     return judgement
+
+
+def _judge_pair(
+    tracer: Tracer, pair: Pair, gone: np.typing.NDArray[np.bool_], held: Held, judgement: Judgement
+) -> None:
+    """What a product of two signals sums over may go where one of the two sends zero."""
+    positions = np.flatnonzero(gone[pair.left.labels])
+    if not len(positions):
+        return
+    sent = (plane.constant.at(positions, held) for plane in (pair.left, pair.right))
+    left, right = (values[int(pair.training)] for values in sent)
+    silent = (left == 0.0) | (right == 0.0)
+    classes = tracer.coupling.roots(pair.left.labels[positions])
+    sure = ~(np.isnan(left) | np.isnan(right))
+    judgement.varying.update(classes[~silent & ~sure].tolist())
+    reason = "sends a constant into a product of two signals"
+    judgement.refused.update(dict.fromkeys(classes[~silent & sure].tolist(), reason))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Running a network once, quietly, to see what belongs together."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import cast
 
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from harness.surgery.errors import SurgeryError
 from harness.surgery.masking import MASK_SUFFIX, masks_of
 from harness.surgery.tracing.answers import tensors_in
+from harness.surgery.tracing.choices import decide
 from harness.surgery.tracing.example import Example, called, shapes, twice
 from harness.surgery.tracing.heads import declare_heads, open_attentions
 from harness.surgery.tracing.noise import training_without_noise
@@ -19,7 +20,9 @@ from harness.surgery.tracing.stand_ins import check_held, stand_ins
 from harness.surgery.tracing.tracer import Rule, Tracer
 
 
-def follow(network: nn.Module, example: Example, rules: Mapping[str, Rule] = RULES) -> Tracer:
+def follow(
+    network: nn.Module, example: Example, rules: Mapping[str, Rule] = RULES, avoided: Sequence[int] = ()
+) -> Tracer:
     """Follow the units of a network through a forward pass in each of its modes.
 
     What one mode alone does counts like what both do. Dropout is off. Modes, buffers and random numbers are
@@ -27,6 +30,7 @@ def follow(network: nn.Module, example: Example, rules: Mapping[str, Rule] = RUL
 
     Args:
         rules: what each operation does to units; for removal unless said.
+        avoided: numbers of splits and mergers of which not the axis may be cut that would be preferred.
 
     Raises:
         SurgeryError: if the network cannot be followed or the example does not fit it.
@@ -41,6 +45,8 @@ def follow(network: nn.Module, example: Example, rules: Mapping[str, Rule] = RUL
         _declare(tracer, network)
         with open_attentions(tracer, network):
             _follow_both(tracer, network, example)
+    decide(tracer.coupling, tracer.choices, [pair.left.labels for pair in tracer.pairs], avoided)
+    tracer.avoided = tuple(avoided)
     return tracer
 
 
@@ -48,11 +54,11 @@ def _follow_both(tracer: Tracer, network: nn.Module, example: Example) -> None:
     """A pass in each mode; what the second reads is marked as read in training."""
     network.eval()
     _trace(tracer, network, example)
-    evaluated = len(tracer.reads)
+    evaluated, multiplied = len(tracer.reads), len(tracer.pairs)
     with training_without_noise(network):
         _trace(tracer, network, example)
-    for read in tracer.reads[evaluated:]:
-        read.training = True
+    for seen in (*tracer.reads[evaluated:], *tracer.pairs[multiplied:]):
+        seen.training = True
 
 
 def run(network: nn.Module, example: Example) -> None:
@@ -127,8 +133,9 @@ def _declare(tracer: Tracer, network: nn.Module) -> None:
         prefix = f"{path}." if path else ""
         declared: Mapping[str, float] = getattr(module, "per_unit", {})
         if declared:
-            names = [prefix + name for name in ("weight", *declared)]
-            own = [tracer.labels(name, 0) for name in names if name in tracer.tensors]
+            own = [tracer.labels(prefix + name, 0) for name in declared if prefix + name in tracer.tensors]
+            if prefix + "weight" in tracer.tensors:
+                own.insert(0, tracer.labels(prefix + "weight", getattr(module, "unit_axis", 0)))
             for labels in own[1:]:
                 tracer.coupling.unite(own[0], labels)
         if isinstance(module, nn.MultiheadAttention):

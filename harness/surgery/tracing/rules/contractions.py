@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from harness.surgery.tracing.labels import Labels
-from harness.surgery.tracing.marks import VARYING, Constant, Held, Mark, Plane, Positions, Read, Values
+from harness.surgery.tracing.marks import VARYING, Constant, Held, Mark, Pair, Plane, Positions, Read, Values
 from harness.surgery.tracing.tracer import Call, Tracer
 
 
@@ -157,9 +157,7 @@ def _signals(tracer: Tracer, call: Call, left: Tensor, right: Tensor) -> None:
     """What a product of two signals sums over must stay, what it leaves alone stays marked."""
     marks = tracer.mark(left), tracer.mark(right)
     signal = marks[0].signal or marks[1].signal
-    reason = "summed over in a product of two signals"
-    tracer.freeze(marks[0], reason, axes=(left.dim() - 1,))
-    tracer.freeze(marks[1], reason, axes=(right.dim() - 2,))
+    summed_over(tracer, marks[0].planes.get(left.dim() - 1), marks[1].planes.get(right.dim() - 2))
     planes: dict[int, Plane] = {}
     for axis in range(left.dim() - 2):
         first, second = marks[0].planes.get(axis), marks[1].planes.get(axis)
@@ -175,6 +173,17 @@ def _signals(tracer: Tracer, call: Call, left: Tensor, right: Tensor) -> None:
     if columns is not None:
         planes[left.dim() - 1] = Plane(columns.labels, _mixed(columns.constant, None))
     tracer.tag(call.out, Mark(planes, signal=signal))
+
+
+def summed_over(tracer: Tracer, left: Plane | None, right: Plane | None) -> None:
+    """A product of two signals sums over an axis: a unit of the one goes with its like of the other."""
+    if left is not None and right is not None:
+        tracer.coupling.unite(left.labels, right.labels)
+        tracer.pairs.append(Pair(left, right))
+        return
+    for plane in (left, right):
+        if plane is not None:
+            tracer.coupling.freeze(plane.labels, "summed over with a tensor of fixed size")
 
 
 RULES = {"addmm": addmm, "mm": mm, "linear": linear, "bmm": batched_product}
