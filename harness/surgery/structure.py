@@ -12,6 +12,7 @@ from harness.surgery.fitting import settled
 from harness.surgery.rigidity import stands_removal
 from harness.surgery.tracing.example import Example
 from harness.surgery.tracing.labels import Labels
+from harness.surgery.tracing.paths import layer_of
 from harness.surgery.tracing.plain import check_values
 from harness.surgery.tracing.tracer import Tracer
 from harness.surgery.tracing.units import unit_labels
@@ -163,7 +164,7 @@ def _readers(tracer: Tracer, labels: Mapping[str, Labels]) -> dict[str, tuple[st
     for layer, own in labels.items():
         ours = np.unique(every[own])
         found = [
-            read.weight.rpartition(".")[0]
+            layer_of(read.weight)
             for read in tracer.reads
             if read.weight is not None and np.isin(every[read.signal.labels], ours).any()
         ]

@@ -11,11 +11,14 @@ from harness.surgery.changes.draft import Draft
 from harness.surgery.changes.seen import Places
 from harness.surgery.edits import Remove
 from harness.surgery.masking import MASK_SUFFIX, mask_at
+from harness.surgery.operations.norms import keep_norms
 from harness.surgery.operations.resize import fit_attributes, follow_sizes
 from harness.surgery.operations.silence import Fold, contribution, judge
+from harness.surgery.tracing.computed import weight_at
 from harness.surgery.tracing.example import Example
 from harness.surgery.tracing.follow import follow, run
 from harness.surgery.tracing.labels import Labels
+from harness.surgery.tracing.paths import layer_of
 from harness.surgery.tracing.tracer import Tracer
 from harness.surgery.tracing.units import chosen, head_labels, unit_labels
 
@@ -111,6 +114,7 @@ def cut(draft: Draft, tracer: Tracer, removal: Removal) -> None:
     for fold in removal.folds:
         _fold(draft, fold)
     gone = tracer.coupling.members(removal.roots)
+    keep_norms(draft, tracer, gone)
     touched: dict[str, None] = {}
     for path, starts in tracer.starts.items():
         keep: dict[int, Tensor] = {}
@@ -123,7 +127,7 @@ def cut(draft: Draft, tracer: Tracer, removal: Removal) -> None:
                 keep[axis] = positions if device.type == "meta" else positions.to(device)
         if keep:
             draft.change(path, Slice(keep))
-            touched[path.rpartition(".")[0]] = None
+            touched[layer_of(path)] = None
     for fold in removal.folds:
         if fold.read.weight is not None and fold.read.bias is None and fold.read.norm is None:
             _cut_new_bias(draft, fold.read.weight, fold.read.out_axis, tracer, gone)
@@ -170,8 +174,8 @@ class Slice:
 
 def _fold(draft: Draft, fold: Fold) -> None:
     assert fold.read.weight is not None
-    layer = fold.read.weight.rpartition(".")[0]
-    added = [contribution(fold, _weight(target, fold.read.weight)) for target in draft.targets]
+    layer = layer_of(fold.read.weight)
+    added = [contribution(fold, weight_at(target, fold.read.weight)) for target in draft.targets]
     if fold.read.bias is not None:
         draft.shift(fold.read.bias, added)
         _let_go(draft, fold.read.bias, added[0] != 0)
@@ -189,17 +193,12 @@ def _let_go(draft: Draft, bias: str, entries: Tensor) -> None:
         draft.change(bias + MASK_SUFFIX, lambda old: old | entries.to(old.device))
 
 
-def _weight(network: nn.Module, path: str) -> Tensor:
-    tensor = network.get_parameter(path)
-    return tensor.detach()
-
-
 def _cut_new_bias(
     draft: Draft, weight: str, out_axis: int, tracer: Tracer, gone: np.typing.NDArray[np.bool_]
 ) -> None:
     lost = gone[tracer.labels(weight, out_axis)]
     if lost.any():
-        path = f"{weight.rpartition('.')[0]}.bias"
+        path = f"{layer_of(weight)}.bias"
         draft.change(path, Slice({0: torch.from_numpy(np.flatnonzero(~lost))}))
 
 
@@ -207,7 +206,7 @@ def differing(removal: Removal) -> dict[str, bool]:
     """Layers into which a constant is folded -> whether it is another one in training mode."""
     layers: dict[str, bool] = {}
     for fold in removal.folds:
-        layer = (fold.read.weight or "").rpartition(".")[0]
+        layer = layer_of(fold.read.weight or "")
         differs = bool((fold.values[0] != fold.values[1]).any())
         layers[layer] = layers.get(layer, False) or differs
     return layers

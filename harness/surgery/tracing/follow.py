@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from harness.surgery.errors import SurgeryError
 from harness.surgery.masking import MASK_SUFFIX, masks_of
+from harness.surgery.tracing import computed, recurrent
 from harness.surgery.tracing.answers import tensors_in
 from harness.surgery.tracing.choices import decide
 from harness.surgery.tracing.example import Example, called, shapes, twice
@@ -18,6 +19,7 @@ from harness.surgery.tracing.plain import check_example, check_plain
 from harness.surgery.tracing.rules import RULES, pointwise
 from harness.surgery.tracing.stand_ins import check_held, stand_ins
 from harness.surgery.tracing.tracer import Rule, Tracer
+from harness.surgery.tracing.wholes import wholes
 
 
 def follow(
@@ -43,7 +45,9 @@ def follow(
     with quiet(network), stand_ins(network) as replaced:
         tracer = Tracer(network, rules, pointwise, replaced)
         _declare(tracer, network)
-        with open_attentions(tracer, network):
+        computed.declare(tracer, network, exactly=rules is RULES)
+        recurrent.declare(tracer, network)
+        with open_attentions(tracer, network), wholes(tracer, network):
             _follow_both(tracer, network, example)
     decide(tracer.coupling, tracer.choices, [pair.left.labels for pair in tracer.pairs], avoided)
     tracer.avoided = tuple(avoided)

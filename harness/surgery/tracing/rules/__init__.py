@@ -11,7 +11,9 @@ from harness.surgery.tracing.rules import (
     joining,
     normalisation,
     reductions,
+    sequences,
     shape,
+    standardising,
 )
 from harness.surgery.tracing.rules.elementwise import copy, fill, pointwise
 from harness.surgery.tracing.tracer import Rule
@@ -26,7 +28,9 @@ RULES: Mapping[str, Rule] = {
     **joining.RULES,
     **normalisation.RULES,
     **reductions.RULES,
+    **sequences.RULES,
     **shape.RULES,
+    **standardising.RULES,
     # Pointwise, though PyTorch does not tag it so.
     "masked_fill": pointwise,
     "_prelu_kernel": pointwise,

@@ -45,7 +45,11 @@ def _channels(
         else:
             tracer.coupling.unite(own.labels, plane.labels)
     if plane is None:
-        tracer.tag(out, Mark({}))
+        tracer.tag(out, Mark({}, mark.signal))
+        return
+    if not mark.signal:
+        # A weight standardised as if its rows were channels is another weight, and nothing is running.
+        tracer.tag(out, Mark({1: Plane(plane.labels)}, signal=False))
         return
     weight, _, mean, _ = (tracer.mark(tensor).source if tensor is not None else None for tensor in tensors)
     tracer.normalise(signal, weight, mean)
