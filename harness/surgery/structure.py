@@ -14,6 +14,7 @@ from harness.surgery.rigidity import stands_removal
 from harness.surgery.tracing.example import Example
 from harness.surgery.tracing.labels import Labels
 from harness.surgery.tracing.paths import layer_of
+from harness.surgery.tracing.plain import check_values
 from harness.surgery.tracing.tracer import Tracer
 from harness.surgery.tracing.units import unit_labels
 
@@ -84,6 +85,7 @@ def trace(network: nn.Module, example: Example) -> Structure:
             or the example does not fit it.
     """
     tracer = settled(network, example)
+    check_values(network)
     stands_removal(tracer, network, example)
     labels = {layer: unit_labels(tracer, network, layer) for layer in tracer.producers}
     frozen = tracer.coupling.frozen()
