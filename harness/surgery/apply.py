@@ -40,10 +40,12 @@ from harness.surgery.operations.widening import widen
 from harness.surgery.proposal import Proposal
 from harness.surgery.severed import severed
 from harness.surgery.tracing.example import Example
+from harness.surgery.tracing.plain import check_plain, check_values
 from harness.surgery.tracing.tracer import Tracer
 from harness.surgery.tracing.units import unit_labels
 
 
+@torch.inference_mode(mode=False)  # parameters made in it could not be trained
 @torch.no_grad()
 def apply(
     network: nn.Module,
@@ -76,6 +78,9 @@ def apply(
     Raises:
         SurgeryError: for an edit that cannot be carried out; network, copies and optimizers are untouched.
     """
+    for each in (network, *copies):
+        check_plain(each)
+        check_values(each)
     draft = Draft(network, optimizer, copies)
     before = outputs(network, example) if certify else None
     report = Report()

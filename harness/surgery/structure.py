@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import nn
 
 from harness.surgery.errors import SurgeryError
@@ -68,6 +69,7 @@ class Structure:
         return 1.0 - self.reachable / self.parameters if self.parameters else 0.0
 
 
+@torch.inference_mode(mode=False)
 def trace(network: nn.Module, example: Example) -> Structure:
     """Find out which units of a network are coupled, and which may be removed.
 

@@ -136,11 +136,21 @@ def cut(draft: Draft, tracer: Tracer, removal: Removal) -> None:
         heads = None
         if isinstance(module, nn.MultiheadAttention):
             heads = np.flatnonzero(~gone[head_labels(tracer, f"{layer}.", module)[0, :, 0]]).tolist()
-        fit_attributes(draft, layer, heads)
+        fit_attributes(draft, layer, heads, smaller_groups=_groups_are_smaller(module, layer, tracer, gone))
     for fit in tracer.fits:
         lost = gone[tracer.labels(fit.path, fit.axis)]
         if lost.any():
             follow_sizes(draft, fit, len(lost), int((~lost).sum()))
+
+
+def _groups_are_smaller(
+    module: nn.Module, layer: str, tracer: Tracer, gone: np.typing.NDArray[np.bool_]
+) -> bool:
+    """Whether parts of groups of a group normalisation are gone, and not whole ones."""
+    if not isinstance(module, nn.GroupNorm):
+        return False
+    lost = gone[tracer.labels(f"{layer}.weight", 0)].reshape(module.num_groups, -1)
+    return bool((lost.all(axis=1) != lost.any(axis=1)).any())
 
 
 class Slice:

@@ -15,8 +15,15 @@ _CONVOLUTIONS = nn.Conv1d | nn.Conv2d | nn.Conv3d
 _TRANSPOSED = nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d
 
 
-def fit_attributes(draft: Draft, layer: str, heads: Sequence[int] | None = None) -> None:
-    """Make a module's numbers say what its tensors have become; heads: of an attention, those left."""
+def fit_attributes(
+    draft: Draft, layer: str, heads: Sequence[int] | None = None, *, smaller_groups: bool = False
+) -> None:
+    """Make a module's numbers say what its tensors have become.
+
+    Args:
+        heads: of an attention, those left.
+        smaller_groups: of a group normalisation, whether its groups have become smaller; fewer if not.
+    """
     module = draft.network.get_submodule(layer)
     if isinstance(module, nn.MultiheadAttention):
         draft.exchange_module(layer, partial(_lighter, heads=heads))
@@ -26,7 +33,8 @@ def fit_attributes(draft: Draft, layer: str, heads: Sequence[int] | None = None)
                 draft.set_attribute(path, "use_nested_tensor", False)
     draft.compute_again(layer)
     for name, value in own_sizes(module).items():
-        draft.set_attribute(layer, name, value)
+        if not (smaller_groups and name == "num_groups"):
+            draft.set_attribute(layer, name, value)
 
 
 def follow_sizes(draft: Draft, fit: Fit, before: int, left: int) -> None:
@@ -72,18 +80,23 @@ def own_sizes(module: nn.Module) -> dict[str, int | tuple[int, ...]]:
         return {"out_channels": out, "in_channels": members * groups, "groups": groups}
     if isinstance(module, _TRANSPOSED):
         inputs, out = computed(module, "weight").shape[:2]
-        return {"in_channels": inputs, "out_channels": out}
+        groups = 1 if module.groups == 1 else module.groups * inputs // module.in_channels
+        return {"in_channels": inputs, "out_channels": out * groups, "groups": groups}
     if isinstance(module, nn.modules.batchnorm._NormBase):
         own = module.weight if module.weight is not None else module.running_mean
         return {} if own is None else {"num_features": own.shape[0]}
     if isinstance(module, nn.LayerNorm | nn.RMSNorm):
         return {"normalized_shape": tuple(module.weight.shape)}
     if isinstance(module, nn.GroupNorm):
-        return {"num_channels": module.weight.shape[0]}
-    if isinstance(module, nn.RNNBase | nn.RNNCellBase):
-        return _recurrent_sizes(module)
+        channels = module.weight.shape[0]
+        return {"num_channels": channels, "num_groups": module.num_groups * channels // module.num_channels}
     if isinstance(module, nn.PReLU):
         return {"num_parameters": module.weight.shape[0]}
-    if isinstance(module, nn.Embedding):
+    if isinstance(module, nn.Bilinear):
+        out, first, second = module.weight.shape
+        return {"out_features": out, "in1_features": first, "in2_features": second}
+    if isinstance(module, nn.Embedding | nn.EmbeddingBag):
         return {"embedding_dim": computed(module, "weight").shape[1]}
+    if isinstance(module, nn.RNNBase | nn.RNNCellBase):
+        return _recurrent_sizes(module)
     return {}

@@ -135,7 +135,9 @@ def _start(network: nn.Module, path: str, given: Mapping[str, Tensor]) -> Tensor
         return 1.0
     if isinstance(module, nn.modules.batchnorm._NormBase):
         return 1.0 if name in ("weight", "running_var") else 0.0
-    if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d) and module.groups > 1 and name == "weight":
+    if isinstance(module, nn.GroupNorm):
+        return 1.0 if name == "weight" else 0.0
+    if isinstance(module, nn.modules.conv._ConvNd) and module.groups > 1 and name == "weight":
         if layer not in given:
             raise SurgeryError(f"New units pass through {layer!r} alone, so `outgoing` must give it weights.")
         return given[layer]

@@ -12,21 +12,14 @@ from harness.surgery.masking import MASK_SUFFIX, masks_of
 from harness.surgery.tracing import computed, recurrent
 from harness.surgery.tracing.answers import tensors_in
 from harness.surgery.tracing.choices import decide
-from harness.surgery.tracing.example import Example, called, devices, shapes, twice
+from harness.surgery.tracing.example import Example, called, shapes, twice
 from harness.surgery.tracing.heads import declare_heads, open_attentions
 from harness.surgery.tracing.noise import training_without_noise
+from harness.surgery.tracing.plain import check_example, check_plain
 from harness.surgery.tracing.rules import RULES, pointwise
 from harness.surgery.tracing.stand_ins import check_held, stand_ins
 from harness.surgery.tracing.tracer import Rule, Tracer
 from harness.surgery.tracing.wholes import wholes
-
-_WRAPPERS = {
-    "OptimizedModule": "compiled",
-    "DistributedDataParallel": "wrapped for distributed training",
-    "DataParallel": "wrapped for several devices",
-    "FullyShardedDataParallel": "sharded",
-    "RecursiveScriptModule": "scripted",
-}
 
 
 def follow(
@@ -44,7 +37,8 @@ def follow(
     Raises:
         SurgeryError: if the network cannot be followed or the example does not fit it.
     """
-    check_plain(network, example)
+    check_plain(network)
+    check_example(network, example)
     # A batch of one could be taken for an axis of one unit.
     example = twice(example)
     check_held(network)
@@ -71,23 +65,6 @@ def _follow_both(tracer: Tracer, network: nn.Module, example: Example) -> None:
         seen.training = True
 
 
-def check_plain(network: nn.Module, example: Example) -> None:
-    """Refuse wrapped networks, and networks on another device than the example."""
-    for path, module in network.named_modules():
-        kind = _WRAPPERS.get(type(module).__name__)
-        if kind is not None:
-            raise SurgeryError(
-                f"The module at {path or 'the root'} is {kind}; give the plain network inside to surgery."
-            )
-    here = devices(example)
-    elsewhere = {str(tensor.device) for tensor in network.parameters()} - here
-    if elsewhere:
-        raise SurgeryError(
-            f"The network has parameters on {', '.join(sorted(elsewhere))} but the example is on "
-            f"{', '.join(sorted(here))}; they must be on one device."
-        )
-
-
 def run(network: nn.Module, example: Example) -> None:
     """See that a network runs, in evaluation mode.
 
@@ -106,7 +83,7 @@ def outputs_of(network: nn.Module, example: Example) -> list[Tensor]:
         SurgeryError: if it does not run, whatever it raises.
     """
     try:
-        return tensors_in(called(network, example))
+        outputs = tensors_in(called(network, example))
     except SurgeryError:
         raise
     except Exception as error:
@@ -114,6 +91,11 @@ def outputs_of(network: nn.Module, example: Example) -> list[Tensor]:
         raise SurgeryError(
             f"The network does not run {mode}on an example of shape {shapes(example)}: {error}"
         ) from error
+    if any(tensor.is_nested for tensor in outputs):
+        raise SurgeryError(
+            "The network gives nested tensors, which surgery cannot look into; give padded ones."
+        )
+    return outputs
 
 
 def _trace(tracer: Tracer, network: nn.Module, example: Example) -> None:
@@ -147,6 +129,10 @@ def _check_gradients(outputs: list[Tensor]) -> None:
 
 def _declare(tracer: Tracer, network: nn.Module) -> None:
     """Couple what no operation shows: tensors declared per unit, masks, heads."""
+    for path, tensor in tracer.tensors.items():
+        if tensor.is_complex():
+            for axis in range(tensor.dim()):
+                tracer.coupling.freeze(tracer.labels(path, axis), "made or read by complex numbers")
     for path, module in network.named_modules():
         prefix = f"{path}." if path else ""
         declared: Mapping[str, float] = getattr(module, "per_unit", {})
@@ -188,4 +174,6 @@ def quiet(network: nn.Module) -> Iterator[None]:
                 module._buffers.update(held)
         with torch.no_grad():
             for buffer, value in buffers:
+                if buffer.shape != value.shape:
+                    buffer.resize_(value.shape)  # observers of quantisation grow theirs when they first run
                 buffer.copy_(value)

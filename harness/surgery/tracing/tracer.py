@@ -70,6 +70,7 @@ class Tracer(TorchDispatchMode):
         coupling: classes of labels. Every position of every axis of every parameter and buffer has a label.
         starts: path of a parameter or buffer -> first label of each of its axes.
         tensors: path -> the tensor.
+        modules: path -> the module.
         reads: the layers that read units, in order of execution.
         producers: layer -> (path of its parameter, axis along which its units lie).
         norms: layer -> the normalisation that directly follows it.
@@ -106,6 +107,7 @@ class Tracer(TorchDispatchMode):
         self.coupling = Coupling()
         self.starts: dict[str, tuple[int, ...]] = {}
         self.tensors: dict[str, Tensor] = {}
+        self.modules = dict(network.named_modules(remove_duplicate=False))
         self.reads: list[Read] = []
         self.producers: dict[str, tuple[str, int]] = {}
         self.norms: dict[str, str] = {}

@@ -4,7 +4,10 @@ from collections.abc import Mapping
 
 from harness.surgery.tracing.rules import (
     attention,
+    bilinear,
+    blocks,
     contractions,
+    convolutions,
     joining,
     normalisation,
     reductions,
@@ -18,7 +21,10 @@ from harness.surgery.tracing.tracer import Rule
 #: Named operations; whatever else PyTorch itself tags as pointwise is `pointwise`.
 RULES: Mapping[str, Rule] = {
     **attention.RULES,
+    **bilinear.RULES,
+    **blocks.RULES,
     **contractions.RULES,
+    **convolutions.RULES,
     **joining.RULES,
     **normalisation.RULES,
     **reductions.RULES,
