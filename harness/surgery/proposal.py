@@ -9,9 +9,10 @@ from torch import Tensor
 from harness.surgery.changes.draft import Draft
 from harness.surgery.edits import NetworkEdit, Remove, Reset, Widen
 from harness.surgery.errors import SurgeryError
+from harness.surgery.fitting import settled
 from harness.surgery.tracing.example import Example
-from harness.surgery.tracing.follow import follow
 from harness.surgery.tracing.labels import Labels
+from harness.surgery.tracing.paths import layer_of
 from harness.surgery.tracing.tracer import Tracer
 from harness.surgery.tracing.units import chosen, unit_labels
 
@@ -47,7 +48,7 @@ class Proposal:
     def values(self) -> Tracer:
         """What belongs together in the network as it is now, and what its units send."""
         if self._latest is None or self._latest[0] != self._draft.changes:
-            tracer = follow(self._draft.network, self._example)
+            tracer = settled(self._draft.network, self._example)
             self._latest = self._draft.changes, self._draft.reshapes, tracer
         return self._latest[2]
 
@@ -114,7 +115,7 @@ class Proposal:
         """The weight, and its axis, by which a layer reads units."""
         reads = self._seen.reads if self._seen is not None else []
         for read in reads:
-            if read.weight is not None and read.weight.rpartition(".")[0] == reader:
+            if read.weight is not None and layer_of(read.weight) == reader:
                 return read.weight, read.in_axis
         return None
 

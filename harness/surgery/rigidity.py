@@ -1,54 +1,70 @@
-"""Trying removals out where the code of a network may have been written for fixed sizes."""
+"""Trying removals out in all layers, and freezing those whose removal the network's code does not survive."""
+
+from collections.abc import Iterable
 
 import numpy as np
 import torch
 from torch import nn
 
-from harness.surgery.changes.draft import Draft
-from harness.surgery.errors import SurgeryError
-from harness.surgery.operations.removal import Removal, cut, verified
+from harness.surgery.fitting import fit
 from harness.surgery.tracing.example import Example
 from harness.surgery.tracing.labels import Labels
 from harness.surgery.tracing.tracer import Tracer
+from harness.surgery.trial import Trial, trial
 
-_REASON = "reshaped in code that was written for fixed sizes"
+#: Removals that are tried before layers not cleared yet count as to blame.
+_TRIALS = 32
 
 
 @torch.no_grad()
 def stands_removal(tracer: Tracer, network: nn.Module, example: Example) -> None:
-    """Freeze the units of layers whose removal the network's own code does not survive.
+    """Freeze the units of layers that cannot be cut although every operation could be followed.
 
-    One class of units of each layer is taken out and put back: of all layers at once, and one by one only
-    if that fails.
+    One class of units of each layer is silenced and taken out: of all layers at once, and by halves only if
+    that fails. The network is left as it is, to the bit.
     """
-    if not tracer.rigid:
+    free = _free(tracer)
+    if not free:
         return
+    with trial(tracer, network, example, _array(free.values())) as state:
+        blamed = _search(free, state)
+        if blamed and fit(tracer, network, [free[layer] for layer in blamed], state):
+            blamed = _search(free, state)
+    for layer, reason in blamed.items():
+        tracer.coupling.freeze(tracer.labels(*tracer.producers[layer]), reason)
+
+
+def _free(tracer: Tracer) -> dict[str, int]:
+    """One class of units that may go of each layer that would keep others."""
     frozen = tracer.coupling.frozen()
-    rigid = tracer.coupling.roots(np.concatenate(tracer.rigid))
     first: dict[str, int] = {}
     for layer, place in tracer.producers.items():
         roots = np.unique(tracer.coupling.roots(tracer.labels(*place)))
-        free = [root for root in np.intersect1d(roots, rigid).tolist() if root not in frozen]
+        free = [root for root in roots.tolist() if root not in frozen]
         if len(roots) > 1 and free:
             first[layer] = free[0]
-    if _survives(tracer, network, example, list(first.values())):
-        return
-    for layer, root in first.items():
-        if not _survives(tracer, network, example, [root]):
-            tracer.coupling.freeze(tracer.labels(*tracer.producers[layer]), _REASON)
+    return first
 
 
-def _survives(tracer: Tracer, network: nn.Module, example: Example, roots: list[int]) -> bool:
-    draft = Draft(network, None)
-    removal = Removal(_array(roots), [], {})
-    cut(draft, tracer, removal)
-    try:
-        return verified(tracer, removal, network, example)
-    except SurgeryError:
-        return False
-    finally:
-        draft.rollback()
+def _search(free: dict[str, int], state: Trial) -> dict[str, str]:
+    """Layer -> why it cannot be cut: all at once, then halves, each beside those that are cleared."""
+    cleared: list[str] = []
+    blamed: dict[str, str] = {}
+    waiting = [list(free)]
+    trials = 0
+    while waiting:
+        layers = waiting.pop()
+        trials += 1
+        reason = state.fails(_array(free[layer] for layer in (*cleared, *layers)))
+        if reason is None:
+            cleared += layers
+        elif len(layers) == 1 or trials >= _TRIALS:
+            blamed.update(dict.fromkeys(layers, reason))
+        else:
+            half = len(layers) // 2
+            waiting += [layers[half:], layers[:half]]
+    return blamed
 
 
-def _array(roots: list[int]) -> Labels:
-    return np.unique(np.array(roots, dtype=np.int64))
+def _array(roots: Iterable[int]) -> Labels:
+    return np.unique(np.array(list(roots), dtype=np.int64))

@@ -95,3 +95,18 @@ def test_what_is_read_from_its_module_is_not_in_the_way() -> None:
     assert trace(network, x.requires_grad_()).group("a").refused is None
     assert all(own is old for own, old in zip(network.recurrent._flat_weights, held, strict=True))
     assert held[0] is network.recurrent.weight_ih_l0
+
+
+def test_a_view_of_a_parameter_that_was_taken_once() -> None:
+    """It would go on showing the old values, and never trains."""
+    network, x = _Network(), torch.randn(4, 4)
+    held = network.a.weight.detach()
+    network.take = lambda: held
+    with pytest.raises(SurgeryError, match="reads 'a.weight' from a place of its own"):
+        trace(network, x)
+
+
+def test_one_that_is_taken_each_time_is_not_in_the_way() -> None:
+    network, x = _Network(), torch.randn(4, 4)
+    network.take = lambda: network.a.weight.data * 2
+    assert trace(network, x).group("a").removable == 8

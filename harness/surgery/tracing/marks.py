@@ -132,3 +132,15 @@ class Read:
     signal: Plane
     norm: str | None = None
     training: bool = False
+
+
+@dataclass(slots=True)
+class Pair:
+    """Two planes whose entries are multiplied and summed over: a unit of it may go if either sends zero.
+
+    training: whether it was seen in training mode.
+    """
+
+    left: Plane
+    right: Plane
+    training: bool = False

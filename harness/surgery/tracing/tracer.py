@@ -1,9 +1,10 @@
 """Following the units of a network through one forward pass."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -12,10 +13,16 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from harness.surgery.errors import SurgeryError
 from harness.surgery.tracing.aliases import Aliases, seen_through
+from harness.surgery.tracing.choices import Choice
 from harness.surgery.tracing.example import Example, tensors
+from harness.surgery.tracing.fits import Fit
 from harness.surgery.tracing.labels import Coupling, Labels
-from harness.surgery.tracing.marks import Mark, Plane, Read
-from harness.surgery.tracing.stand_ins import elsewhere
+from harness.surgery.tracing.marks import Mark, Pair, Plane, Read
+from harness.surgery.tracing.paths import layer_of
+from harness.surgery.tracing.stand_ins import Replaced
+
+if TYPE_CHECKING:
+    from harness.surgery.tracing.computed import Normed
 
 #: Operations whose result Python reads as a number or whose shape depends on the data.
 _DATA_DEPENDENT = frozenset(
@@ -63,10 +70,16 @@ class Tracer(TorchDispatchMode):
         coupling: classes of labels. Every position of every axis of every parameter and buffer has a label.
         starts: path of a parameter or buffer -> first label of each of its axes.
         tensors: path -> the tensor.
+        modules: path -> the module.
         reads: the layers that read units, in order of execution.
         producers: layer -> (path of its parameter, axis along which its units lie).
         norms: layer -> the normalisation that directly follows it.
+        choices: axes that were split or merged, of which one is to be chosen. avoided: those by number where
+            it must not be the one that would be preferred.
+        pairs: products of two signals that sum over units, in order of execution.
+        fits: numbers that modules hold and that must follow the size of an axis.
         rigid: labels whose axis was reshaped or split, perhaps by code written for fixed sizes.
+        normed: weights under weight norm and spectral norm, by the parameter that gives their direction.
         astray: a sentence on a parameter that was read, but not from where it is registered; or None.
         aliases: which tensors share memory, and what was written there.
         squeezed: labels of axes that would be squeezed away if a single position of them were left.
@@ -77,12 +90,12 @@ class Tracer(TorchDispatchMode):
         network: nn.Module,
         rules: Mapping[str, Rule],
         pointwise: Rule,
-        replaced: Mapping[int, str] | None = None,
+        replaced: Replaced | None = None,
     ) -> None:
         """Know a network's parameters and buffers.
 
         Args:
-            replaced: ids of tensors in whose place others stand while the network is followed -> their paths.
+            replaced: tensors in whose place others stand while the network is followed.
         """
         super().__init__()  # type: ignore[no-untyped-call]
         self.rules = rules
@@ -94,16 +107,23 @@ class Tracer(TorchDispatchMode):
         self.coupling = Coupling()
         self.starts: dict[str, tuple[int, ...]] = {}
         self.tensors: dict[str, Tensor] = {}
+        self.modules = dict(network.named_modules(remove_duplicate=False))
         self.reads: list[Read] = []
         self.producers: dict[str, tuple[str, int]] = {}
         self.norms: dict[str, str] = {}
         self.rigid: list[Labels] = []
+        self.normed: Mapping[str, Normed] = {}
+        self._looks_away = False
         self.astray: str | None = None
-        self._replaced = replaced or {}
+        self._replaced = replaced or Replaced()
         #: Tensors that the network makes of nothing while it runs (kept alive, so that ids stay their own).
         self._made: dict[int, Tensor] = {}
         self.squeezed: list[Labels] = []
         self.aliases = Aliases()
+        self.choices: list[Choice] = []
+        self.avoided: tuple[int, ...] = ()
+        self.pairs: list[Pair] = []
+        self.fits: list[Fit] = []
         self._owners: list[tuple[int, str, int]] = []
         for path, tensor in [*network.named_parameters(), *network.named_buffers()]:
             self._own(path, tensor)
@@ -131,6 +151,13 @@ class Tracer(TorchDispatchMode):
         """The parameter or buffer, and its axis, that a label was made for."""
         index = bisect_right(self._owners, label, key=lambda owner: owner[0]) - 1
         return self._owners[index][1:]
+
+    def fresh(self, count: int, like: Labels) -> Labels:
+        """New labels for an axis that was made of another one; they count as made for what those were."""
+        first = len(self.coupling)
+        if len(like):
+            self._owners.append((first, *self.owner(int(like[0]))))
+        return self.coupling.fresh(count)
 
     def mark(self, tensor: Tensor) -> Mark:
         """What is known of a tensor; one never seen before was made from nothing, and is no signal."""
@@ -175,6 +202,15 @@ class Tracer(TorchDispatchMode):
         for tensor in tensors(example):
             self.tag(tensor, Mark())
 
+    @contextmanager
+    def looking_away(self) -> Iterator[None]:
+        """Follow no operation, for the length of the context: of modules that are followed as a whole."""
+        before, self._looks_away = self._looks_away, True
+        try:
+            yield
+        finally:
+            self._looks_away = before
+
     def uses(self, tensor: Tensor) -> int:
         """How many operations have read a tensor so far."""
         return self._uses.get(id(tensor), 0)
@@ -188,7 +224,7 @@ class Tracer(TorchDispatchMode):
     def produce(self, labels: Labels) -> str:
         """Note that the axis of a parameter that these labels were made for makes units; the layer's name."""
         path, axis = self.owner(int(labels[0]))
-        layer = path.rpartition(".")[0]
+        layer = layer_of(path)
         first = self.producers.setdefault(layer, (path, axis))
         if first == (path, axis) or self._are_among(self.labels(path, axis), self.labels(*first)):
             return layer
@@ -217,6 +253,8 @@ class Tracer(TorchDispatchMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
+        if self._looks_away:
+            return func(*args, **kwargs)
         before = args
         if self.aliases.reshapes(func) and self.follows(args[0]):
             # The tensor itself gets another shape: what it was is kept in a view of it.
@@ -225,7 +263,7 @@ class Tracer(TorchDispatchMode):
         out = func(*args, **kwargs)
         given = leaves((before, kwargs))
         inputs = [leaf for leaf in given if self.follows(leaf)]
-        if self.astray is None and any(id(leaf) not in self._marks for leaf in given):
+        if len(inputs) < len(given) and self.astray is None:
             self._look_astray(given)
         if inputs:
             self._follow(Call(func.overloadpacket.__name__, func, before, kwargs, out), inputs)
@@ -238,8 +276,8 @@ class Tracer(TorchDispatchMode):
     def _look_astray(self, given: list[Tensor]) -> None:
         """See whether an operation reads a parameter that is held where surgery cannot exchange it."""
         for leaf in given:
-            if id(leaf) not in self._marks and id(leaf) not in self._made:
-                self.astray = self.astray or elsewhere(leaf, self._replaced)
+            if id(leaf) not in self._marks and id(leaf) not in self._made and not self.follows(leaf):
+                self.astray = self.astray or self._replaced.astray(leaf)
 
     def _written(self, tensor: Tensor) -> None:
         """Something was written through a tensor: the others in its memory will have to know."""

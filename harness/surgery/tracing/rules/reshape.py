@@ -4,25 +4,26 @@ from math import prod
 
 import numpy as np
 
+from harness.surgery.tracing.choices import Choice, Option
 from harness.surgery.tracing.marks import Constant, Held, Plane, Positions, Values
 from harness.surgery.tracing.tracer import Tracer
 
 Shape = tuple[int, ...]
 
 
-def reshaped(tracer: Tracer, plane: Plane, axis: int, old: Shape, new: Shape) -> tuple[int, Plane]:
-    """The axis and the plane after a reshape from `old` to `new`.
+def reshaped(tracer: Tracer, plane: Plane, axis: int, old: Shape, new: Shape) -> list[tuple[int, Plane]]:
+    """Axes and planes after a reshape from `old` to `new`.
 
-    An axis that is merged with others keeps its units, each several times. An axis that is split in
-    (groups, members) belongs to the members from then on: code that splits an axis fixes the number of
-    groups far more often than their size. That guess is put to the test afterwards (`Tracer.rigid`).
+    An axis that is merged with others keeps its units, each several times. An axis that is split is followed on
+    each of its parts until it is seen which of them can be cut (`harness.surgery.tracing.choices`). Whether
+    the code stands it is put to the test afterwards (`Tracer.rigid`).
     """
     before, size, after = prod(old[:axis]), old[axis], prod(old[axis + 1 :])
     kept = [
         k for k in range(len(new)) if (prod(new[:k]), new[k], prod(new[k + 1 :])) == (before, size, after)
     ]
     if kept:
-        return (axis if axis in kept else kept[-1]), plane
+        return [((axis if axis in kept else kept[-1]), plane)]
     # From the back: an axis of one unit fits in several places, and flattening puts it before its positions.
     for k, length in reversed(list(enumerate(new))):
         front, back = prod(new[:k]), prod(new[k + 1 :])
@@ -30,9 +31,24 @@ def reshaped(tracer: Tracer, plane: Plane, axis: int, old: Shape, new: Shape) ->
             outer, inner = before // front, after // back
             if outer * size * inner == length:
                 tracer.rigid.append(plane.labels)
-                return k, _merged(plane, outer, inner)
+                return [(k, _merged(plane, outer, inner))]
     tracer.rigid.append(plane.labels)
     return _regrouped(tracer, plane, axis, old, new)
+
+
+def merged(tracer: Tracer, planes: list[Plane]) -> Plane:
+    """Several axes of units that lie on one axis now: the units of one of them can be cut."""
+    first = planes[0]
+    labels = tracer.fresh(len(first.labels), first.labels)
+    tracer.choices.append(Choice(tuple(Option(own.labels, (labels, own.labels)) for own in planes)))
+
+    def compute(positions: Positions, held: Held) -> Values:
+        values = first.constant.at(positions, held)
+        for other in planes[1:]:
+            values = np.where(np.isnan(values), other.constant.at(positions, held), values)
+        return values
+
+    return Plane(labels, Constant(compute))
 
 
 def _merged(plane: Plane, outer: int, inner: int) -> Plane:
@@ -45,8 +61,8 @@ def _merged(plane: Plane, outer: int, inner: int) -> Plane:
     return Plane(np.tile(labels, outer) if outer > 1 else labels, Constant(compute))
 
 
-def _regrouped(tracer: Tracer, plane: Plane, axis: int, old: Shape, new: Shape) -> tuple[int, Plane]:
-    """The general case, entry by entry: the last axis along which units differ becomes theirs."""
+def _regrouped(tracer: Tracer, plane: Plane, axis: int, old: Shape, new: Shape) -> list[tuple[int, Plane]]:
+    """The general case, entry by entry: axes along which units differ may become theirs."""
     along = np.arange(old[axis]).reshape([-1 if k == axis else 1 for k in range(len(old))])
     entries = np.broadcast_to(along, old).reshape(new)
     for k in range(len(new)):
@@ -55,9 +71,22 @@ def _regrouped(tracer: Tracer, plane: Plane, axis: int, old: Shape, new: Shape) 
     units = tracer.coupling.roots(plane.labels)[entries]
     apart = [k for k in range(len(new)) if (units != units.take([0], axis=k)).any()]
     moving = [k for k in range(len(new)) if entries.shape[k] > 1]
-    home = (apart or moving or [len(new) - 1])[-1]
-    members = np.moveaxis(entries, home, 0).reshape(entries.shape[home], -1)
-    tracer.coupling.unite(plane.labels[members], plane.labels[members[:, :1]])
+    homes = apart or [(moving or [len(new) - 1])[-1]]
+    members = [np.moveaxis(entries, home, 0).reshape(entries.shape[home], -1) for home in homes]
+    if len(homes) == 1:
+        tracer.coupling.unite(plane.labels[members[0]], plane.labels[members[0][:, :1]])
+        return [(homes[0], Plane(plane.labels[members[0][:, 0]], _alike(plane, members[0])))]
+    own = [tracer.fresh(len(inside), plane.labels) for inside in members]
+    options = zip(own, members, strict=True)
+    tracer.choices.append(
+        Choice(tuple(Option(labels, (plane.labels[inside], labels[:, None])) for labels, inside in options))
+    )
+    parts = zip(homes, own, members, strict=True)
+    return [(home, Plane(labels, _alike(plane, inside))) for home, labels, inside in parts]
+
+
+def _alike(plane: Plane, members: Positions) -> Constant:
+    """What positions send that each stand for several of a plane: a constant if these all send the same."""
 
     def compute(positions: Positions, held: Held) -> Values:
         chosen = members[positions]
@@ -65,4 +94,4 @@ def _regrouped(tracer: Tracer, plane: Plane, axis: int, old: Shape, new: Shape) 
         alike = (values == values[:, :, :1]).all(axis=2)
         return np.where(alike, values[:, :, 0], np.nan)
 
-    return home, Plane(plane.labels[members[:, 0]], Constant(compute))
+    return Constant(compute)

@@ -6,7 +6,7 @@ import numpy as np
 from torch import Tensor
 
 from harness.surgery.tracing.marks import Constant, Held, Mark, Plane, Positions, Values, rounded
-from harness.surgery.tracing.rules.reshape import reshaped
+from harness.surgery.tracing.rules.reshape import merged, reshaped
 from harness.surgery.tracing.tracer import Call, Tracer
 
 
@@ -38,13 +38,15 @@ def view(tracer: Tracer, call: Call) -> None:
     source: Tensor = call.args[0]
     mark = tracer.mark(source)
     out: Tensor = call.out
-    planes: dict[int, Plane] = {}
-    for axis, plane in mark.planes.items():
-        home, moved = reshaped(tracer, plane, axis, tuple(source.shape), tuple(out.shape))
-        if home in planes:
-            tracer.coupling.freeze(moved.labels, "two axes of units are merged into one")
-            tracer.coupling.freeze(planes[home].labels, "two axes of units are merged into one")
-        planes[home] = moved
+    found: dict[int, list[Plane]] = {}
+    # Longest first: an axis of one position that is merged into another is what cannot be cut, not the other.
+    for axis, plane in sorted(mark.planes.items(), key=lambda item: -len(item[1].labels)):
+        for home, moved in reshaped(tracer, plane, axis, tuple(source.shape), tuple(out.shape)):
+            if home in found and len(plane.labels) == 1:
+                tracer.coupling.freeze(plane.labels, "two axes of units are merged into one")
+            else:
+                found.setdefault(home, []).append(moved)
+    planes = {home: own[0] if len(own) == 1 else merged(tracer, own) for home, own in found.items()}
     # A vector set up to scale rows is still that vector; a weight in another shape is another weight.
     same = [size for size in source.shape if size > 1] == [size for size in out.shape if size > 1]
     kept = mark.source if same else None
@@ -126,6 +128,14 @@ def expand(tracer: Tracer, call: Call) -> None:
             planes[axis + extra] = plane
         else:
             tracer.coupling.freeze(plane.labels, "a single unit is spread over a whole axis")
+    if mark.planes:
+        for axis in range(1, out.dim()):
+            # Entries that are repeated are repeated as often as is asked: as there are heads, for example.
+            before = source.shape[axis - extra] if axis >= extra else 1
+            if axis not in planes and before != out.shape[axis] and axis - extra not in mark.planes:
+                labels = next(iter(mark.planes.values())).labels
+                planes[axis] = Plane(tracer.fresh(out.shape[axis], labels))
+                tracer.rigid.append(planes[axis].labels)
     tracer.tag(out, Mark(planes, mark.signal))
 
 
