@@ -23,11 +23,11 @@ from harness.surgery.edits import (
     Widen,
 )
 from harness.surgery.errors import SurgeryError
-from harness.surgery.fitting import fit_to
+from harness.surgery.fitting import fit_to, stands
 from harness.surgery.operations.blocks import remove_block
 from harness.surgery.operations.insertion import insert_block
 from harness.surgery.operations.masks import assign, mask, unmask
-from harness.surgery.operations.removal import Removal, cut, differing, plan_removal, verified
+from harness.surgery.operations.removal import Removal, alone_after, cut, differing, plan_removal, verified
 from harness.surgery.operations.resetting import reset
 from harness.surgery.operations.widening import widen
 from harness.surgery.proposal import Proposal
@@ -181,8 +181,11 @@ def _remove(draft: Draft, proposal: Proposal, edits: list[Remove], example: Exam
     if removal.emptied or not len(removal.roots):
         return
     fit_to(tracer, draft.network, example, _one_of_each(tracer, draft.network, removal))
+    fits = not len(alone_after(tracer, removal.roots)) or stands(
+        tracer, draft.network, example, removal.roots
+    )
     cut(draft, tracer, removal)
-    if not verified(tracer, removal, draft.network, example):
+    if not fits or not verified(tracer, removal, draft.network, example):
         layers = ", ".join(repr(layer) for layer in removal.removed)
         raise SurgeryError(
             f"Removing units of {layers} makes the network pair other units than before; it was written for "

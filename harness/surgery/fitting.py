@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import combinations
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
@@ -69,8 +70,14 @@ def fit_to(tracer: Tracer, network: nn.Module, example: Example, roots: Iterable
             fit(tracer, network, roots, state)
 
 
+def stands(tracer: Tracer, network: nn.Module, example: Example, roots: npt.NDArray[np.int64]) -> bool:
+    """Whether a network without some classes computes what it did with their units silent."""
+    with trial(tracer, network, example, roots) as state:
+        return state.fails(roots) is None
+
+
 def fit(tracer: Tracer, network: nn.Module, roots: Iterable[int], state: Trial) -> bool:
-    """The same, for classes that are silent in a trial and of which one at least cannot go; whether it helped."""
+    """The same, for classes that are silent in a trial and not all of which can go yet; whether it helped."""
     together: dict[frozenset[_Kind], list[int]] = {}
     found: dict[int, Mapping[_Kind, list[Fit]]] = {}
     for root in roots:
@@ -147,10 +154,10 @@ def _upwards(layer: str, top: list[str]) -> Iterator[str]:
         yield ".".join(parts[:length])
 
 
-def _free(tracer: Tracer, labels: np.typing.NDArray[np.int64]) -> np.typing.NDArray[np.int64]:
+def _free(tracer: Tracer, labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     roots = np.unique(tracer.coupling.roots(labels))
     return roots[~np.isin(roots, list(tracer.coupling.frozen()))]
 
 
-def _array(roots: Iterable[int]) -> np.typing.NDArray[np.int64]:
+def _array(roots: Iterable[int]) -> npt.NDArray[np.int64]:
     return np.unique(np.array(list(roots), dtype=np.int64))
