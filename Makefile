@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 INTEGRATIONS := .venv-integrations
 PYTHON_FITS = $(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"Python 3.11 to 3.13 is needed, found {v[0]}.{v[1]}; name another with make PYTHON=...")'
 
-.PHONY: quickstart test test-integrations check format bench calibrate clean
+.PHONY: quickstart test test-surgery test-integrations check format bench calibrate clean
 
 quickstart: $(INSTALLED)
 	$(BIN)/harness run quickstart
@@ -14,6 +14,10 @@ quickstart: $(INSTALLED)
 # A file's tests stay together: what they share is made once, and no two clusters of Ray run at a time.
 test: $(INSTALLED)
 	$(BIN)/pytest tests -n auto --maxprocesses 8 --dist loadfile
+
+# Many more random networks than `make test` tries (tests/surgery/grammar).
+test-surgery: $(INSTALLED)
+	HARNESS_NETWORKS=500 $(BIN)/pytest tests/surgery/test_grammar.py -n auto --maxprocesses 8
 
 test-integrations: $(INTEGRATIONS)/.installed
 	$(INTEGRATIONS)/bin/pytest tests/integrations

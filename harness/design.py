@@ -24,6 +24,8 @@ class ArmDesign:
     of a trial had its network kept its starting size; it is known of trials that were started, so it stands
     in no plan. None in older plans, and for controls.
     pruner: of a search that learns, {"name", "options"}; its trials are told as it would have stopped them.
+    registered: name that the method is registered under. controls: registered names of the methods that a
+    claim for it needs beside it, begun from its trials. Older plans hold neither.
     """
 
     dataset: str
@@ -43,6 +45,8 @@ class ArmDesign:
     start_flops: tuple[float, float, float] | None = None
     repeats: int = 1
     pruner: dict[str, Any] | None = None
+    registered: str = ""
+    controls: tuple[str, ...] = ()
 
     @property
     def draws(self) -> int:
@@ -56,7 +60,14 @@ class ArmDesign:
 
     def asked(self) -> dict[str, Any]:
         """What was asked for, without what follows from it: what must be equal for two arms to be one."""
-        derived = ("sampler_options", "epochs_planned", "examples", "start_flops")
+        derived = (
+            "sampler_options",
+            "epochs_planned",
+            "examples",
+            "start_flops",
+            "registered",
+            "controls",
+        )
         return {name: value for name, value in asdict(self).items() if name not in derived}
 
 

@@ -25,8 +25,8 @@ FEWEST_SEARCHES = 5
 class DesignWarning:
     """One thing that makes a design's arms unlike each other or too small.
 
-    kind: "spaces", "reach", "unequal", "sampling", "epochs", "searches" or "few".
-    sentence: as a plan says it.
+    kind: "spaces", "reach", "unequal", "sampling", "epochs", "searches", "few" or "controls".
+    dataset, architecture: "" where it holds for all cells. sentence: as a plan says it.
     """
 
     kind: str
@@ -44,22 +44,44 @@ def design_warnings(arms: Sequence[ArmDesign], n: int) -> tuple[DesignWarning, .
     """All that makes the arms unlike each other or too small for the best of n, one finding each."""
     found = []
     for first, second in itertools.combinations(arms, 2):
-        if _are_compared(first, second):
+        if are_compared(first, second):
             found += _differences(first, second)
     cells: dict[tuple[str, str], list[ArmDesign]] = {}
     for arm in arms:
         cells.setdefault((arm.dataset, arm.architecture), []).append(arm)
     found += [warning for cell in cells.values() for warning in _unlike_lengths(cell)]
     found += [warning for arm in arms for warning in _too_small(arm, n)]
+    found += _without_controls(arms)
     return tuple(dict.fromkeys(found))
 
 
-def _are_compared(first: ArmDesign, second: ArmDesign) -> bool:
+def are_compared(first: ArmDesign, second: ArmDesign) -> bool:
     """Whether two arms are to be alike: those of a cell; a control is held against its origin alone."""
     if (first.dataset, first.architecture) != (second.dataset, second.architecture):
         return False
     names = [f"{arm.dataset}/{arm.architecture}/{arm.method}" for arm in (first, second)]
     return {first.origin, second.origin} <= {None, *names}
+
+
+def _without_controls(arms: Sequence[ArmDesign]) -> list[DesignWarning]:
+    """Methods whose claim needs controls that no cell has: one warning each."""
+    present = {(arm.origin, arm.registered) for arm in arms if arm.origin is not None}
+    lacking: dict[str, dict[str, None]] = {}
+    for arm in arms:
+        name = f"{arm.dataset}/{arm.architecture}/{arm.method}"
+        missing = [control for control in arm.controls if (name, control) not in present]
+        lacking.setdefault(arm.method, {}).update(dict.fromkeys(missing))
+    return [
+        DesignWarning(
+            "controls",
+            "",
+            "",
+            f"{method} has no controls ({', '.join(missing)}): what it gains may be due to what they do as "
+            "well; `controls: all` adds them",
+        )
+        for method, missing in lacking.items()
+        if missing
+    ]
 
 
 def _unlike_lengths(cell: Sequence[ArmDesign]) -> list[DesignWarning]:
@@ -127,7 +149,8 @@ def _differences(first: ArmDesign, second: ArmDesign) -> list[DesignWarning]:
         for layer in first.reach.keys() & second.reach.keys()
         if first.reach[layer][1] != second.reach[layer][1]
     }
-    if unequal:
+    # What a control reaches is up to what its origin has reached.
+    if unequal and first.origin is second.origin is None:
         layers = ", ".join(f"{layer} {a} and {b}" for layer, (a, b) in sorted(unequal.items()))
         said = f"{first.method} and {second.method} cannot reach the same sizes; largest number of units: "
         found.append(("reach", said + layers))

@@ -33,6 +33,14 @@ METHODS = {
     "fixed": "harness.sizing.methods.fixed:Fixed",
     "l2": "harness.sizing.methods.l2:L2",
     "shrinknets": "harness.sizing.methods.shrinknets:ShrinkNets",
+    "gates-only": "harness.sizing.controls.gates_only:GatesOnly",
+    "no-removal": "harness.sizing.controls.same_training:NoRemoval",
+    "oversized-l2": "harness.sizing.controls.oversized_l2:OversizedL2",
+    "random-removal": "harness.sizing.controls.random_removal:RandomRemoval",
+    "restart-schedule-only": "harness.sizing.controls.same_training:RestartScheduleOnly",
+    "scratch-b": "harness.sizing.controls.scratch:ScratchFlops",
+    "scratch-e": "harness.sizing.controls.scratch:ScratchEpochs",
+    "scratch-elsewhere": "harness.sizing.controls.scratch:ScratchElsewhere",
 }
 ARCHITECTURES = {
     "mlp": "harness.architectures.mlp:MLP",
@@ -136,7 +144,15 @@ def options_of(architecture: str) -> tuple[str, ...] | None:
     constructors alone know. Raises UnknownNameError."""
     if attributes.is_attribute(architecture):
         return None
-    part = load("architectures", architecture)
+    return _fields(load("architectures", architecture))
+
+
+def method_options(name: str) -> tuple[str, ...]:
+    """Options that a study may set of a method. Raises UnknownNameError."""
+    return _fields(load("methods", name))
+
+
+def _fields(part: type) -> tuple[str, ...]:
     return tuple(field.name for field in dataclasses.fields(part)) if dataclasses.is_dataclass(part) else ()
 
 

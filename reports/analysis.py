@@ -11,6 +11,7 @@ from harness.design import ArmDesign, StudyDesign
 from reports.arms.arm import Arm
 from reports.arms.from_table import read_arms
 from reports.comparison.contrasts import conclude
+from reports.comparison.controls import judge_controls
 from reports.comparison.distribution_tests import distribution_test
 from reports.comparison.evidence import Evidence, Prepared, prepare, weigh
 from reports.comparison.families import adjust
@@ -105,6 +106,7 @@ def judge(
         profiles=tuple(line for unit in units for line in profiles(described, contrasts, unit, scope)),
         warnings=review(table, design, arms, described, contrasts, scope, score),
         replays=describe_replays(histories, arms, design, scope, score),
+        controls=judge_controls(cells, design, scope, score, paired),
     )
 
 
@@ -133,7 +135,8 @@ def _contrasts(
     score: ScoreWords,
     paired: bool,
 ) -> list[Contrast]:
-    """The primary family: every method of the claim against the baseline, in every cell."""
+    """The primary family: every method of the claim against the baseline, in every cell. Controls are
+    compared with the method that they begin from (`reports.comparison.controls`)."""
     if scope.baseline is None:
         return []
     pairs: list[tuple[Evidence, Test | str]] = []

@@ -49,7 +49,8 @@ def fill(settings: Settings, design: StudyDesign | None, arms: Sequence[Arm]) ->
     claim = design.claim if design else None
     baseline = settings.baseline or (claim.baseline if claim else None) or None
     present = sorted({arm.method for arm in arms} | {arm.method for arm in (design.arms if design else ())})
-    methods = settings.methods or tuple(name for name in present if name != baseline)
+    controls = {arm.method for arm in (design.arms if design else ()) if arm.origin is not None}
+    methods = settings.methods or tuple(name for name in present if name not in (baseline, *controls))
     n = settings.n or (claim.n if claim else None) or default_n(arms)
     if settings.margin is not None:
         margin, rule = settings.margin, "set for this report"

@@ -18,7 +18,8 @@ class Settings:
 
     Args:
         baseline: method that the others are compared with. No default: without one there are no verdicts.
-        methods: methods the claim is about, i.e. the primary family; empty: all but the baseline.
+        methods: methods the claim is about, i.e. the primary family; empty: all but the baseline and
+            controls, which are held against the method that they begin from.
         n: primary number of trials. Default: a tenth of the smallest arm, at least 2, at most 10.
         cost: "trials" or a cost column. Default: "trials".
         margin: how much worse still counts as on par, in units of the score. Default: the standard error of

@@ -14,7 +14,7 @@ import math
 import operator
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from harness.search.space import Domain, Int, Scalar
 from harness.sizing.multiplier import Multiplier
@@ -168,7 +168,13 @@ class SizingMethod(Protocol):
     """A way of choosing a network's size. Subclass it explicitly to inherit the defaults.
 
     Implementations are frozen dataclasses whose fields are the options a study file may set.
+
+    controls: names of the methods that a claim for this one needs beside it, each begun from its trials;
+    `controls: all` in a study adds them. needs_origin: whether it works only where the study says `of:`.
     """
+
+    controls: ClassVar[tuple[str, ...]] = ()
+    needs_origin: ClassVar[bool] = False
 
     def space(self, cell: Cell) -> dict[str, Domain]:
         """What one trial draws: parameter name -> range. A study file may narrow or replace any entry."""

@@ -31,7 +31,8 @@ class Arm:
     sampler_text: the sampler with every option. sampler_options: the same as values, with the defaults of the
     Optuna that the run was begun under. trials: points drawn in each replicate. repeats: how often each is
     trained. reach: smallest and largest size each
-    layer can end with. epochs: that the study asks for. epochs_planned, examples, pruner: as in `ArmDesign`.
+    layer can end with. epochs: that the study asks for. epochs_planned, examples, pruner, registered,
+    controls: as in `ArmDesign`.
     """
 
     key: str
@@ -51,6 +52,8 @@ class Arm:
     examples: tuple[int, int] | None = None
     repeats: int = 1
     pruner: Mapping[str, Any] | None = None
+    registered: str = ""
+    controls: tuple[str, ...] = ()
 
     @property
     def replicates(self) -> int:
@@ -81,6 +84,8 @@ class Arm:
             examples=self.examples,
             repeats=self.repeats,
             pruner=None if self.pruner is None else dict(self.pruner),
+            registered=self.registered,
+            controls=self.controls,
         )
 
 

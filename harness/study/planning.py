@@ -34,6 +34,7 @@ from harness.study.checking import (
     sampler_place,
     try_out,
 )
+from harness.study.controls import needed_by, registered_name, with_controls
 from harness.study.lengths import span
 from harness.study.making import (
     dataset_spec,
@@ -110,6 +111,8 @@ def plan_arms(
     begun: Mapping[str, ArmDesign] | None = None,
 ) -> Plan:
     """Plan a study without drawing its trials; arguments and errors as in `make_plan`."""
+    check_names(study, source)
+    study = with_controls(study)
     check_names(study, source)
     if any(entry.weights_file is None for entry in study.architectures if entry.weights is not None):
         study = with_weights_found(study, source, None)
@@ -257,6 +260,8 @@ def _make_arm(
             space[name] = domain_like(space[name], method.space[name])
     space = joined(source, method, space, choice.beside)
     with naming(source, f"methods.{method.name}"):
+        if made.needs_origin and method.of is None:
+            raise ValueError("it begins from the trials of another arm; say which with of: METHOD")
         check_takes_cell(made)
         reach = _checked_reach(made, cell, space, choice)
     sampler = method.sampler or study.sampler
@@ -274,6 +279,8 @@ def _make_arm(
         trials=method.trials or study.trials,
         epochs=entry.epochs or study.training.epochs,
         repeats=study.seeds.repeats,
+        registered=registered_name(method),
+        controls=needed_by(method),
     )
 
 

@@ -252,6 +252,9 @@ class Study(Part):
     search: dict[str, SpaceEntry] = added(
         3, {}, description="of all arms: learning_rate, batch_size, architecture.OPTION"
     )
+    controls: Literal["all"] | None = added(
+        3, None, description="all: for each method the controls that it names, begun from its trials"
+    )
     paired: bool = Field(default=False, description="arms of a cell share draws and seeds, trial by trial")
     claim: Claim
     plugins: list[str] = Field(

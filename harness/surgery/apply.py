@@ -25,18 +25,28 @@ from harness.surgery.edits import (
 from harness.surgery.errors import SurgeryError
 from harness.surgery.fitting import fit_to, stands
 from harness.surgery.operations.blocks import remove_block
+from harness.surgery.operations.comparison import check_as_expected, expected
 from harness.surgery.operations.insertion import insert_block
 from harness.surgery.operations.masks import assign, mask, unmask
-from harness.surgery.operations.removal import Removal, alone_after, cut, differing, plan_removal, verified
+from harness.surgery.operations.removal import (
+    Removal,
+    alone_after,
+    couples_as_before,
+    cut,
+    differing,
+    plan_removal,
+)
 from harness.surgery.operations.resetting import reset
 from harness.surgery.operations.widening import widen
 from harness.surgery.proposal import Proposal
 from harness.surgery.severed import severed
 from harness.surgery.tracing.example import Example
+from harness.surgery.tracing.plain import check_plain, check_values
 from harness.surgery.tracing.tracer import Tracer
 from harness.surgery.tracing.units import unit_labels
 
 
+@torch.inference_mode(mode=False)  # parameters made in it could not be trained
 @torch.no_grad()
 def apply(
     network: nn.Module,
@@ -69,6 +79,9 @@ def apply(
     Raises:
         SurgeryError: for an edit that cannot be carried out; network, copies and optimizers are untouched.
     """
+    for each in (network, *copies):
+        check_plain(each)
+        check_values(each)
     draft = Draft(network, optimizer, copies)
     before = outputs(network, example) if certify else None
     report = Report()
@@ -180,17 +193,19 @@ def _remove(draft: Draft, proposal: Proposal, edits: list[Remove], example: Exam
     report.emptied = removal.emptied
     if removal.emptied or not len(removal.roots):
         return
+    known = expected(tracer, removal, draft.network, example)
     fit_to(tracer, draft.network, example, _one_of_each(tracer, draft.network, removal))
-    fits = not len(alone_after(tracer, removal.roots)) or stands(
-        tracer, draft.network, example, removal.roots
-    )
+    # What is coupled says nothing of heads that are the last: the trial's numbers do.
+    sure = not len(alone_after(tracer, removal.roots))
+    sure = sure or stands(tracer, draft.network, example, removal.roots)
     cut(draft, tracer, removal)
-    if not fits or not verified(tracer, removal, draft.network, example):
+    if not sure or not couples_as_before(tracer, removal, draft.network, example):
         layers = ", ".join(repr(layer) for layer in removal.removed)
         raise SurgeryError(
             f"Removing units of {layers} makes the network pair other units than before; it was written for "
             "fixed sizes and only whole layers of it can be changed."
         )
+    check_as_expected(known, removal, draft.network, example)
     for layer, count in removal.removed.items():
         _count(report.removed, layer, count)
     for layer, differs in differing(removal).items():

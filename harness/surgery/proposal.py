@@ -12,6 +12,7 @@ from harness.surgery.errors import SurgeryError
 from harness.surgery.fitting import settled
 from harness.surgery.tracing.example import Example
 from harness.surgery.tracing.labels import Labels
+from harness.surgery.tracing.paths import layer_of
 from harness.surgery.tracing.tracer import Tracer
 from harness.surgery.tracing.units import chosen, unit_labels
 
@@ -114,7 +115,7 @@ class Proposal:
         """The weight, and its axis, by which a layer reads units."""
         reads = self._seen.reads if self._seen is not None else []
         for read in reads:
-            if read.weight is not None and read.weight.rpartition(".")[0] == reader:
+            if read.weight is not None and layer_of(read.weight) == reader:
                 return read.weight, read.in_axis
         return None
 

@@ -52,7 +52,12 @@ def _depends(network: nn.Module, example: Example) -> bool:
             (tensor.double() * torch.randn(tensor.shape, generator=generator).to(tensor.device)).sum()
             for tensor in made
         ]
-        gradients = torch.autograd.grad(torch.stack(parts).sum(), given, allow_unused=True)
+        try:
+            gradients = torch.autograd.grad(torch.stack(parts).sum(), given, allow_unused=True)
+        except RuntimeError as error:  # checkpoints that enter autograd anew, values changed in place
+            raise SurgeryError(
+                f"Nobody can see what the output depends on, for the network has no gradient: {error}"
+            ) from error
     return any(gradient is not None and bool((gradient != 0).any()) for gradient in gradients)
 
 

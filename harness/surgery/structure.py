@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import nn
 
 from harness.surgery.errors import SurgeryError
@@ -11,6 +12,7 @@ from harness.surgery.fitting import settled
 from harness.surgery.rigidity import stands_removal
 from harness.surgery.tracing.example import Example
 from harness.surgery.tracing.labels import Labels
+from harness.surgery.tracing.paths import layer_of
 from harness.surgery.tracing.tracer import Tracer
 from harness.surgery.tracing.units import unit_labels
 
@@ -67,6 +69,7 @@ class Structure:
         return 1.0 - self.reachable / self.parameters if self.parameters else 0.0
 
 
+@torch.inference_mode(mode=False)
 def trace(network: nn.Module, example: Example) -> Structure:
     """Find out which units of a network are coupled, and which may be removed.
 
@@ -159,7 +162,7 @@ def _readers(tracer: Tracer, labels: Mapping[str, Labels]) -> dict[str, tuple[st
     for layer, own in labels.items():
         ours = np.unique(every[own])
         found = [
-            read.weight.rpartition(".")[0]
+            layer_of(read.weight)
             for read in tracer.reads
             if read.weight is not None and np.isin(every[read.signal.labels], ours).any()
         ]

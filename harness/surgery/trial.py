@@ -19,6 +19,7 @@ from harness.surgery.certificate import BY_BATCH, EVALUATION, TRAINING, Answer, 
 from harness.surgery.changes.draft import Draft
 from harness.surgery.errors import SurgeryError
 from harness.surgery.operations.removal import Removal, cut, verified
+from harness.surgery.rounding import beyond_rounding
 from harness.surgery.tracing.example import Example, floating, tensors, twice
 from harness.surgery.tracing.follow import quiet
 from harness.surgery.tracing.labels import Labels
@@ -26,10 +27,6 @@ from harness.surgery.tracing.scratch import scratch
 from harness.surgery.tracing.tracer import Tracer
 
 RESHAPED = "reshaped in code that was written for fixed sizes"
-#: Changes of an output, relative to its scale, that rounding may always make.
-_ROUNDING = {torch.float64: 1e-10, torch.complex128: 1e-10, torch.float32: 1e-5, torch.complex64: 1e-5}
-#: How often what errors in the last place of each weight come to; above the limit nothing is rounding.
-_FACTOR, _LIMIT = 100.0, 0.05
 #: The directions of weights that are normalised: what they make is silent by its length.
 _DIRECTIONS = ("original1", "weight_v")
 
@@ -58,8 +55,8 @@ class Trial:
             cut(draft, self.tracer, removal)
             for mode, before in self.before.items():
                 after = answer(self.network, self.example, mode, seed=0)
-                change = difference(before, after)
-                if change is not None and change > self._tolerance(mode, after, change):
+                change = beyond_rounding(self.network, self.example, mode, before, after)
+                if change is not None:
                     cause = (
                         f"needed by arithmetic that cannot be followed: without silent units, the output "
                         f"changes by {change:.2g} of its scale"
@@ -79,33 +76,6 @@ class Trial:
         met = self.tracer.coupling.members(roots)
         reshaped = any(met[labels].any() for labels in self.tracer.rigid)
         return RESHAPED if cause is not None and reshaped else cause
-
-    def _tolerance(self, mode: str, after: Answer, change: float) -> float:
-        """What rounding may come to; measured only where a change is neither nothing nor plain to see."""
-        always = max((_rounding(tensor.dtype) for tensor in after.tensors), default=0.0)
-        if change <= always or change > _LIMIT:
-            return always
-        unit = max(float(torch.finfo(each.dtype).eps) for each in after.tensors if each.is_floating_point())
-        with scratch(self.network, _jolted(unit)):
-            jolted = difference(after, answer(self.network, self.example, mode, seed=0))
-        return max(always, _FACTOR * (jolted or 0.0))
-
-
-def _rounding(kind: torch.dtype) -> float:
-    return _ROUNDING.get(kind, 4 * float(torch.finfo(kind).eps) if kind.is_floating_point else 0.0)
-
-
-def _jolted(unit: float) -> Callable[[Tensor], Tensor]:
-    """Parameters with a random error in their last place."""
-    generator = torch.Generator().manual_seed(0)
-
-    def value(own: Tensor) -> Tensor:
-        if not isinstance(own, nn.Parameter) or not own.is_floating_point():
-            return own.detach()
-        drawn = torch.rand(own.shape, generator=generator, dtype=torch.float64).to(own) - 0.5
-        return own.detach() * (1 + 2 * unit * drawn)
-
-    return value
 
 
 @contextmanager

@@ -53,18 +53,25 @@ def check_method(name: str, options: Mapping[str, Any] | None = None) -> list[Fi
 
 
 def _plan_for(name: str, options: dict[str, Any], family: str = "mlp", epochs: int = _EPOCHS) -> Plan:
+    of = "shrinknets" if make_method(name, options).needs_origin else None
+    origins = [] if of is None else [of]
     study = Study.model_validate(
         {
             "name": "conformance",
             "datasets": ["digits"],
             "architectures": [{"name": family, "widths": None if family == OF_ONE_SIZE else _WIDTHS}],
-            "methods": [{"name": name, "options": options}],
+            "methods": [*origins, {"name": name, "options": options, "of": of}],
             "trials": 2,
             "training": {"epochs": epochs, "batch_size": 64},
             "claim": {"baseline": name, "n": 1},
         }
     )
     return make_plan(study, "conformance", lambda spec: prepare(spec, None))
+
+
+def _arm_of(plan: Plan) -> Arm:
+    """The arm of the method under examination; before it comes the one that a control begins from."""
+    return list(plan.arms.values())[-1]
 
 
 def _on_another_network(name: str, options: dict[str, Any]) -> list[Finding]:
@@ -86,7 +93,7 @@ def _without_layers(name: str, options: dict[str, Any]) -> str:
 
 
 def _phases(method: SizingMethod, plan: Plan) -> str:
-    [arm] = plan.arms.values()
+    arm = _arm_of(plan)
     params = plan.frozen[arm.key, 0][0].params
     for epochs in (1, 2, _EPOCHS):
         schedule = Schedule(epochs, plan.study.training.optimizer.learning_rate)
@@ -102,7 +109,7 @@ class _Check:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.arm: Arm = next(iter(plan.arms.values()))
+        self.arm: Arm = _arm_of(plan)
         self.trials: tuple[Trial, ...] = plan.frozen[self.arm.key, 0]
         self.method: SizingMethod = plan.method(self.arm)
         self.cell = plan.cell(self.arm, self.trials[0].params)

@@ -17,6 +17,7 @@ from typing import Literal
 
 from reports.results.arm_result import ArmResult
 from reports.results.contrast import Contrast, Test
+from reports.results.control_result import ControlResult
 from reports.results.estimate import Estimate
 from reports.results.replay_result import ReplayResult
 
@@ -104,6 +105,7 @@ class Results:
     profiles: tuple[Profile, ...]
     warnings: tuple[Warn, ...]
     replays: tuple[ReplayResult, ...] = ()
+    controls: tuple[ControlResult, ...] = ()
 
 
 def to_json_able(value: object) -> object:

@@ -6,7 +6,7 @@ from itertools import combinations
 import numpy as np
 
 from harness.design import ArmDesign, StudyDesign
-from harness.design_warnings import design_warnings
+from harness.design_warnings import are_compared, design_warnings
 from reports.arms.arm import Arm, arms_by_cell
 from reports.results.results import Warn
 from reports.scope import Scope
@@ -47,7 +47,7 @@ def spaces(design: StudyDesign | None, arms: Sequence[Arm]) -> Iterator[Warn]:
     """Arms of a cell that did not search the same space: as designed, or else as the draws show."""
     if design is not None:
         for first, second in combinations(design.arms, 2):
-            if (first.dataset, first.architecture) == (second.dataset, second.architecture):
+            if are_compared(first, second):
                 yield from _designed_spaces(first, second)
         return
     for (dataset, architecture), members in arms_by_cell(arms).items():
@@ -85,7 +85,7 @@ def _designed_spaces(first: ArmDesign, second: ArmDesign) -> Iterator[Warn]:
         for name in sorted({*first.reach} & {*second.reach})
         if _upper(first, name) != _upper(second, name)
     ]
-    if layers:
+    if layers and first.origin is second.origin is None:
         ends = ", ".join(f"{name}: {_upper(first, name)} and {_upper(second, name)}" for name in layers)
         sentence = f"{names} cannot end with the same largest numbers of units ({ends})."
         yield Warn("reach", "caution", sentence, *place)
@@ -99,8 +99,10 @@ def _upper(arm: ArmDesign, layer: str) -> int:
 
 
 def epochs(arms: Sequence[Arm]) -> Iterator[Warn]:
-    """Arms of a cell whose trials were to train for different numbers of epochs."""
-    for (dataset, architecture), members in arms_by_cell(arms).items():
+    """Arms of a cell whose trials were to train for different numbers of epochs; how long a control trains is
+    what it is for."""
+    judged = [arm for arm in arms if not _is_control(arm)]
+    for (dataset, architecture), members in arms_by_cell(judged).items():
         planned = {
             arm.method: sorted({int(e) for e in arm.facts["epochs_planned"].dropna()})
             for arm in members
@@ -110,3 +112,7 @@ def epochs(arms: Sequence[Arm]) -> Iterator[Warn]:
             said = ", ".join(f"{method} {'/'.join(map(str, epochs))}" for method, epochs in planned.items())
             sentence = f"The arms were not given the same number of epochs ({said})."
             yield Warn("epochs", "serious", sentence, dataset, architecture)
+
+
+def _is_control(arm: Arm) -> bool:
+    return "origin_trial_id" in arm.facts and bool(arm.facts["origin_trial_id"].notna().any())

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -360,3 +361,37 @@ def test_without_failures_the_difference_is_another() -> None:
     assert contrast.difference.value < -0.01
     assert contrast.difference_without_failed is not None
     assert contrast.difference_without_failed.value == pytest.approx(0.0)
+
+
+def test_controls_are_a_family_of_their_own() -> None:
+    """What the primary family says is the same with controls beside it; each is held against its method."""
+    rng = np.random.default_rng(5)
+    base, method, control = (rng.normal(mean, 0.05, 30).clip(0, 1) for mean in (0.7, 0.8, 0.7))
+    frame = table(arm("base", base), arm("shrinks", method), arm("shrinks-anew", control))
+    alone = frame[frame["method"] != "shrinks-anew"]
+    design = designed(frame)
+    place = f"{design.arms[0].dataset}/{design.arms[0].architecture}"
+    arms = tuple(
+        replace(each, origin=f"{place}/shrinks", registered="scratch-e")
+        if each.method == "shrinks-anew"
+        else each
+        for each in design.arms
+    )
+    found = judged(frame, replace(design, arms=arms), n=3)
+    assert only(found) == only(judged(alone, designed(alone), n=3)), "the same numbers, adjusted for one"
+    [control_result] = found.controls
+    assert (control_result.contrast.method, control_result.control) == ("shrinks", "shrinks-anew")
+    assert control_result.asks == "would the size that it found do, trained anew for as long?"
+    gap = control_result.contrast.difference
+    assert gap is not None
+    assert gap.value is not None
+    assert gap.value > 0.05
+    mine, its = control_result.method_gain, control_result.control_gain
+    assert mine is not None
+    assert its is not None
+    assert mine.value is not None
+    assert its.value is not None
+    assert mine.value > 0.05 > abs(its.value)
+    assert (
+        judged(frame, replace(design, arms=arms), n=3, methods=("shrinks", "shrinks-anew")).family_size == 2
+    )

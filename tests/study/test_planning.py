@@ -334,7 +334,7 @@ def test_different_upper_bounds_are_a_warning(tiny: Fields) -> None:
 
 
 def test_a_start_below_what_the_others_reach_is_a_warning(tiny: Fields) -> None:
-    fields = put(tiny, "methods", ["fixed", "shrinknets"])
+    fields = put(put(tiny, "methods", ["fixed", "shrinknets"]), "controls", "all")
     assert warnings_of(fields) == ()
     assert warnings_of(put(fields, "architectures.0.start", 12)) == (
         "digits/mlp: fixed and shrinknets cannot reach the same sizes; largest number of units: "

@@ -78,6 +78,23 @@ def removals(structure: Structure, classes: set[int], exact: bool = True) -> lis
     return [Remove(layer, units, exact) for layer, units in found if units]
 
 
+def maker_of(module: Any, axis: int) -> Tensor:
+    """What makes a layer's units along an axis: its weight, or the parameter that its weight goes with."""
+    named = dict(module.named_parameters())
+    for magnitude, direction in (
+        ("weight_g", "weight_v"),
+        ("parametrizations.weight.original0", "parametrizations.weight.original1"),
+    ):
+        if magnitude in named:
+            has_own = named[magnitude].dim() and named[magnitude].shape[axis] > 1
+            return named[magnitude if has_own else direction]
+    for name in ("weight_orig", "parametrizations.weight.original"):
+        if name in named:
+            return named[name]
+    weight: Tensor = module.weight
+    return weight
+
+
 @torch.no_grad()
 def silence(network: nn.Module, structure: Structure, classes: set[int]) -> None:
     """Put what makes or shifts the units of some classes to zero, layer by layer, by hand."""
@@ -90,10 +107,20 @@ def silence(network: nn.Module, structure: Structure, classes: set[int]) -> None
             for own, axis in _rows_of_heads(module):
                 own.movedim(axis, 0).unflatten(0, (-1, module.num_heads, module.head_dim))[:, units] = 0
             continue
+        if isinstance(module, nn.RNNBase | nn.RNNCellBase):
+            for own in module.parameters():
+                # Every gate has a row for each unit.
+                own.unflatten(0, (-1, len(structure.classes[layer])))[:, units] = 0
+            continue
         # Linear layers of GPT-2 are called convolutions, and hold their weights transposed.
-        transposed = isinstance(module, nn.ConvTranspose2d) or type(module).__name__ == "Conv1D"
-        module.weight.movedim(1 if transposed else 0, 0)[units] = 0
-        if module.bias is not None:
+        made_along = (
+            1
+            if isinstance(module, nn.ConvTranspose2d | nn.Embedding) or type(module).__name__ == "Conv1D"
+            else 0
+        )
+        maker = maker_of(module, made_along)
+        maker.movedim(made_along, 0)[units] = 0
+        if getattr(module, "bias", None) is not None:
             module.bias[units] = 0
 
 

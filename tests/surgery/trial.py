@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from harness.surgery import Receipt, Remove, Structure, SurgeryError, apply, trace
+from harness.surgery import Receipt, Structure, apply, trace
 from harness.surgery.tracing.follow import follow
 from tests.surgery.helpers import removals, some_classes
 from tests.surgery.zoo.entry import Example, call
@@ -115,12 +115,12 @@ def silence(network: nn.Module, example: Example, classes: set[int]) -> dict[str
 
     What reads the units is left as it is: a cut has to bring to an end what they send.
     """
-    tracer = follow(network, example)  # type: ignore[arg-type]
+    tracer = follow(network, example)
     made = set(tracer.producers.values())
     read = {(own.weight, own.in_axis) for own in tracer.reads} - made
     zeroed: dict[str, Tensor] = {}
     for path, parameter in network.named_parameters():
-        # The direction of a normalised weight: what it makes is silent by its length, and zero has no direction.
+        # The direction of a normalised weight: its length silences what it makes; zero has no direction.
         if path.endswith(("original1", "weight_v")):
             continue
         entries = torch.zeros_like(parameter, dtype=torch.bool)
@@ -140,9 +140,9 @@ def silence(network: nn.Module, example: Example, classes: set[int]) -> dict[str
 class Cut:
     """A network before and after units of all its groups were silenced and taken out.
 
-    structure: before. classes: that went. receipts: what was refused on the way, layer -> why. change: of the
-    outputs, relative, in both modes. full: the silenced network, its optimizer beside it. zeroed: what is held
-    at zero in it. differs: layers whose constant is another one in training mode.
+    structure: before. classes: that went. refused: layer -> why units stayed. change: of the outputs,
+    relative, in both modes. full: the silenced network, its optimizer beside it. small: what is left of it.
+    zeroed: path -> entries of what went. receipt: of the cut.
     """
 
     structure: Structure
@@ -174,14 +174,14 @@ def cut(
     """
     own = optimizer(network.parameters())
     train(network, own, example, steps)
-    structure = trace(network, example)  # type: ignore[arg-type]
+    structure = trace(network, example)
     classes = some_classes(structure, every)
     zeroed = silence(network, example, classes)
     before = both_modes(network, example)
     refused: dict[str, str] = {}
     while True:
         small, small_own = clone(network, own, optimizer)
-        receipt = apply(small, small_own, removals(structure, classes), example)  # type: ignore[arg-type]
+        receipt = apply(small, small_own, removals(structure, classes), example)
         again = {
             name for layer in receipt.refused or {} for name in structure.classes[layer] if name in classes
         }
@@ -216,18 +216,15 @@ def reasons(structure: Structure) -> list[tuple[float, str]]:
     return sorted(((held / structure.parameters, reason) for reason, held in found.items()), reverse=True)
 
 
-__all__ = [
-    "Cut",
-    "Modes",
-    "SurgeryError",
-    "both_modes",
-    "change",
-    "clone",
-    "cut",
-    "loss",
-    "reasons",
-    "silence",
-    "tensors_in",
-    "train",
-]
-_ = Remove
+@torch.no_grad()
+def hold(network: nn.Module, zeroed: Mapping[str, Tensor]) -> None:
+    """Put entries back to zero."""
+    for path, entries in zeroed.items():
+        network.get_parameter(path)[entries] = 0
+
+
+@torch.no_grad()
+def perturbed(network: nn.Module, by: float) -> None:
+    """Move every parameter by about so much of itself."""
+    for parameter in network.parameters():
+        parameter.mul_(1 + by * torch.randn_like(parameter))

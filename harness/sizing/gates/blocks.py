@@ -12,8 +12,10 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from harness.sizing.gates.layers import GATED, Gated, put, takes
+from harness.sizing.gates.kinds import gated_kind
+from harness.sizing.gates.layers import Gated, put
 from harness.sizing.gates.rules import GateRule, Rectified
+from harness.sizing.gates.tied import Holders
 from harness.surgery.tracing.example import Example
 from harness.surgery.tracing.residual import ResidualBlocks, residual_blocks
 
@@ -28,11 +30,14 @@ def places_for_block_gates(network: nn.Module, example: Example) -> ResidualBloc
     Raises:
         SurgeryError: if the network does not run on the example.
     """
-    kinds = (*GATED, *GATED.values())
 
     def takes_gate(module: nn.Module) -> bool:
+        try:
+            kind = gated_kind(module, "")
+        except ValueError:
+            return False
         # A normalisation without a factor of its own has nothing that a gate could be folded into.
-        return type(module) in kinds and module._parameters.get("weight") is not None
+        return getattr(module, next(iter(cast(type[Gated], kind).scaled))) is not None
 
     return residual_blocks(network, example, takes_gate)
 
@@ -61,18 +66,20 @@ def attach_block_gates(
         SurgeryError: if the network does not run on the example.
     """
     rule, places = rule if rule is not None else Rectified(), places_for_block_gates(network, example)
-    ends: dict[str, str] = {}
+    ends, holders = dict[str, str](), Holders(network)
     for block in blocks:
         end = _end(network, block, places)
-        if block in ends or not takes(network.get_submodule(end), "block_gate"):
+        module = network.get_submodule(end)
+        if block in ends or getattr(module, "block_gate", None) is not None:
             raise ValueError(f"The block {block!r} has a gate already.")
         if isinstance(initial, Mapping) and block not in initial:
             raise ValueError(f"The gate of the block {block!r} needs a starting value.")
+        holders.check(module, end, gated_kind(module, end))
         ends[block] = end
     for block, end in ends.items():
         layer = network.get_submodule(end)
-        gated = put(network, layer, "block_gate", _start(layer, block, initial), rule)
-        cast(Gated, gated).path_in_block = end.removeprefix(f"{block}.")
+        put(layer, gated_kind(layer, end), "block_gate", _start(layer, block, initial), rule)
+        cast(Gated, layer).path_in_block = end.removeprefix(f"{block}.")
 
 
 def _end(network: nn.Module, block: str, places: ResidualBlocks) -> str:

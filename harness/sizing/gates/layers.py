@@ -2,22 +2,43 @@
 
 The factor is put on the rows of the weight and on the bias of the layer that makes the units: the same
 function as scaling what comes out, and far cheaper. A normalisation has its own factor and shift scaled.
+
+A gated layer's weight *is* the multiplied one for whatever computes with it: its own forward pass, a module
+above it that reads the weight itself (the fast path of `nn.TransformerEncoderLayer`, a tied decoder), a hook.
+So a gated network computes in every mode what it computes once its gates are folded. Whoever reads the weight
+while no module runs (an optimizer, surgery) gets the parameter.
 """
 
+import sys
 from collections.abc import Mapping
-from typing import ClassVar, cast
+from types import FrameType
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from harness.sizing.gates.rules import GateRule
+from harness.surgery.changes.heads import HeadAttention
 
 #: How many more entries may be scaled before scaling the weight and the bias apart is quicker than scaling
 #: once what comes out (measured on a CPU, forward and backward).
 _CHEAP_ENTRIES = 2**15
 #: From how many entries on a normalisation scales quicker than a product (measured as above).
 _LARGE_ENTRIES = 2**16
+_CALL = nn.Module._call_impl.__code__
+
+
+def _is_computing() -> bool:
+    """Whether who reads an attribute of a layer does so in a forward pass, of whatever module."""
+    if torch.compiler.is_compiling():
+        return True
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None:
+        if frame.f_code is _CALL or frame.f_code.co_name == "forward":
+            return True
+        frame = frame.f_back
+    return False
 
 
 class Gated:
@@ -32,6 +53,10 @@ class Gated:
 
     undecayed: parameters that weight decay never touches. `harness.surgery` asks for them where it inserts a
     block.
+
+    scaled: what the layer computes with and its gates multiply -> the tensor that they are folded into.
+    unit_axis: the axis of the weight along which units lie. plain, kind: the layer's class without gates, and
+    with them.
     """
 
     per_unit: ClassVar[Mapping[str, float]] = {
@@ -41,6 +66,10 @@ class Gated:
         "gate_alive": 1.0,
     }
     undecayed: ClassVar[tuple[str, ...]] = ("gate", "block_gate")
+    scaled: ClassVar[Mapping[str, str]] = {"weight": "weight", "bias": "bias"}
+    unit_axis: ClassVar[int] = 0
+    plain: ClassVar[type[nn.Module]]
+    kind: ClassVar[type[nn.Module]]
     gate: nn.Parameter | None
     gate_rule: GateRule
     block_gate: nn.Parameter | None
@@ -56,24 +85,74 @@ class Gated:
         block = self.block_gate_rule.factor(block_gate)
         return block if gate is None else self.gate_rule.factor(gate) * block
 
+    def spread(self, factor: Tensor, like: Tensor) -> Tensor:
+        """A factor in the shape in which it multiplies a tensor of the layer's: its weight, or its bias."""
+        if not factor.dim() or like.dim() < 2:
+            return factor
+        for axis in range(like.dim()):
+            # Not by a view, which leaves open where the axis of a single unit comes to lie.
+            factor = factor if axis == self.unit_axis else factor.unsqueeze(axis)
+        return factor
 
-def _rows(factor: Tensor, like: Tensor) -> Tensor:
-    """A factor set up to multiply the rows of a tensor; a single number multiplies as it is."""
-    return factor.view([-1] + [1] * (like.dim() - 1)) if factor.dim() else factor
+    def plain_tensor(self, name: str) -> Tensor | None:
+        """What the plain layer has by this name."""
+        module = cast(nn.Module, self)
+        for own in (module._parameters, module._buffers, module.__dict__):
+            if name in own:
+                tensor: Tensor | None = own[name]
+                return tensor
+        made: Tensor | None = getattr(super(self.kind, self), name)  # computed by a parametrization
+        return made
+
+    def has_no_factor(self) -> bool:
+        """Whether there is nothing that the gates could be folded into."""
+        return all(self.plain_tensor(name) is None for name in self.scaled)
+
+    def gated_alike(self, other: nn.Module) -> nn.Module:
+        """Gate a module that has been given all that this one has; `harness.surgery` asks for it."""
+        other.__class__ = gated_class(type(other), tuple(self.scaled.items()))
+        return other
+
+    def __reduce__(self) -> Any:
+        return _blank, (self.plain, tuple(self.scaled.items())), self.__dict__
 
 
-class GatedLinear(Gated, nn.Linear):
+def _multiplied(name: str) -> Any:
+    """An attribute of a gated layer: multiplied by its gates for all that compute with it."""
+
+    def read(self: Gated) -> Tensor | None:
+        tensor = self.plain_tensor(name)
+        if tensor is None or not _is_computing():
+            return tensor
+        return tensor * self.spread(self.factor(), tensor)
+
+    return property(read)
+
+
+class _GatedWeight(Gated):
+    """A layer whose rows of the weight, and bias, are multiplied."""
+
+    weight = _multiplied("weight")
+    bias = _multiplied("bias")
+
+
+class GatedLinear(_GatedWeight, nn.Linear):
     """A linear layer whose units are gated."""
 
     def forward(self, input: Tensor) -> Tensor:
         """[..., in_features] to [..., out_features]."""
-        factor = self.factor()
+        factor, weight, bias = self.factor(), *_own(self)
         rows = input.shape[:-1].numel()
         if (rows - self.in_features) * self.out_features <= _CHEAP_ENTRIES:
             # Few examples: what comes out has hardly more entries than the weight, and is scaled at once.
-            return _scaled(functional.linear(input, self.weight, self.bias), factor)
-        bias = self.bias * factor if self.bias is not None else None
-        return functional.linear(input, self.weight * _rows(factor, self.weight), bias)
+            return _scaled(functional.linear(input, weight, bias), factor)
+        bias = bias * factor if bias is not None else None
+        return functional.linear(input, weight * self.spread(factor, weight), bias)
+
+
+def _own(module: nn.Module) -> tuple[Tensor, Tensor | None]:
+    """Weight and bias as the plain layer has them."""
+    return cast(Tensor, module._parameters["weight"]), module._parameters["bias"]
 
 
 def _scaled(made: Tensor, factor: Tensor) -> Tensor:
@@ -88,15 +167,12 @@ def _scaled(made: Tensor, factor: Tensor) -> Tensor:
     return functional.batch_norm(made, mean, variance, factor, eps=0.0)
 
 
-class _GatedConvolution(Gated):
-    weight: Tensor
-    bias: Tensor | None
-
+class _GatedConvolution(_GatedWeight):
     def forward(self, input: Tensor) -> Tensor:
         """[batch, in_channels, ...] to [batch, out_channels, ...]."""
-        factor = self.factor()
-        weight = self.weight * _rows(factor, self.weight)
-        bias = self.bias * factor if self.bias is not None else None
+        factor, weight, bias = self.factor(), *_own(cast(nn.Module, self))
+        weight = weight * self.spread(factor, weight)
+        bias = bias * factor if bias is not None else None
         return self._conv_forward(input, weight, bias)  # type: ignore[attr-defined, no-any-return]
 
 
@@ -112,7 +188,37 @@ class GatedConv3d(_GatedConvolution, nn.Conv3d):
     """A convolution over three axes whose channels are gated."""
 
 
-class _GatedNorm(Gated):
+class _Transposed(Gated):
+    """A transposed convolution: its units lie along the second axis of its weight, group after group."""
+
+    unit_axis = 1
+
+    def spread(self, factor: Tensor, like: Tensor) -> Tensor:
+        """As `Gated.spread`."""
+        groups: int = self.groups  # type: ignore[attr-defined]
+        if groups == 1 or not factor.dim() or like.dim() < 2:
+            return super().spread(factor, like)
+        rows = factor.view(groups, 1, -1).expand(-1, len(like) // groups, -1)
+        return rows.reshape(len(like), -1, *(1 for _ in like.shape[2:]))
+
+
+class GatedConvTranspose1d(_Transposed, _GatedWeight, nn.ConvTranspose1d):
+    """A transposed convolution over one axis whose channels are gated."""
+
+
+class GatedConvTranspose2d(_Transposed, _GatedWeight, nn.ConvTranspose2d):
+    """A transposed convolution over two axes whose channels are gated."""
+
+
+class GatedConvTranspose3d(_Transposed, _GatedWeight, nn.ConvTranspose3d):
+    """A transposed convolution over three axes whose channels are gated."""
+
+
+class GatedBilinear(_GatedWeight, nn.Bilinear):
+    """A bilinear layer whose units are gated."""
+
+
+class _GatedNorm(_GatedWeight):
     """A normalisation runs as it is, with its factor and shift scaled for the time of the call."""
 
     def forward(self, input: Tensor) -> Tensor:
@@ -121,16 +227,17 @@ class _GatedNorm(Gated):
         factor = self.factor()
         if not module.affine:
             out = nn.modules.batchnorm._BatchNorm.forward(module, input)
-            return out * _rows(factor, input[0])
+            return out * factor.view([-1] + [1] * (input.dim() - 2)) if factor.dim() else out * factor
         module._check_input_dim(input)
-        average = _advance(module)
+        average, (weight, bias) = _advance(module), _own(module)
+        assert bias is not None
         batch = module.training or module.running_mean is None
         return functional.batch_norm(
             input,
             module.running_mean if not module.training or module.track_running_stats else None,
             module.running_var if not module.training or module.track_running_stats else None,
-            module.weight * factor,
-            module.bias * factor,
+            weight * factor,
+            bias * factor,
             batch,
             average,
             module.eps,
@@ -157,68 +264,124 @@ class GatedBatchNorm3d(_GatedNorm, nn.BatchNorm3d):
     """A batch normalisation of volumes whose channels are gated behind it."""
 
 
+class _Heads(Gated):
+    """An attention whose heads are gated: what makes their values is multiplied."""
+
+    scaled: ClassVar[Mapping[str, str]] = {
+        name: name for name in ("in_proj_weight", "v_proj_weight", "in_proj_bias", "bias_v")
+    }
+
+    def spread(self, factor: Tensor, like: Tensor) -> Tensor:
+        """As `Gated.spread`; the rows of queries and keys stay as they are."""
+        if not factor.dim():
+            return factor
+        rows = factor.repeat_interleave(cast(nn.MultiheadAttention, self).head_dim)
+        if like.dim() < 3 and len(like) == 3 * len(rows):
+            rows = torch.cat([torch.ones_like(rows), torch.ones_like(rows), rows])
+        return rows.unsqueeze(1) if like.dim() == 2 else rows
+
+
+class GatedMultiheadAttention(_Heads, nn.MultiheadAttention):
+    """An attention whose heads are gated."""
+
+    in_proj_weight = _multiplied("in_proj_weight")
+    v_proj_weight = _multiplied("v_proj_weight")
+    in_proj_bias = _multiplied("in_proj_bias")
+    bias_v = _multiplied("bias_v")
+
+
+class _CutHeads(_Heads):
+    """The same for an attention that has lost heads: their values are multiplied as they are made."""
+
+    def _values(self, values: Tensor) -> Tensor:
+        factor = self.factor()
+        return values * (factor.unsqueeze(1).unsqueeze(2) if factor.dim() else factor)
+
+
 #: Plain layer -> the gated one.
 GATED: Mapping[type[nn.Module], type[nn.Module]] = {
     nn.Linear: GatedLinear,
     nn.Conv1d: GatedConv1d,
     nn.Conv2d: GatedConv2d,
     nn.Conv3d: GatedConv3d,
+    nn.ConvTranspose1d: GatedConvTranspose1d,
+    nn.ConvTranspose2d: GatedConvTranspose2d,
+    nn.ConvTranspose3d: GatedConvTranspose3d,
+    nn.Bilinear: GatedBilinear,
+    nn.MultiheadAttention: GatedMultiheadAttention,
     nn.BatchNorm1d: GatedBatchNorm1d,
     nn.BatchNorm2d: GatedBatchNorm2d,
     nn.BatchNorm3d: GatedBatchNorm3d,
 }
-_PLAIN = {gated: plain for plain, gated in GATED.items()}
+for _plain, _gated in GATED.items():
+    _gated.plain, _gated.kind = _plain, _gated  # type: ignore[attr-defined]
+_TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+
+#: Gated classes of subclasses, made as they are met.
+_MADE: dict[tuple[type[nn.Module], tuple[tuple[str, str], ...]], type[nn.Module]] = {}
+
+
+def gated_class(plain: type[nn.Module], scaled: tuple[tuple[str, str], ...]) -> type[nn.Module]:
+    """The gated class of a plain one.
+
+    Args:
+        plain: one of `GATED`, or a subclass.
+        scaled: what its gates multiply, as `Gated.scaled`.
+    """
+    if plain in GATED and dict(scaled) == cast(type[Gated], GATED[plain]).scaled:
+        return GATED[plain]
+    if (plain, scaled) in _MADE:
+        return _MADE[plain, scaled]
+    base, names = Gated, [name for name, _ in scaled]
+    if issubclass(plain, _TRANSPOSED):
+        base = _Transposed
+    elif issubclass(plain, HeadAttention):
+        base, names = _CutHeads, []
+    own: dict[str, Any] = {name: _multiplied(name) for name in names}
+    own |= {"scaled": dict(scaled), "plain": plain, "__module__": __name__, "__doc__": plain.__doc__}
+    made = type(f"Gated{plain.__name__}", (base, plain), own)
+    made.kind = made  # type: ignore[attr-defined]
+    _MADE[plain, scaled] = made
+    return made
+
+
+def _blank(plain: type[nn.Module], scaled: tuple[tuple[str, str], ...]) -> nn.Module:
+    kind = gated_class(plain, scaled)
+    return kind.__new__(kind)
+
 
 #: Attributes of a gated layer that a plain one does not have, beside its tensors.
 _OWN = ("gate_rule", "block_gate_rule", "path_in_block")
 
 
-def takes(module: nn.Module, name: str) -> bool:
-    """Whether a layer can be given gates of a name, "gate" or "block_gate"; it has at most one of each."""
-    return type(module) in GATED or (isinstance(module, Gated) and getattr(module, name) is None)
-
-
-def put(network: nn.Module, module: nn.Module, name: str, start: Tensor, rule: GateRule) -> nn.Module:
-    """Exchange a layer for one that is gated too, everywhere in a network; the gated layer."""
-    made = _as(module, GATED.get(type(module), type(module)))
+def put(module: nn.Module, kind: type[nn.Module], name: str, start: Tensor, rule: GateRule) -> None:
+    """Make a layer a gated one, in place, so that it is gated for all that hold it."""
+    module.__class__ = kind
     for each in ("gate", "block_gate"):
-        made._parameters.setdefault(each, None)
-    made._parameters[name] = nn.Parameter(start)
-    setattr(made, f"{name}_rule", rule)
+        module._parameters.setdefault(each, None)
+    module._parameters[name] = nn.Parameter(start)
+    setattr(module, f"{name}_rule", rule)
     for memory, values in rule.memory(start).items():
-        made.register_buffer(memory.replace("gate", name, 1), values)
-    _replace(network, module, made)
-    return made
+        module.register_buffer(memory.replace("gate", name, 1), values)
 
 
 @torch.no_grad()
-def fold(network: nn.Module, module: nn.Module, factor: Tensor) -> None:
-    """Exchange a gated layer for a plain one whose weight and bias are multiplied by its gates' factor."""
-    plain = _as(module, _PLAIN[type(module)])
+def fold(module: nn.Module) -> None:
+    """Make a gated layer a plain one again, in place, whose weight and bias its gates are multiplied into."""
+    gated = cast(Gated, module)
+    factor = gated.factor()
+    for path in gated.scaled.values():
+        holder_path, _, name = path.rpartition(".")
+        holder = module.get_submodule(holder_path)
+        for own in (holder._parameters, holder._buffers):
+            old = own.get(name)
+            if old is not None:
+                new = old * gated.spread(factor, old)
+                kept = nn.Parameter(new, old.requires_grad) if isinstance(old, nn.Parameter) else new
+                cast(dict[str, Any], own)[name] = kept
+    module.__class__ = gated.plain
     for name in _OWN:
-        plain.__dict__.pop(name, None)
+        module.__dict__.pop(name, None)
     for name in (*Gated.per_unit, *(f"block_{name}" for name in Gated.per_unit)):
-        plain._parameters.pop(name, None)
-        plain._buffers.pop(name, None)
-    for name in ("weight", "bias"):
-        old = plain._parameters.get(name)
-        if old is not None:
-            plain._parameters[name] = nn.Parameter(old * _rows(factor, old), old.requires_grad)
-    _replace(network, module, plain)
-
-
-def _as(module: nn.Module, kind: type[nn.Module]) -> nn.Module:
-    """A module of another class with the same tensors, options and hooks."""
-    made = kind.__new__(kind)
-    made.__dict__.update(module.__dict__)
-    for registry in ("_parameters", "_buffers", "_modules"):
-        made.__dict__[registry] = dict(module.__dict__[registry])
-    return made
-
-
-def _replace(network: nn.Module, old: nn.Module, new: nn.Module) -> None:
-    """Put a module in another's place, everywhere it is used."""
-    for holder in list(network.modules()):
-        for name, child in holder._modules.items():
-            if child is old:
-                holder._modules[name] = new
+        module._parameters.pop(name, None)
+        module._buffers.pop(name, None)

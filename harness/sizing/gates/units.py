@@ -14,8 +14,10 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from harness.sizing.gates.layers import GATED, Gated, fold, put, takes
+from harness.sizing.gates.kinds import gated_kind, unit_count
+from harness.sizing.gates.layers import GATED, Gated, fold, put
 from harness.sizing.gates.rules import GateRule, Rectified
+from harness.sizing.gates.tied import Holders
 
 
 def places_for_gates(layers: Iterable[str], norms: Mapping[str, str]) -> tuple[str, ...]:
@@ -44,30 +46,39 @@ def attach_gates(
         rule: how a gate acts; `Rectified` if None.
 
     Raises:
-        ValueError: if there is no such layer, it is of another kind or gated already, or starting values
-            have another shape.
+        ValueError: if there is no such layer, it is of a kind that takes no gates or gated already, its
+            weight is also held elsewhere, or starting values have another shape; no gate is attached then.
     """
-    rule = rule if rule is not None else Rectified()
+    rule, holders = rule if rule is not None else Rectified(), Holders(network)
+    chosen: dict[str, tuple[nn.Module, type[nn.Module]]] = {}
     for layer in layers:
         module = _layer(network, layer)
-        if not takes(module, "gate"):
+        kind = gated_kind(module, layer)
+        if layer in chosen or getattr(module, "gate", None) is not None:
             allowed = ", ".join(sorted(plain.__name__ for plain in GATED))
-            raise ValueError(f"The layer {layer!r} is a {type(module).__name__}; gates go on {allowed}.")
-        put(network, module, "gate", _start(module, layer, initial), rule)
+            raise ValueError(f"The layer {layer!r} is a {kind.__name__}; gates go on {allowed}.")
+        holders.check(module, layer, kind)
+        _check_initial(layer, unit_count(module), initial)
+        chosen[layer] = module, kind
+    for layer, (module, kind) in chosen.items():
+        put(module, kind, "gate", _start(module, layer, initial), rule)
+
+
+def _check_initial(layer: str, units: int, initial: Mapping[str, Tensor] | float | None) -> None:
+    if isinstance(initial, Mapping) and (layer not in initial or initial[layer].shape != (units,)):
+        raise ValueError(f"Gates of the layer {layer!r} need {units} starting values.")
 
 
 def _start(module: nn.Module, layer: str, initial: Mapping[str, Tensor] | float | None) -> Tensor:
     like = next(
         (tensor for tensor in (*module.parameters(), *module.buffers()) if tensor.dim()), torch.empty(0)
     )
-    units = like.shape[0]
+    units = unit_count(module)
     if initial is None:
         # rand() lies in [0, 1): turned round, no gate starts dead.
         return 1 - torch.rand(units, dtype=like.dtype, device=like.device)
     if not isinstance(initial, Mapping):
         return torch.full((units,), initial, dtype=like.dtype, device=like.device)
-    if layer not in initial or initial[layer].shape != (units,):
-        raise ValueError(f"Gates of the layer {layer!r} need {units} starting values.")
     return initial[layer].to(like).clone()
 
 
@@ -118,9 +129,9 @@ def fold_gates(network: nn.Module) -> None:
     """
     for path, module in _gated(network).items():
         gated = cast(nn.Module, module)
-        if gated._parameters.get("weight") is None:
+        if module.has_no_factor():
             raise ValueError(f"The normalisation {path!r} has no factor that its gates could be folded into.")
-        fold(network, gated, module.factor().detach())
+        fold(gated)
 
 
 def _gated(network: nn.Module) -> dict[str, Gated]:

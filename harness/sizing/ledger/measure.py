@@ -39,23 +39,23 @@ def measure(network: nn.Module, sized_layers: Sequence[str], macs: int) -> Size:
 def survey(network: nn.Module, sized_layers: Sequence[str], macs: int) -> Survey:
     """As `measure`, and nothing is read back from the device."""
     units = {layer: _units(network, layer) for layer in sized_layers}
-    open_units = {
-        layer: module.factor().detach() != 0
+    gated = {
+        f"{layer}.{target}" if layer else target: module
         for layer, module in network.named_modules()
         if isinstance(module, Gated)
+        for target in module.scaled.values()
     }
     folded, parameters, counts = gate_parameters(network), 0, []
     for name, parameter in network.named_parameters():
         if name in folded:
             continue
-        layer = name.rpartition(".")[0]
         parameters += parameter.numel()
         values = parameter.detach()
-        if layer in open_units:
+        if name in gated:
             # A row whose gate is shut is zero once the gate is folded in.
-            counts.append((torch.count_nonzero(values.reshape(len(values), -1), 1) * open_units[layer]).sum())
-        else:
-            counts.append(torch.count_nonzero(values))
+            is_open = (gated[name].factor().detach() != 0).to(values.dtype)
+            values = values * gated[name].spread(is_open, values)
+        counts.append(torch.count_nonzero(values))
     nonzeros = torch.stack(counts).sum() if counts else torch.zeros((), dtype=torch.int64)
     return Survey(units, parameters, nonzeros, macs)
 

@@ -8,7 +8,7 @@ and its future work name.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
@@ -47,6 +47,8 @@ class ShrinkNets(SizingMethod):
     remove_every_steps: take dead units out after every so many steps, and not at ends of epochs alone.
     removal_probability: of each dead unit each time; those left in may come back to life.
     """
+
+    controls: ClassVar[tuple[str, ...]] = ("gates-only", "oversized-l2", "random-removal", "scratch-e")
 
     min_units: int = 1
     gate: Literal["rectified", "debounced"] = "rectified"

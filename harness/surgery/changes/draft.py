@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.spectral_norm import SpectralNorm
+from torch.nn.utils.weight_norm import WeightNorm
 from torch.optim import Optimizer
 
 from harness.surgery.changes.belongings import check_kind, hand_on, in_format_of
@@ -15,6 +17,7 @@ from harness.surgery.changes.optimizers import Optimizers
 from harness.surgery.changes.seen import Moving, Seen
 from harness.surgery.errors import SurgeryError
 from harness.surgery.masking import masked_names, set_mask, unset_mask
+from harness.surgery.tracing.computed import computed
 
 
 class Draft:
@@ -85,6 +88,11 @@ class Draft:
             )
             registry[name] = new
             self._undo.append(partial(setitem, registry, name, old))
+            if isinstance(module, nn.RNNBase) and name in module._flat_weights_names:
+                # It keeps a list of its parameters, too.
+                place = module._flat_weights_names.index(name)
+                module._flat_weights[place] = new
+                self._undo.append(partial(setitem, module._flat_weights, place, old))
 
     def shift(self, path: str, added: Sequence[Tensor]) -> None:
         """Add values to a tensor, for the network and each of its copies; memory stays as it is."""
@@ -130,6 +138,18 @@ class Draft:
             module = target.get_submodule(layer)
             self._undo.append(partial(setattr, module, name, getattr(module, name)))
             setattr(module, name, value)
+
+    def compute_again(self, layer: str) -> None:
+        """Have a module's attributes that were computed from its tensors say what these have become.
+
+        `torch.nn.utils.weight_norm` and `spectral_norm` of old keep the weight of the last forward pass.
+        """
+        for target in self._targets:
+            module = target.get_submodule(layer)
+            for hook in module._forward_pre_hooks.values():
+                if isinstance(hook, WeightNorm | SpectralNorm):
+                    self._undo.append(partial(setattr, module, hook.name, getattr(module, hook.name)))
+                    setattr(module, hook.name, computed(module, hook.name))
 
     def exchange_module(self, path: str, make: Callable[[nn.Module], nn.Module]) -> None:
         """Put another module in a module's place, wherever it is used.

@@ -49,7 +49,9 @@ class HeadAttention(nn.MultiheadAttention):
         made.heads_at_first = getattr(attention, "heads_at_first", attention.num_heads)
         # Encoder layers take a short cut around this module's forward pass unless this says otherwise.
         made._qkv_same_embed_dim = False
-        return made
+        # Gates of its heads stay on them.
+        gated_alike = getattr(attention, "gated_alike", None)
+        return made if gated_alike is None else cast(Self, gated_alike(made))
 
     def _reset_parameters(self) -> None:
         """As PyTorch starts an attention; its own asks for three projections where there is one."""
@@ -91,6 +93,7 @@ class HeadAttention(nn.MultiheadAttention):
             tensor.unflatten(-1, (self.num_heads, self.head_dim)).transpose(1, 2)
             for tensor in (queries, *others)
         )
+        v = self._values(v)
         if self.add_zero_attn:
             k, v = functional.pad(k, (0, 0, 0, 1)), functional.pad(v, (0, 0, 0, 1))
         # As PyTorch's own does: the hint stands for the mask where nothing else is asked.
@@ -110,6 +113,10 @@ class HeadAttention(nn.MultiheadAttention):
         if query.dim() == 2:
             return out.squeeze(0), None if weights is None else weights.squeeze(0)
         return (out.transpose(0, 1) if turned else out), weights
+
+    def _values(self, values: Tensor) -> Tensor:
+        """The values [batch, heads, keys, head_dim] that are mixed; a subclass may have them changed."""
+        return values
 
     def _projections(self, query: Tensor, key: Tensor, value: Tensor) -> list[Tensor]:
         together = cast(Tensor | None, self.in_proj_weight)

@@ -11,11 +11,14 @@ from harness.surgery.changes.draft import Draft
 from harness.surgery.changes.seen import Places
 from harness.surgery.edits import Remove
 from harness.surgery.masking import MASK_SUFFIX, mask_at
+from harness.surgery.operations.norms import keep_norms
 from harness.surgery.operations.resize import fit_attributes, follow_sizes
 from harness.surgery.operations.silence import Fold, contribution, judge
+from harness.surgery.tracing.computed import weight_at
 from harness.surgery.tracing.example import Example
 from harness.surgery.tracing.follow import follow, run
 from harness.surgery.tracing.labels import Labels
+from harness.surgery.tracing.paths import layer_of
 from harness.surgery.tracing.tracer import Tracer
 from harness.surgery.tracing.units import chosen, head_labels, unit_labels
 
@@ -24,13 +27,17 @@ _SQUEEZED = "stays, because a squeeze() behind it would take a single unit's axi
 
 @dataclass(slots=True)
 class Removal:
-    """What a series of `Remove` comes to: classes that go, folds, layers that lose units, refusals."""
+    """What a series of `Remove` comes to: classes that go, folds, layers that lose units, refusals.
+
+    forced: those of the classes that still vary, and go as if they were held at zero.
+    """
 
     roots: Labels
     folds: list[Fold]
     removed: dict[str, int]
     refused: dict[str, str] = field(default_factory=dict)
     emptied: tuple[str, ...] = ()
+    forced: Labels = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
 
 def plan_removal(tracer: Tracer, network: nn.Module, edits: Sequence[Remove]) -> Removal:
@@ -50,14 +57,14 @@ def plan_removal(tracer: Tracer, network: nn.Module, edits: Sequence[Remove]) ->
             else:
                 exact = asked.get(root, (edit.layer, True))[1] and edit.exact
                 asked[root] = (edit.layer, exact)
-    going, folds = _settle(tracer, network, asked, refused)
+    going, folds, forced = _settle(tracer, network, asked, refused)
     removed, emptied = _losses(tracer, network, going)
-    return Removal(going, folds, removed, refused, emptied)
+    return Removal(going, folds, removed, refused, emptied, forced)
 
 
 def _settle(
     tracer: Tracer, network: nn.Module, asked: dict[int, tuple[str, bool]], refused: dict[str, str]
-) -> tuple[Labels, list[Fold]]:
+) -> tuple[Labels, list[Fold], Labels]:
     """Drop what must stay until what is left can go; a class that stays may listen to others that go."""
     held = None
     forced: set[int] = set()
@@ -71,7 +78,7 @@ def _settle(
         if not stay and not fresh:
             last = _last_squeezed(tracer, going)
             if last is None:
-                return going, judgement.folds
+                return going, judgement.folds, np.array(sorted(forced), dtype=np.int64)
             stay = {last: _SQUEEZED}
         for root, reason in stay.items():
             refused[asked.pop(root)[0]] = reason
@@ -107,6 +114,7 @@ def cut(draft: Draft, tracer: Tracer, removal: Removal) -> None:
     for fold in removal.folds:
         _fold(draft, fold)
     gone = tracer.coupling.members(removal.roots)
+    keep_norms(draft, tracer, gone)
     touched: dict[str, None] = {}
     for path, starts in tracer.starts.items():
         keep: dict[int, Tensor] = {}
@@ -119,7 +127,7 @@ def cut(draft: Draft, tracer: Tracer, removal: Removal) -> None:
                 keep[axis] = positions if device.type == "meta" else positions.to(device)
         if keep:
             draft.change(path, Slice(keep))
-            touched[path.rpartition(".")[0]] = None
+            touched[layer_of(path)] = None
     for fold in removal.folds:
         if fold.read.weight is not None and fold.read.bias is None and fold.read.norm is None:
             _cut_new_bias(draft, fold.read.weight, fold.read.out_axis, tracer, gone)
@@ -128,11 +136,21 @@ def cut(draft: Draft, tracer: Tracer, removal: Removal) -> None:
         heads = None
         if isinstance(module, nn.MultiheadAttention):
             heads = np.flatnonzero(~gone[head_labels(tracer, f"{layer}.", module)[0, :, 0]]).tolist()
-        fit_attributes(draft, layer, heads)
+        fit_attributes(draft, layer, heads, smaller_groups=_groups_are_smaller(module, layer, tracer, gone))
     for fit in tracer.fits:
         lost = gone[tracer.labels(fit.path, fit.axis)]
         if lost.any():
             follow_sizes(draft, fit, len(lost), int((~lost).sum()))
+
+
+def _groups_are_smaller(
+    module: nn.Module, layer: str, tracer: Tracer, gone: np.typing.NDArray[np.bool_]
+) -> bool:
+    """Whether parts of groups of a group normalisation are gone, and not whole ones."""
+    if not isinstance(module, nn.GroupNorm):
+        return False
+    lost = gone[tracer.labels(f"{layer}.weight", 0)].reshape(module.num_groups, -1)
+    return bool((lost.all(axis=1) != lost.any(axis=1)).any())
 
 
 class Slice:
@@ -156,8 +174,8 @@ class Slice:
 
 def _fold(draft: Draft, fold: Fold) -> None:
     assert fold.read.weight is not None
-    layer = fold.read.weight.rpartition(".")[0]
-    added = [contribution(fold, _weight(target, fold.read.weight)) for target in draft.targets]
+    layer = layer_of(fold.read.weight)
+    added = [contribution(fold, weight_at(target, fold.read.weight)) for target in draft.targets]
     if fold.read.bias is not None:
         draft.shift(fold.read.bias, added)
         _let_go(draft, fold.read.bias, added[0] != 0)
@@ -175,17 +193,12 @@ def _let_go(draft: Draft, bias: str, entries: Tensor) -> None:
         draft.change(bias + MASK_SUFFIX, lambda old: old | entries.to(old.device))
 
 
-def _weight(network: nn.Module, path: str) -> Tensor:
-    tensor = network.get_parameter(path)
-    return tensor.detach()
-
-
 def _cut_new_bias(
     draft: Draft, weight: str, out_axis: int, tracer: Tracer, gone: np.typing.NDArray[np.bool_]
 ) -> None:
     lost = gone[tracer.labels(weight, out_axis)]
     if lost.any():
-        path = f"{weight.rpartition('.')[0]}.bias"
+        path = f"{layer_of(weight)}.bias"
         draft.change(path, Slice({0: torch.from_numpy(np.flatnonzero(~lost))}))
 
 
@@ -193,7 +206,7 @@ def differing(removal: Removal) -> dict[str, bool]:
     """Layers into which a constant is folded -> whether it is another one in training mode."""
     layers: dict[str, bool] = {}
     for fold in removal.folds:
-        layer = (fold.read.weight or "").rpartition(".")[0]
+        layer = layer_of(fold.read.weight or "")
         differs = bool((fold.values[0] != fold.values[1]).any())
         layers[layer] = layers.get(layer, False) or differs
     return layers
@@ -205,10 +218,22 @@ def verified(tracer: Tracer, removal: Removal, network: nn.Module, example: Exam
     Only reshapes and splits can couple other units than before without an error; where none of them was
     met by what is gone, it is enough that the network runs. Of `alone_after` nothing is said.
     """
-    gone = tracer.coupling.members(removal.roots)
-    if not any(gone[labels].any() for labels in tracer.rigid):
+    if not _meets_reshapes(tracer, removal):
         run(network, example)
         return True
+    return couples_as_before(tracer, removal, network, example)
+
+
+def _meets_reshapes(tracer: Tracer, removal: Removal) -> bool:
+    gone = tracer.coupling.members(removal.roots)
+    return any(gone[labels].any() for labels in tracer.rigid)
+
+
+def couples_as_before(tracer: Tracer, removal: Removal, network: nn.Module, example: Example) -> bool:
+    """Whether what is left of a network that has been cut is coupled as it was, where reshapes were met."""
+    if not _meets_reshapes(tracer, removal):
+        return True
+    gone = tracer.coupling.members(removal.roots)
     after = follow(network, example, tracer.rules, tracer.avoided)
     own = [(path, axis) for path, starts in tracer.starts.items() for axis in range(len(starts))]
     count = sum(sum(tracer.tensors[path].shape) for path in tracer.starts)

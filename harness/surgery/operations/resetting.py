@@ -1,12 +1,14 @@
 """Giving units new incoming weights."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from harness.surgery.changes.draft import Draft
 from harness.surgery.edits import Reset
 from harness.surgery.errors import SurgeryError
 from harness.surgery.operations.masks import masked
+from harness.surgery.tracing.computed import is_computed_from
+from harness.surgery.tracing.paths import layer_of
 from harness.surgery.tracing.tracer import Tracer
 from harness.surgery.tracing.units import chosen, unit_labels
 
@@ -26,6 +28,16 @@ def reset(draft: Draft, tracer: Tracer, edit: Reset) -> int:
     if len(labels) != tracer.tensors[path].shape[axis]:
         raise SurgeryError(
             f"The units of {edit.layer!r} are heads, which have no single row of weights to reset."
+        )
+    if isinstance(draft.network.get_submodule(layer_of(path)), nn.RNNBase | nn.RNNCellBase):
+        raise SurgeryError(
+            f"The units of {edit.layer!r}, a recurrent layer, have rows in several gates and no single "
+            "one to reset; assign its parameters instead."
+        )
+    if is_computed_from(tracer, path):
+        raise SurgeryError(
+            f"The units of {edit.layer!r} cannot be given new weights: its weight is computed from others "
+            "(weight norm or another parametrization); assign these instead."
         )
     rows = torch.from_numpy(positions)
     _put(draft, path, axis, rows, edit.weight)

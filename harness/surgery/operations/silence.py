@@ -6,8 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from harness.surgery.tracing.computed import name_of, weight_at
 from harness.surgery.tracing.labels import Labels
 from harness.surgery.tracing.marks import Held, Pair, Positions, Read, Values
+from harness.surgery.tracing.paths import layer_of
 from harness.surgery.tracing.tracer import Tracer
 
 
@@ -51,7 +53,9 @@ def judge(tracer: Tracer, network: nn.Module, roots: Labels, held: Held) -> Judg
     for read in tracer.reads:
         by_weight.setdefault(read.weight, []).append(read)
     for weight, reads in by_weight.items():
-        arriving = [own for read in reads if (own := _arriving(tracer, read, gone, held)) is not None]
+        arriving = [
+            own for read in reads if (own := _arriving(tracer, network, read, gone, held)) is not None
+        ]
         for own in arriving:
             judgement.varying.update(own.classes[np.isnan(own.values)].tolist())
         sending = [own for own in arriving if own.sends.any()]
@@ -105,10 +109,12 @@ class _Arriving:
         return sends
 
 
-def _arriving(tracer: Tracer, read: Read, gone: np.typing.NDArray[np.bool_], held: Held) -> _Arriving | None:
+def _arriving(
+    tracer: Tracer, network: nn.Module, read: Read, gone: np.typing.NDArray[np.bool_], held: Held
+) -> _Arriving | None:
     positions = np.flatnonzero(gone[read.signal.labels])
     if len(positions):
-        positions = positions[_listened(tracer, read, positions, gone)]
+        positions = positions[_listened(tracer, network, read, positions, gone)]
     if not len(positions):
         return None
     classes = tracer.coupling.roots(read.signal.labels[positions])
@@ -147,12 +153,16 @@ def _alike(first: Read, other: Read) -> bool:
 
 
 def _listened(
-    tracer: Tracer, read: Read, positions: Positions, gone: np.typing.NDArray[np.bool_]
+    tracer: Tracer,
+    network: nn.Module,
+    read: Read,
+    positions: Positions,
+    gone: np.typing.NDArray[np.bool_],
 ) -> Positions:
     """Those of the positions for which a unit that stays has a weight other than zero."""
     if read.weight is None:
         return np.arange(len(positions))
-    weight = tracer.tensors[read.weight]
+    weight = weight_at(network, read.weight)
     columns = weight.index_select(
         read.in_axis, torch.from_numpy(read.in_positions[positions]).to(weight.device)
     ).movedim((read.in_axis, read.out_axis), (0, 1))
@@ -162,7 +172,7 @@ def _listened(
 
 
 def _obstacle(read: Read, network: nn.Module, times: int, fold: Fold | None, *, padded: bool) -> str | None:
-    layer = read.weight.rpartition(".")[0] if read.weight is not None else "a computed weight"
+    layer = layer_of(read.weight) if read.weight is not None else "a computed weight"
     if padded:
         return f"sends a constant into the zero padding of {layer!r}, which no bias can stand for"
     if times > 1:
@@ -178,7 +188,7 @@ def _obstacle(read: Read, network: nn.Module, times: int, fold: Fold | None, *, 
 
 def _takes_bias(module: nn.Module, weight: str) -> bool:
     layers = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
-    return isinstance(module, layers) and module.bias is None and weight.endswith("weight")
+    return isinstance(module, layers) and module.bias is None and name_of(weight) == "weight"
 
 
 def contribution(fold: Fold, weight: Tensor) -> Tensor:

@@ -12,6 +12,8 @@ from harness.surgery.edits import Widen
 from harness.surgery.errors import SurgeryError
 from harness.surgery.masking import MASK_SUFFIX, masked_names
 from harness.surgery.operations.resize import fit_attributes
+from harness.surgery.tracing.computed import is_computed_from
+from harness.surgery.tracing.paths import layer_of
 from harness.surgery.tracing.tracer import Tracer
 from harness.surgery.tracing.units import unit_labels
 
@@ -28,7 +30,7 @@ def widen(draft: Draft, tracer: Tracer, edit: Widen) -> int:
     labels = unit_labels(tracer, draft.network, edit.layer)
     classes = tracer.coupling.roots(labels)
     members = tracer.coupling.members(classes)
-    _check(tracer, edit, classes)
+    _check(tracer, draft.network, edit, classes)
     new = edit.incoming.shape[0]
     if not new:
         return 0
@@ -41,6 +43,7 @@ def widen(draft: Draft, tracer: Tracer, edit: Widen) -> int:
             positions = np.flatnonzero(members[start : start + size])
             if not len(positions):
                 continue
+            _check_weight(tracer, edit.layer, own)
             along = tracer.coupling.roots(np.arange(start, start + size))
             times = _multiplicity(edit.layer, own, along, positions, classes)
             if (own, place) == (path, axis):
@@ -63,7 +66,7 @@ def widen(draft: Draft, tracer: Tracer, edit: Widen) -> int:
     return new
 
 
-def _check(tracer: Tracer, edit: Widen, classes: np.typing.NDArray[np.int64]) -> None:
+def _check(tracer: Tracer, network: nn.Module, edit: Widen, classes: np.typing.NDArray[np.int64]) -> None:
     if edit.layer not in tracer.producers:
         raise SurgeryError(
             f"The layer {edit.layer!r} has no incoming weights, so no units can be added to it."
@@ -77,6 +80,12 @@ def _check(tracer: Tracer, edit: Widen, classes: np.typing.NDArray[np.int64]) ->
             f"No single units can be added to the layer {edit.layer!r}: its units go in groups."
         )
     path, axis = tracer.producers[edit.layer]
+    _check_weight(tracer, edit.layer, path)
+    if isinstance(network.get_submodule(layer_of(path)), nn.RNNBase | nn.RNNCellBase):
+        raise SurgeryError(
+            f"No units can be added to the layer {edit.layer!r}: it is recurrent, and its units have rows in "
+            "several gates."
+        )
     rows = tuple(tracer.tensors[path].movedim(axis, 0).shape[1:])
     if edit.incoming.dim() == 0 or tuple(edit.incoming.shape[1:]) != rows:
         raise SurgeryError(
@@ -88,6 +97,14 @@ def _check(tracer: Tracer, edit: Widen, classes: np.typing.NDArray[np.int64]) ->
     if given != ((edit.incoming.shape[0],) if has_bias else None):
         needed = f"shape ({edit.incoming.shape[0]},)" if has_bias else "None, because the layer has none"
         raise SurgeryError(f"Biases of new units of {edit.layer!r} must be {needed}.")
+
+
+def _check_weight(tracer: Tracer, layer: str, path: str) -> None:
+    if is_computed_from(tracer, path):
+        raise SurgeryError(
+            f"No units can be added to the layer {layer!r}: {layer_of(path)!r} computes its weight from "
+            "others (weight norm or another parametrization)."
+        )
 
 
 def _multiplicity(
@@ -118,7 +135,9 @@ def _start(network: nn.Module, path: str, given: Mapping[str, Tensor]) -> Tensor
         return 1.0
     if isinstance(module, nn.modules.batchnorm._NormBase):
         return 1.0 if name in ("weight", "running_var") else 0.0
-    if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d) and module.groups > 1 and name == "weight":
+    if isinstance(module, nn.GroupNorm):
+        return 1.0 if name == "weight" else 0.0
+    if isinstance(module, nn.modules.conv._ConvNd) and module.groups > 1 and name == "weight":
         if layer not in given:
             raise SurgeryError(f"New units pass through {layer!r} alone, so `outgoing` must give it weights.")
         return given[layer]

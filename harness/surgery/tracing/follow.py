@@ -9,22 +9,17 @@ from torch import Tensor, nn
 
 from harness.surgery.errors import SurgeryError
 from harness.surgery.masking import MASK_SUFFIX, masks_of
+from harness.surgery.tracing import computed, recurrent
 from harness.surgery.tracing.answers import tensors_in
 from harness.surgery.tracing.choices import decide
-from harness.surgery.tracing.example import Example, called, devices, shapes, twice
+from harness.surgery.tracing.example import Example, called, shapes, twice
 from harness.surgery.tracing.heads import declare_heads, open_attentions
 from harness.surgery.tracing.noise import training_without_noise
+from harness.surgery.tracing.plain import check_example, check_plain
 from harness.surgery.tracing.rules import RULES, pointwise
 from harness.surgery.tracing.stand_ins import check_held, stand_ins
 from harness.surgery.tracing.tracer import Rule, Tracer
-
-_WRAPPERS = {
-    "OptimizedModule": "compiled",
-    "DistributedDataParallel": "wrapped for distributed training",
-    "DataParallel": "wrapped for several devices",
-    "FullyShardedDataParallel": "sharded",
-    "RecursiveScriptModule": "scripted",
-}
+from harness.surgery.tracing.wholes import wholes
 
 
 def follow(
@@ -42,14 +37,17 @@ def follow(
     Raises:
         SurgeryError: if the network cannot be followed or the example does not fit it.
     """
-    check_plain(network, example)
+    check_plain(network)
+    check_example(network, example)
     # A batch of one could be taken for an axis of one unit.
     example = twice(example)
     check_held(network)
     with quiet(network), stand_ins(network) as replaced:
         tracer = Tracer(network, rules, pointwise, replaced)
         _declare(tracer, network)
-        with open_attentions(tracer, network):
+        computed.declare(tracer, network, exactly=rules is RULES)
+        recurrent.declare(tracer, network)
+        with open_attentions(tracer, network), wholes(tracer, network):
             _follow_both(tracer, network, example)
     decide(tracer.coupling, tracer.choices, [pair.left.labels for pair in tracer.pairs], avoided)
     tracer.avoided = tuple(avoided)
@@ -65,23 +63,6 @@ def _follow_both(tracer: Tracer, network: nn.Module, example: Example) -> None:
         _trace(tracer, network, example)
     for seen in (*tracer.reads[evaluated:], *tracer.pairs[multiplied:]):
         seen.training = True
-
-
-def check_plain(network: nn.Module, example: Example) -> None:
-    """Refuse wrapped networks, and networks on another device than the example."""
-    for path, module in network.named_modules():
-        kind = _WRAPPERS.get(type(module).__name__)
-        if kind is not None:
-            raise SurgeryError(
-                f"The module at {path or 'the root'} is {kind}; give the plain network inside to surgery."
-            )
-    here = devices(example)
-    elsewhere = {str(tensor.device) for tensor in network.parameters()} - here
-    if elsewhere:
-        raise SurgeryError(
-            f"The network has parameters on {', '.join(sorted(elsewhere))} but the example is on "
-            f"{', '.join(sorted(here))}; they must be on one device."
-        )
 
 
 def run(network: nn.Module, example: Example) -> None:
@@ -102,7 +83,7 @@ def outputs_of(network: nn.Module, example: Example) -> list[Tensor]:
         SurgeryError: if it does not run, whatever it raises.
     """
     try:
-        return tensors_in(called(network, example))
+        outputs = tensors_in(called(network, example))
     except SurgeryError:
         raise
     except Exception as error:
@@ -110,6 +91,11 @@ def outputs_of(network: nn.Module, example: Example) -> list[Tensor]:
         raise SurgeryError(
             f"The network does not run {mode}on an example of shape {shapes(example)}: {error}"
         ) from error
+    if any(tensor.is_nested for tensor in outputs):
+        raise SurgeryError(
+            "The network gives nested tensors, which surgery cannot look into; give padded ones."
+        )
+    return outputs
 
 
 def _trace(tracer: Tracer, network: nn.Module, example: Example) -> None:
@@ -143,12 +129,17 @@ def _check_gradients(outputs: list[Tensor]) -> None:
 
 def _declare(tracer: Tracer, network: nn.Module) -> None:
     """Couple what no operation shows: tensors declared per unit, masks, heads."""
+    for path, tensor in tracer.tensors.items():
+        if tensor.is_complex():
+            for axis in range(tensor.dim()):
+                tracer.coupling.freeze(tracer.labels(path, axis), "made or read by complex numbers")
     for path, module in network.named_modules():
         prefix = f"{path}." if path else ""
         declared: Mapping[str, float] = getattr(module, "per_unit", {})
         if declared:
-            names = [prefix + name for name in ("weight", *declared)]
-            own = [tracer.labels(name, 0) for name in names if name in tracer.tensors]
+            own = [tracer.labels(prefix + name, 0) for name in declared if prefix + name in tracer.tensors]
+            if prefix + "weight" in tracer.tensors:
+                own.insert(0, tracer.labels(prefix + "weight", getattr(module, "unit_axis", 0)))
             for labels in own[1:]:
                 tracer.coupling.unite(own[0], labels)
         if isinstance(module, nn.MultiheadAttention):
@@ -183,4 +174,6 @@ def quiet(network: nn.Module) -> Iterator[None]:
                 module._buffers.update(held)
         with torch.no_grad():
             for buffer, value in buffers:
+                if buffer.shape != value.shape:
+                    buffer.resize_(value.shape)  # observers of quantisation grow theirs when they first run
                 buffer.copy_(value)

@@ -23,6 +23,9 @@ def declare_heads(tracer: Tracer, prefix: str, module: nn.MultiheadAttention) ->
     if _is_known(module) and prefix:
         rows = head_labels(tracer, prefix, module)
         tracer.coupling.unite(rows, rows[:1, :, :1])
+        for name in getattr(module, "per_unit", ()):
+            if prefix + name in tracer.tensors:
+                tracer.coupling.unite(tracer.labels(prefix + name, 0), rows[0, :, 0])
         return
     reason = (
         f"belongs to an attention with a forward pass of its own ({type(module).__name__})"

@@ -18,7 +18,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from harness.surgery.errors import SurgeryError
 from harness.surgery.tracing.example import Example, twice
-from harness.surgery.tracing.follow import check_plain, quiet, run
+from harness.surgery.tracing.follow import quiet, run
+from harness.surgery.tracing.plain import check_example, check_plain
 from harness.surgery.tracing.tracer import leaves
 
 _ADDITIONS = frozenset({"add", "add_"})
@@ -53,7 +54,8 @@ def residual_blocks(
     Raises:
         SurgeryError: if the network does not run on the example.
     """
-    check_plain(network, example)
+    check_plain(network)
+    check_example(network, example)
     found = ResidualBlocks({}, {})
     paths = {module: path for path, module in network.named_modules()}
     watched = _watch(network, twice(example))

@@ -1,9 +1,10 @@
 """Following the units of a network through one forward pass."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -17,7 +18,11 @@ from harness.surgery.tracing.example import Example, tensors
 from harness.surgery.tracing.fits import Fit
 from harness.surgery.tracing.labels import Coupling, Labels
 from harness.surgery.tracing.marks import Mark, Pair, Plane, Read
+from harness.surgery.tracing.paths import layer_of
 from harness.surgery.tracing.stand_ins import Replaced
+
+if TYPE_CHECKING:
+    from harness.surgery.tracing.computed import Normed
 
 #: Operations whose result Python reads as a number or whose shape depends on the data.
 _DATA_DEPENDENT = frozenset(
@@ -65,6 +70,7 @@ class Tracer(TorchDispatchMode):
         coupling: classes of labels. Every position of every axis of every parameter and buffer has a label.
         starts: path of a parameter or buffer -> first label of each of its axes.
         tensors: path -> the tensor.
+        modules: path -> the module.
         reads: the layers that read units, in order of execution.
         producers: layer -> (path of its parameter, axis along which its units lie).
         norms: layer -> the normalisation that directly follows it.
@@ -73,6 +79,7 @@ class Tracer(TorchDispatchMode):
         pairs: products of two signals that sum over units, in order of execution.
         fits: numbers that modules hold and that must follow the size of an axis.
         rigid: labels whose axis was reshaped or split, perhaps by code written for fixed sizes.
+        normed: weights under weight norm and spectral norm, by the parameter that gives their direction.
         astray: a sentence on a parameter that was read, but not from where it is registered; or None.
         aliases: which tensors share memory, and what was written there.
         squeezed: labels of axes that would be squeezed away if a single position of them were left.
@@ -100,10 +107,13 @@ class Tracer(TorchDispatchMode):
         self.coupling = Coupling()
         self.starts: dict[str, tuple[int, ...]] = {}
         self.tensors: dict[str, Tensor] = {}
+        self.modules = dict(network.named_modules(remove_duplicate=False))
         self.reads: list[Read] = []
         self.producers: dict[str, tuple[str, int]] = {}
         self.norms: dict[str, str] = {}
         self.rigid: list[Labels] = []
+        self.normed: Mapping[str, Normed] = {}
+        self._looks_away = False
         self.astray: str | None = None
         self._replaced = replaced or Replaced()
         #: Tensors that the network makes of nothing while it runs (kept alive, so that ids stay their own).
@@ -192,6 +202,15 @@ class Tracer(TorchDispatchMode):
         for tensor in tensors(example):
             self.tag(tensor, Mark())
 
+    @contextmanager
+    def looking_away(self) -> Iterator[None]:
+        """Follow no operation, for the length of the context: of modules that are followed as a whole."""
+        before, self._looks_away = self._looks_away, True
+        try:
+            yield
+        finally:
+            self._looks_away = before
+
     def uses(self, tensor: Tensor) -> int:
         """How many operations have read a tensor so far."""
         return self._uses.get(id(tensor), 0)
@@ -205,7 +224,7 @@ class Tracer(TorchDispatchMode):
     def produce(self, labels: Labels) -> str:
         """Note that the axis of a parameter that these labels were made for makes units; the layer's name."""
         path, axis = self.owner(int(labels[0]))
-        layer = path.rpartition(".")[0]
+        layer = layer_of(path)
         first = self.producers.setdefault(layer, (path, axis))
         if first == (path, axis) or self._are_among(self.labels(path, axis), self.labels(*first)):
             return layer
@@ -234,6 +253,8 @@ class Tracer(TorchDispatchMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
+        if self._looks_away:
+            return func(*args, **kwargs)
         before = args
         if self.aliases.reshapes(func) and self.follows(args[0]):
             # The tensor itself gets another shape: what it was is kept in a view of it.

@@ -12,6 +12,8 @@ from tests.surgery.zoo.entry import Entry, pictures, rows, together, tokens
 class CausalAttention(nn.Module):
     """One projection for queries, keys and values; what lies ahead is masked."""
 
+    ahead: Tensor
+
     def __init__(self, width: int, heads: int, length: int) -> None:
         super().__init__()
         self.heads = heads

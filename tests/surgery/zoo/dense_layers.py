@@ -73,6 +73,8 @@ class Sine(nn.Module):
 class RadianceField(nn.Module):
     """Positions are encoded, read again in the middle, and give density and colour."""
 
+    scales: Tensor
+
     def __init__(self, width: int = 32, octaves: int = 4) -> None:
         super().__init__()
         self.register_buffer("scales", 2.0 ** torch.arange(octaves))

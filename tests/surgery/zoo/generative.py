@@ -139,7 +139,7 @@ class Pixels(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        batch, width, height, breadth = x.shape
+        height, breadth = x.shape[2:]
         q, k, v = self.qkv(self.norm(x)).flatten(2).chunk(3, dim=1)
         weights = torch.softmax(q.transpose(1, 2) @ k / math.sqrt(q.shape[1]), dim=-1)
         mixed = (v @ weights.transpose(1, 2)).unflatten(2, (height, breadth))

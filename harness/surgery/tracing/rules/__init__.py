@@ -2,18 +2,35 @@
 
 from collections.abc import Mapping
 
-from harness.surgery.tracing.rules import attention, contractions, joining, normalisation, reductions, shape
+from harness.surgery.tracing.rules import (
+    attention,
+    bilinear,
+    blocks,
+    contractions,
+    convolutions,
+    joining,
+    normalisation,
+    reductions,
+    sequences,
+    shape,
+    standardising,
+)
 from harness.surgery.tracing.rules.elementwise import copy, fill, pointwise
 from harness.surgery.tracing.tracer import Rule
 
 #: Named operations; whatever else PyTorch itself tags as pointwise is `pointwise`.
 RULES: Mapping[str, Rule] = {
     **attention.RULES,
+    **bilinear.RULES,
+    **blocks.RULES,
     **contractions.RULES,
+    **convolutions.RULES,
     **joining.RULES,
     **normalisation.RULES,
     **reductions.RULES,
+    **sequences.RULES,
     **shape.RULES,
+    **standardising.RULES,
     # Pointwise, though PyTorch does not tag it so.
     "masked_fill": pointwise,
     "_prelu_kernel": pointwise,

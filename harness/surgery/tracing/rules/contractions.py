@@ -1,4 +1,4 @@
-"""Matrix products and convolutions: the operations that make units and read them."""
+"""Matrix products: operations that make units and read them."""
 
 import numpy as np
 import torch
@@ -41,12 +41,12 @@ def _product(tracer: Tracer, call: Call, left: Tensor, right: Tensor, bias: Tens
         return
     last = left.dim() - 1
     mark = tracer.mark(left)
-    _read(tracer, mark.planes.get(last), right, 0, 1, bias, padded=False)
-    made, maker = _made(tracer, right, 1, bias)
+    read(tracer, mark.planes.get(last), right, 0, 1, bias, padded=False)
+    own, maker = made(tracer, right, 1, bias)
     planes = {axis: Plane(plane.labels, _mixed(plane.constant, bias)) for axis, plane in mark.planes.items()}
     planes.pop(last, None)
-    if made is not None:
-        planes[last] = made
+    if own is not None:
+        planes[last] = own
     tracer.tag(call.out, Mark(planes, read=len(tracer.reads) - 1, maker=maker))
 
 
@@ -70,7 +70,7 @@ def _either(first: Constant, second: Constant) -> Constant:
     return Constant(compute)
 
 
-def _read(
+def read(
     tracer: Tracer,
     plane: Plane | None,
     weight: Tensor,
@@ -116,7 +116,7 @@ def _read(
     )
 
 
-def _made(
+def made(
     tracer: Tracer, weight: Tensor, out_axis: int, bias: Tensor | None
 ) -> tuple[Plane | None, str | None]:
     """The units that a weight's rows make, and the layer they are of."""
@@ -129,10 +129,10 @@ def _made(
     if bias_plane is not None:
         tracer.coupling.unite(rows.labels, bias_plane.labels)
     maker = tracer.produce(rows.labels)
-    return Plane(rows.labels, _silent_rows(weight, out_axis, bias, rows.labels)), maker
+    return Plane(rows.labels, silent_rows(weight, out_axis, bias, rows.labels)), maker
 
 
-def _silent_rows(weight: Tensor, out_axis: int, bias: Tensor | None, labels: Labels) -> Constant:
+def silent_rows(weight: Tensor, out_axis: int, bias: Tensor | None, labels: Labels) -> Constant:
     """A unit whose incoming weights are all zero sends its bias."""
 
     def compute(positions: Positions, held: Held) -> Values:
@@ -143,67 +143,6 @@ def _silent_rows(weight: Tensor, out_axis: int, bias: Tensor | None, labels: Lab
         if held is not None:
             value = np.where(held[labels[positions]], 0.0, value)
         return np.stack([value, value])
-
-    return Constant(compute)
-
-
-def convolution(tracer: Tracer, call: Call) -> None:
-    """Convolutions of any number of dimensions: plain, transposed, grouped, depthwise."""
-    signal, weight, bias, _, padding, _, transposed, _, groups = call.args[:9]
-    mark = tracer.mark(signal)
-    if tracer.mark(weight).signal:
-        for tensor in (signal, weight):
-            tracer.freeze(tracer.mark(tensor), "read by a convolution whose weights depend on the input")
-        tracer.tag(call.out, Mark({}))
-        return
-    tracer.freeze(mark, "lies on an axis that a convolution slides along", axes=tuple(range(2, signal.dim())))
-    plane = mark.planes.get(1)
-    out: Tensor = call.out
-    if groups == 1:
-        in_axis, out_axis = (0, 1) if transposed else (1, 0)
-        # A transposed convolution pads nothing, but its borders are reached by fewer weights: a constant
-        # does not arrive as a constant there either.
-        borders = transposed and any(size > 1 for size in weight.shape[2:])
-        _read(tracer, plane, weight, in_axis, out_axis, bias, padded=any(padding) or borders)
-        made, maker = _made(tracer, weight, out_axis, bias)
-        planes = {} if made is None else {1: made}
-        tracer.tag(out, Mark(planes, read=len(tracer.reads) - 1, maker=maker))
-        return
-    made, maker = (None, None) if transposed else _made(tracer, weight, 0, bias)
-    if made is None or plane is None:
-        tracer.freeze(mark, "read by a grouped convolution that surgery cannot cut")
-        if made is not None:
-            tracer.coupling.freeze(
-                made.labels, "made by a grouped convolution that reads a signal of fixed size"
-            )
-        tracer.tag(out, Mark({}))
-        return
-    inside = plane.labels.reshape(groups, -1)
-    outside = made.labels.reshape(groups, -1)
-    tracer.coupling.unite(inside, inside[:, :1])
-    tracer.coupling.unite(outside, inside[:, :1])
-    sent = _grouped(plane, made, weight, bias, groups, padded=any(padding))
-    tracer.tag(out, Mark({1: Plane(made.labels, sent)}, maker=maker))
-
-
-def _grouped(
-    plane: Plane, made: Plane, weight: Tensor, bias: Tensor | None, groups: int, *, padded: bool
-) -> Constant:
-    """A group that is silent, or reads constants only and no padding, sends a constant."""
-    members = len(plane.labels) // groups
-    per_group = len(made.labels) // groups
-
-    def compute(positions: Positions, held: Held) -> Values:
-        own = made.constant.at(positions, held)
-        sources = (positions[:, None] // per_group * members + np.arange(members)).reshape(-1)
-        arriving = plane.constant.at(sources, held).reshape(2, len(positions), members)
-        index = torch.from_numpy(positions).to(weight.device)
-        sums = weight[index].flatten(2).sum(2).double().cpu().numpy()
-        added = bias[index].double().cpu().numpy() if bias is not None else np.zeros(len(positions))
-        passed = (arriving * sums).sum(axis=2) + added
-        if padded:
-            passed = np.where((arriving == 0.0).all(axis=2), added, np.nan)
-        return np.where(np.isnan(own), passed, own)
 
     return Constant(compute)
 
@@ -247,4 +186,4 @@ def summed_over(tracer: Tracer, left: Plane | None, right: Plane | None) -> None
             tracer.coupling.freeze(plane.labels, "summed over with a tensor of fixed size")
 
 
-RULES = {"addmm": addmm, "mm": mm, "linear": linear, "convolution": convolution, "bmm": batched_product}
+RULES = {"addmm": addmm, "mm": mm, "linear": linear, "bmm": batched_product}

@@ -166,9 +166,9 @@ def unbind(tracer: Tracer, call: Call) -> None:
 
 
 def embedding(tracer: Tracer, call: Call) -> None:
-    """Rows of a table looked up: its columns are units."""
+    """Rows of a table looked up, one by one or in bags: its columns are units."""
     table: Tensor = call.args[0]
-    out: Tensor = call.out
+    out: Tensor = call.out[0] if isinstance(call.out, tuple) else call.out
     mark = tracer.mark(table)
     tracer.freeze(mark, "indexed by the network's input", axes=(0,))
     plane = mark.planes.get(1)
@@ -199,6 +199,8 @@ RULES = {
     "replication_pad1d": mirror_pad,
     "replication_pad2d": mirror_pad,
     "embedding": embedding,
+    "_embedding_bag": embedding,
+    "_embedding_bag_forward_only": embedding,
     "bernoulli": like,
     "empty_like": like,
     "rand_like": like,

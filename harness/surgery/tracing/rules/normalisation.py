@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from harness.surgery.tracing.marks import Constant, Held, Mark, Plane, Positions, Values
 from harness.surgery.tracing.tracer import Call, Tracer
@@ -45,7 +45,11 @@ def _channels(
         else:
             tracer.coupling.unite(own.labels, plane.labels)
     if plane is None:
-        tracer.tag(out, Mark({}))
+        tracer.tag(out, Mark({}, mark.signal))
+        return
+    if not mark.signal:
+        # A weight standardised as if its rows were channels is another weight, and nothing is running.
+        tracer.tag(out, Mark({1: Plane(plane.labels)}, signal=False))
         return
     weight, _, mean, _ = (tracer.mark(tensor).source if tensor is not None else None for tensor in tensors)
     tracer.normalise(signal, weight, mean)
@@ -88,28 +92,83 @@ def layer_norm(tracer: Tracer, call: Call) -> None:
     for tensor in tensors:
         if tensor is not None:
             tracer.freeze(tracer.mark(tensor), reason)
-    planes = {axis: Plane(plane.labels) for axis, plane in mark.planes.items()}
+    planes = {
+        axis: Plane(plane.labels, _shift(plane.constant, tensors[1] if len(tensors) > 1 else None))
+        if axis < first
+        else Plane(plane.labels)
+        for axis, plane in mark.planes.items()
+    }
     tracer.tag(call.out[0] if isinstance(call.out, tuple) else call.out, Mark(planes))
 
 
+def _shift(constant: Constant, bias: Tensor | None) -> Constant:
+    """Normalised over places alone: of a constant only the shift is left, if it is one number."""
+
+    def compute(positions: Positions, held: Held) -> Values:
+        value = 0.0 if bias is None else float(bias.flatten()[0])
+        if bias is not None and bool((bias != value).any()):
+            value = np.nan
+        return np.where(np.isnan(constant.at(positions, held)), np.nan, value)
+
+    return Constant(compute)
+
+
 def group_norm(tracer: Tracer, call: Call) -> None:
-    """Channels of a group depend on each other; whole groups do not."""
+    """Channels of a group depend on each other, so they go together; whole groups do not."""
     signal, weight, bias = call.args[:3]
+    groups, epsilon = call.args[6:8]
     mark = tracer.mark(signal)
+    reason = "lies on an axis that is averaged over"
+    tracer.freeze(mark, reason, axes=(0, *range(2, signal.dim())))
     plane = mark.planes.get(1)
     out: Tensor = call.out[0]
     for tensor in (weight, bias):
-        if tensor is None:
-            continue
-        if plane is None:
-            tracer.freeze(tracer.mark(tensor), "normalises a signal of fixed size")
-        else:
-            tracer.coupling.unite(tracer.mark(tensor).planes[0].labels, plane.labels)
+        own = tracer.mark(tensor).planes.get(0) if tensor is not None else None
+        if own is not None and plane is not None:
+            tracer.coupling.unite(own.labels, plane.labels)
+        elif own is not None:
+            tracer.coupling.freeze(own.labels, "normalises a signal of fixed size")
+        elif plane is not None and tensor is not None:
+            tracer.coupling.freeze(plane.labels, "normalised by tensors of fixed size")
     if plane is None:
         tracer.tag(out, Mark({}))
         return
-    tracer.coupling.freeze(plane.labels, "under group normalisation, which a constant unit still shifts")
-    tracer.tag(out, Mark({1: Plane(plane.labels)}))
+    by_group = plane.labels.reshape(groups, -1)
+    tracer.coupling.unite(by_group, by_group[:, :1])
+    if groups == 1:
+        tracer.coupling.freeze(plane.labels, "under group normalisation, which a constant unit still shifts")
+    source = tracer.mark(weight).source if weight is not None else None
+    module = tracer.modules.get((source or "").rpartition(".")[0])
+    if not isinstance(module, nn.GroupNorm) or module.num_groups != groups:
+        # Without factors no layer says where the number of groups is kept, and it may be anybody's number.
+        tracer.coupling.freeze(plane.labels, "under group normalisation whose number of groups is in code")
+    if source is not None:
+        tracer.normalise(signal, source, None)
+    tracer.tag(out, Mark({1: Plane(plane.labels, _of_groups(plane, (weight, bias), groups, epsilon))}))
+
+
+def _of_groups(
+    plane: Plane, tensors: tuple[Tensor | None, Tensor | None], groups: int, epsilon: float
+) -> Constant:
+    """A group of constants is normalised to constants; without a factor only the shift is left."""
+    members = len(plane.labels) // groups
+
+    def compute(positions: Positions, held: Held) -> Values:
+        weight, bias = (
+            tensor[torch.from_numpy(positions).to(tensor.device)].double().cpu().numpy()
+            if tensor is not None
+            else np.full(len(positions), default)
+            for tensor, default in zip(tensors, (1.0, 0.0), strict=True)
+        )
+        group = (positions[:, None] // members * members + np.arange(members)).reshape(-1)
+        arriving = plane.constant.at(group, held).reshape(2, len(positions), members)
+        own = plane.constant.at(positions, held)
+        variance = ((arriving - arriving.mean(axis=2, keepdims=True)) ** 2).mean(axis=2)
+        scaled = (own - arriving.mean(axis=2)) / np.sqrt(variance + epsilon)
+        values = np.where(weight == 0, bias, scaled * weight + bias)
+        return values if held is None else np.where(held[plane.labels[positions]], 0.0, values)
+
+    return Constant(compute)
 
 
 RULES = {

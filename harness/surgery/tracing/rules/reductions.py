@@ -32,6 +32,9 @@ def _window(tracer: Tracer, call: Call, signal: Tensor, *, keeps: bool) -> None:
         if axis not in slid
     }
     tracer.tag(out, Mark(planes))
+    if isinstance(call.out, tuple):
+        # Where the largest stood, channel by channel.
+        tracer.tag(call.out[1], Mark({axis: Plane(plane.labels) for axis, plane in planes.items()}))
 
 
 def _silence(constant: Constant) -> Constant:

@@ -39,9 +39,13 @@ def view(tracer: Tracer, call: Call) -> None:
     mark = tracer.mark(source)
     out: Tensor = call.out
     found: dict[int, list[Plane]] = {}
-    for axis, plane in mark.planes.items():
+    # Longest first: an axis of one position that is merged into another is what cannot be cut, not the other.
+    for axis, plane in sorted(mark.planes.items(), key=lambda item: -len(item[1].labels)):
         for home, moved in reshaped(tracer, plane, axis, tuple(source.shape), tuple(out.shape)):
-            found.setdefault(home, []).append(moved)
+            if home in found and len(plane.labels) == 1:
+                tracer.coupling.freeze(plane.labels, "two axes of units are merged into one")
+            else:
+                found.setdefault(home, []).append(moved)
     planes = {home: own[0] if len(own) == 1 else merged(tracer, own) for home, own in found.items()}
     # A vector set up to scale rows is still that vector; a weight in another shape is another weight.
     same = [size for size in source.shape if size > 1] == [size for size in out.shape if size > 1]

@@ -1,0 +1,170 @@
+"""Which layers can be gated, and what their gates multiply: known classes, and those that are built on them.
+
+A subclass may do with its weight what it likes, so it is tried out: run alone, in double precision, each unit
+must answer to its own factor as a gate's unit does, and to no other.
+"""
+
+import copy
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.lazy import LazyModuleMixin
+from torch.nn.utils import parametrize
+from torch.nn.utils.parametrizations import _WeightNorm
+
+from harness.sizing.gates.layers import GATED, Gated, GatedMultiheadAttention, gated_class, put
+from harness.sizing.gates.rules import Rectified
+from harness.surgery.changes.heads import HeadAttention
+
+_NORMS = nn.modules.batchnorm._NormBase
+_CONVOLUTIONS = nn.modules.conv._ConvNd
+#: Attributes that a gated layer has beside those of its plain class.
+_ATTRIBUTES = (
+    *("gate", "block_gate", "gate_rule", "block_gate_rule", "path_in_block"),
+    *(name for name in vars(Gated) if not name.startswith("__")),
+)
+#: Of what a unit varies by, in double precision.
+_ROUNDING = 1e-9
+
+
+def gated_kind(module: nn.Module, path: str) -> type[nn.Module]:
+    """The class that a layer becomes with gates.
+
+    Raises:
+        ValueError: in one sentence, if it can have none.
+    """
+    if isinstance(module, Gated):
+        return module.kind
+    layer = f"The layer {path!r} is a {type(module).__name__}"
+    if not isinstance(module, tuple(GATED)) and not _normalises(module):
+        allowed = ", ".join(sorted(plain.__name__ for plain in GATED))
+        raise ValueError(f"{layer}; gates go on {allowed}.")
+    if isinstance(module, LazyModuleMixin):
+        raise ValueError(f"{layer} that has not met its input yet; run the network once before it is gated.")
+    if "forward" in vars(module):
+        raise ValueError(f"{layer} whose forward has been exchanged, which may pass its gates by.")
+    own = module._parameters | module._buffers
+    if isinstance(module, nn.MultiheadAttention):
+        if type(module) not in (nn.MultiheadAttention, HeadAttention):
+            raise ValueError(
+                f"{layer}, an attention of its own making, so gates of its heads cannot be known."
+            )
+        return gated_class(type(module), tuple(GatedMultiheadAttention.scaled.items()))
+    if type(module) in GATED and "weight" in own:
+        return GATED[type(module)]
+    clash = next((name for name in _ATTRIBUTES if hasattr(module, name)), None)
+    if clash is not None:
+        raise ValueError(f"{layer} that has an attribute {clash!r} of its own, which a gated layer needs.")
+    for scaled in _candidates(module, own):
+        kind = gated_class(type(module), tuple(scaled.items()))
+        if _acts(module, kind):
+            return kind
+    raise ValueError(f"{layer}, and no factor on its weight or bias acts as a gate of its units does.")
+
+
+def _normalises(module: nn.Module) -> bool:
+    """Whether a module normalises channel by channel, of whatever class it is."""
+    return isinstance(module, _NORMS) or isinstance(module._buffers.get("running_mean"), Tensor)
+
+
+def unit_count(module: nn.Module) -> int:
+    """How many units a layer has that can be gated."""
+    if isinstance(module, nn.MultiheadAttention):
+        return int(module.num_heads)
+    if isinstance(module, _CONVOLUTIONS):
+        return module.out_channels
+    if isinstance(module, nn.Linear | nn.Bilinear):
+        return module.out_features
+    return module.num_features if isinstance(module, _NORMS) else len(cast(Tensor, module.running_mean))
+
+
+def _candidates(module: nn.Module, own: Mapping[str, Tensor | None]) -> Iterable[dict[str, str]]:
+    """What gates may multiply, as `Gated.scaled`, the likeliest first."""
+    bias = {"bias": "bias"} if "bias" in own else {}
+    if parametrize.is_parametrized(module):
+        parametrizations = cast(nn.ModuleDict, module.parametrizations)
+        chain = list(cast(nn.ModuleList, parametrizations["weight"])) if "weight" in parametrizations else []
+        if "bias" not in parametrizations and len(chain) == 1 and isinstance(chain[0], _WeightNorm):
+            yield {"weight": "parametrizations.weight.original0"} | bias
+        return
+    for name in ("weight", "weight_g", "weight_orig"):
+        if own.get(name) is not None:
+            yield {name: name} | bias
+    units = unit_count(module)
+    others = [
+        name
+        for name, parameter in module._parameters.items()
+        if parameter is not None and parameter.shape[:1] == (units,) and parameter.numel() == units
+    ]
+    for name in others:
+        if name != "bias":
+            yield {name: name} | bias
+    if others:
+        yield {name: name for name in others}
+
+
+@torch.no_grad()
+def _acts(module: nn.Module, kind: type[nn.Module]) -> bool:
+    """Whether each unit of a layer answers to its own gate, and is silent or constant with it shut."""
+    return any(_tried(module, kind, shapes) for shapes in _inputs(module))
+
+
+def _tried(module: nn.Module, kind: type[nn.Module], shapes: list[tuple[int, ...]]) -> bool:
+    # What a hook has computed is of a graph, and cannot be copied as it is.
+    made = {id(own): own.detach().clone() for own in vars(module).values() if isinstance(own, Tensor)}
+    try:
+        return _answers(copy.deepcopy(module, cast(dict[int, Any], made)).double().eval(), kind, shapes)
+    except Exception:  # noqa: BLE001 - whatever a stranger's layer may raise that takes other input
+        return False
+
+
+def _answers(trial: nn.Module, kind: type[nn.Module], shapes: list[tuple[int, ...]]) -> bool:
+    drawn = torch.Generator().manual_seed(0)
+    scaled = cast(type[Gated], kind).scaled.values()
+    for name, tensor in [*trial.named_parameters(), *trial.named_buffers()]:
+        if tensor.is_floating_point() and (isinstance(tensor, nn.Parameter) or name in scaled):
+            values = torch.rand(tensor.shape, generator=drawn, dtype=tensor.dtype, device="cpu")
+            tensor.copy_(values - 0.5 if tensor.numel() > len(tensor) else values + 0.5)
+    device = next(trial.parameters(), torch.empty(0)).device
+    first, second = (
+        [torch.randn(shape, generator=drawn, dtype=torch.float64).to(device) for shape in shapes]
+        for _ in range(2)
+    )
+    axis = -1 if isinstance(trial, nn.Linear | nn.Bilinear) else 1
+    plain = trial(*first).movedim(axis, 0)
+    units = unit_count(trial)
+    if len(plain) != units:
+        return False
+    put(trial, kind, "gate", torch.ones(units, dtype=torch.float64, device=device), Rectified())
+    gate, odd = cast(Tensor, trial.gate), torch.arange(units, device=device) % 2 == 1
+    for own in (odd, ~odd) if units > 1 else (~odd,):
+        gate.fill_(1.0)[own] = 0.0
+        shut, other = (trial(*x).movedim(axis, 0) for x in (first, second))
+        gate[own] = 0.5
+        half = trial(*first).movedim(axis, 0)
+        near = _ROUNDING * plain.abs().max()
+        rest = torch.stack([shut - plain, half - plain])[:, ~own]
+        alone = not rest.numel() or rest.abs().max() <= near
+        whole, part = (plain - shut)[own], (half - shut)[own]
+        if _normalises(trial):
+            # An activation may follow: the gate is in front of it.
+            answers = (part - whole).abs().max() > 1e-3 * whole.abs().max() > 0
+        else:
+            answers = (part - 0.5 * whole).abs().max() <= near < whole.abs().max()
+        if not (alone and answers and (shut - other)[own].abs().max() <= near):
+            return False
+    return True
+
+
+def _inputs(module: nn.Module) -> list[list[tuple[int, ...]]]:
+    """Of what shapes a layer may take its inputs, for a few examples."""
+    if isinstance(module, nn.Bilinear):
+        return [[(3, module.in1_features), (3, module.in2_features)]]
+    if isinstance(module, nn.Linear):
+        return [[(3, module.in_features)]]
+    if isinstance(module, _CONVOLUTIONS):
+        reach = zip(module.kernel_size, module.dilation, strict=True)
+        return [[(2, module.in_channels, *(spacing * (size - 1) + 4 for size, spacing in reach))]]
+    return [[(4, unit_count(module), *(3 for _ in range(axes)))] for axes in (2, 0, 1, 3)]
