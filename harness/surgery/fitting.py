@@ -86,12 +86,6 @@ def fit_to(tracer: Tracer, network: nn.Module, example: Example, roots: Iterable
             fit(tracer, network, roots, state)
 
 
-def stands(tracer: Tracer, network: nn.Module, example: Example, roots: npt.NDArray[np.int64]) -> bool:
-    """Whether a network without some classes computes what it did with their units silent."""
-    with trial(tracer, network, example, roots) as state:
-        return state.fails(roots) is None
-
-
 def fit(tracer: Tracer, network: nn.Module, roots: Iterable[int], state: Trial) -> list[int]:
     """The same, for classes that are silent in a trial and not all of which can go yet; those that cannot."""
     together: dict[tuple[_Kind, ...], list[int]] = {}
