@@ -38,11 +38,18 @@ def _watched(network: nn.Module, read: set[tuple[str, str]]) -> Iterator[None]:
 
         return type(kind.__name__, (kind,), {"__getattribute__": get, "__module__": kind.__module__})
 
-    kinds: dict[type, Any] = {kind: watching(kind) for kind in {kind for _, kind in before}}
+    kinds: dict[type, Any] = {}
     try:
         for module, kind in before:
-            module.__class__ = kinds[kind]
+            try:
+                kinds[kind] = kinds.get(kind) or watching(kind)
+                module.__class__ = kinds[kind]
+            except TypeError:  # it does not let itself be watched: all that it holds may be read
+                read.update(
+                    (paths[id(module)], name) for name, own in vars(module).items() if type(own) is int
+                )
         yield
     finally:
         for module, kind in before:
-            module.__class__ = kind
+            if type(module) is not kind:
+                module.__class__ = kind
