@@ -17,7 +17,7 @@ from harness.surgery.tracing.choices import Choice
 from harness.surgery.tracing.example import Example, tensors
 from harness.surgery.tracing.fits import Fit
 from harness.surgery.tracing.labels import Coupling, Labels
-from harness.surgery.tracing.marks import Mark, Pair, Plane, Read
+from harness.surgery.tracing.marks import Mark, Pair, Plane, Read, always
 from harness.surgery.tracing.paths import layer_of
 from harness.surgery.tracing.stand_ins import Replaced
 
@@ -266,12 +266,36 @@ class Tracer(TorchDispatchMode):
         if len(inputs) < len(given) and self.astray is None:
             self._look_astray(given)
         if inputs:
+            if len(inputs) < len(given):
+                self._stretch(given, list(self.aliases.written(func, args, kwargs)))
             self._follow(Call(func.overloadpacket.__name__, func, before, kwargs, out), inputs)
             for tensor in leaves(list(self.aliases.written(func, args, kwargs))):
                 self._written(tensor)
         else:
             self._made.update((id(leaf), leaf) for leaf in leaves(out))
         return out
+
+    def _stretch(self, given: list[Tensor], written: list[Any]) -> None:
+        """Let a tensor that is made of nothing, and full of one number, have units wherever it meets some.
+
+        A recurrence starts from zeros, say. Whether code makes it as long as the units are then is for trials
+        to find out.
+        """
+        for leaf in given:
+            is_new = id(leaf) in self._made and id(leaf) not in self._marks
+            if not is_new or not leaf.is_floating_point() or leaf.numel() < 2 or leaf.device.type == "meta":
+                continue
+            first = leaf.detach().flatten()[0]
+            if any(leaf is own for own in written) or bool((leaf != first).any()):
+                continue
+            sizes = enumerate(leaf.shape)
+            sent = always(float(first))
+            planes = {axis: Plane(self.coupling.fresh(size), sent) for axis, size in sizes if size > 1}
+            self.tag(leaf, Mark(planes))
+
+    def note_made(self, tensor: Tensor) -> None:
+        """Note that a tensor was made of nothing, though an operation was given something for it."""
+        self._made[id(tensor)] = tensor
 
     def _look_astray(self, given: list[Tensor]) -> None:
         """See whether an operation reads a parameter that is held where surgery cannot exchange it."""

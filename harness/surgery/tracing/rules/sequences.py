@@ -17,7 +17,7 @@ def pack(tracer: Tracer, call: Call) -> None:
 
 def made(tracer: Tracer, call: Call) -> None:
     """A tensor of a shape that code gives, whatever is in the one that it is asked of."""
-    tracer.tag(call.out, Mark(signal=False))
+    tracer.note_made(call.out)
 
 
 def reorder(tracer: Tracer, call: Call) -> None:
