@@ -1,6 +1,8 @@
 """What is known of a tensor during a trace: which units its positions belong to, and what they send."""
 
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -60,6 +62,17 @@ def agreed(constants: Sequence[Constant]) -> Constant:
         return first
 
     return Constant(compute)
+
+
+@contextmanager
+def deep_chains() -> Iterator[None]:
+    """Let constants be worked out that hang on others for thousands of steps, as those of a recurrence do."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, 200_000))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
 
 
 def always(value: float) -> Constant:
