@@ -218,20 +218,8 @@ def verified(tracer: Tracer, removal: Removal, network: nn.Module, example: Exam
     Only reshapes and splits can couple other units than before without an error; where none of them was
     met by what is gone, it is enough that the network runs.
     """
-    if not _meets_reshapes(tracer, removal):
+    if not meets_reshapes(tracer, removal):
         run(network, example)
-        return True
-    return couples_as_before(tracer, removal, network, example)
-
-
-def _meets_reshapes(tracer: Tracer, removal: Removal) -> bool:
-    gone = tracer.coupling.members(removal.roots)
-    return any(gone[labels].any() for labels in tracer.rigid)
-
-
-def couples_as_before(tracer: Tracer, removal: Removal, network: nn.Module, example: Example) -> bool:
-    """Whether what is left of a network that has been cut is coupled as it was, where reshapes were met."""
-    if not _meets_reshapes(tracer, removal):
         return True
     gone = tracer.coupling.members(removal.roots)
     after = follow(network, example, tracer.rules, tracer.avoided)
@@ -257,3 +245,9 @@ def _alone(tracer: Tracer, gone: np.typing.NDArray[np.bool_]) -> Labels:
         if choice.chosen is not None
     ]
     return np.concatenate([np.empty(0, dtype=np.int64), *(own for own in left if len(own) == 1)])
+
+
+def meets_reshapes(tracer: Tracer, removal: Removal) -> bool:
+    """Whether some of what goes lies on an axis that is reshaped or split."""
+    gone = tracer.coupling.members(removal.roots)
+    return any(gone[labels].any() for labels in tracer.rigid)
