@@ -27,8 +27,6 @@ from harness.surgery.tracing.scratch import scratch
 from harness.surgery.tracing.tracer import Tracer
 
 RESHAPED = "reshaped in code that was written for fixed sizes"
-#: The directions of weights that are normalised: what they make is silent by its length.
-_DIRECTIONS = ("original1", "weight_v")
 
 _Value = Callable[[Tensor, torch.Generator], Tensor]
 
@@ -154,7 +152,8 @@ def _silenced(
         if not isinstance(own, nn.Parameter) or path not in tracer.starts:
             return new
         new = value(new, generator)
-        for axis in range(new.dim()) if not path.endswith(_DIRECTIONS) else ():
+        normed = tracer.normed.get(path)
+        for axis in range(new.dim()) if normed is None else normed.silencing:
             gone = members[tracer.labels(path, axis)]
             if gone.any():
                 new.index_fill_(axis, torch.from_numpy(np.flatnonzero(gone)).to(new.device), 0)
