@@ -31,6 +31,10 @@ class Constant:
 
     def at(self, positions: Positions, held: Held) -> Values:
         """Values [2, n] at n positions, with some units held at zero."""
+        # Units that lie in several places are asked for once: what lies behind may ask for several again.
+        distinct, places = np.unique(positions, return_inverse=True)
+        if len(distinct) < len(positions):
+            return self.at(distinct, held)[:, places]
         key = (positions.tobytes(), id(held))
         if key not in self._known:
             # `held` is kept beside the value, so that its id is not given to another array.
