@@ -19,6 +19,7 @@ from harness.surgery.edits import (
     Widen,
 )
 from harness.surgery.errors import SurgeryError
+from harness.surgery.idle import idle_units
 from harness.surgery.operations.masks import hold, hold_masks, masked_parameters
 from harness.surgery.structure import Group, Structure, trace
 from harness.surgery.tracing.example import Example
@@ -47,6 +48,7 @@ __all__ = [
     "donor",
     "hold",
     "hold_masks",
+    "idle_units",
     "masked_parameters",
     "trace",
 ]

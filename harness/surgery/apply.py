@@ -30,9 +30,9 @@ from harness.surgery.operations.insertion import insert_block
 from harness.surgery.operations.masks import assign, mask, unmask
 from harness.surgery.operations.removal import (
     Removal,
-    couples_as_before,
     cut,
     differing,
+    meets_reshapes,
     plan_removal,
 )
 from harness.surgery.operations.resetting import reset
@@ -43,6 +43,7 @@ from harness.surgery.tracing.example import Example
 from harness.surgery.tracing.plain import check_plain, check_values
 from harness.surgery.tracing.tracer import Tracer
 from harness.surgery.tracing.units import unit_labels
+from harness.surgery.trial import stands
 
 
 @torch.inference_mode(mode=False)  # parameters made in it could not be trained
@@ -192,15 +193,15 @@ def _remove(draft: Draft, proposal: Proposal, edits: list[Remove], example: Exam
     report.emptied = removal.emptied
     if removal.emptied or not len(removal.roots):
         return
-    known = expected(tracer, removal, draft.network, example)
     fit_to(tracer, draft.network, example, _one_of_each(tracer, draft.network, removal))
-    cut(draft, tracer, removal)
-    if not couples_as_before(tracer, removal, draft.network, example):
+    if meets_reshapes(tracer, removal) and stands(tracer, draft.network, example, removal.roots) is not None:
         layers = ", ".join(repr(layer) for layer in removal.removed)
         raise SurgeryError(
             f"Removing units of {layers} makes the network pair other units than before; it was written for "
             "fixed sizes and only whole layers of it can be changed."
         )
+    known = expected(tracer, removal, draft.network, example)
+    cut(draft, tracer, removal)
     check_as_expected(known, removal, draft.network, example)
     for layer, count in removal.removed.items():
         _count(report.removed, layer, count)

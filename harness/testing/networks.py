@@ -1,5 +1,6 @@
 """Networks that methods are tried on beside an MLP: one that changes when it is run, and one of one size."""
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -44,11 +45,16 @@ class Residual(Architecture):
 
 @dataclass(frozen=True)
 class OfOneSize(Architecture):
-    """A network without sized layers; it is planned for and never built."""
+    """A network without sized layers; it is planned for and looked at, and never trained."""
 
     @property
     def sized_layers(self) -> tuple[str, ...]:
         return ()
+
+    def build(self, example_shape: tuple[int, ...], outputs: int, sizes: Mapping[str, int]) -> "nn.Module":
+        from torch import nn
+
+        return nn.Sequential(nn.Flatten(), nn.Linear(math.prod(example_shape), outputs))
 
 
 @contextmanager

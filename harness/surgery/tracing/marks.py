@@ -37,8 +37,12 @@ class Constant:
             return self.at(distinct, held)[:, places]
         key = (positions.tobytes(), id(held))
         if key not in self._known:
+            once, places = np.unique(positions, return_inverse=True)
+            # Asked once each: what asks for several positions for one would double them at every step back.
+            repeated = len(once) < len(positions)
+            values = self.at(once, held)[:, places] if repeated else self._compute(positions, held)
             # `held` is kept beside the value, so that its id is not given to another array.
-            self._known[key] = (self._compute(positions, held), held)
+            self._known[key] = (values, held)
         return self._known[key][0]
 
 

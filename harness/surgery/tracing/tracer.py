@@ -36,6 +36,8 @@ _DATA_DEPENDENT = frozenset(
         "_unique2",
     }
 )
+#: Operations that make a tensor full of one number: NaN for any, None for their second argument.
+_FILLED = {"zeros": 0.0, "ones": 1.0, "full": None, "empty": np.nan, "empty_strided": np.nan}
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +173,8 @@ class Tracer(TorchDispatchMode):
             return known[1]
         mark = known[1]
         for write in missed:
-            mark = seen_through(self, tensor, mark, write.writer, write.mark)
+            blank = self.aliases.blank(tensor, write.time)
+            mark = seen_through(self, tensor, mark, write.writer, write.mark, blank)
         self.tag(tensor, mark)
         return mark
 
@@ -269,9 +272,17 @@ class Tracer(TorchDispatchMode):
             self._follow(Call(func.overloadpacket.__name__, func, before, kwargs, out), inputs)
             for tensor in leaves(list(self.aliases.written(func, args, kwargs))):
                 self._written(tensor)
-        else:
-            self._made.update((id(leaf), leaf) for leaf in leaves(out))
+            return out
+        self._made.update((id(leaf), leaf) for leaf in leaves(out))
+        if func.overloadpacket.__name__ in _FILLED:
+            value = _FILLED[func.overloadpacket.__name__]
+            self.fill(out, args[1] if value is None else value)
         return out
+
+    def fill(self, tensor: Tensor, value: float) -> None:
+        """Note that a tensor was just made full of one number (NaN: of any)."""
+        self.tag(tensor, Mark(signal=False))
+        self.aliases.fill(tensor, float(value))
 
     def _look_astray(self, given: list[Tensor]) -> None:
         """See whether an operation reads a parameter that is held where surgery cannot exchange it."""

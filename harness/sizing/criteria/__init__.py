@@ -1,0 +1,1 @@
+"""What weights are worth: criteria that several sizing methods share, one file each."""
