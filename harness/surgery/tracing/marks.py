@@ -33,6 +33,10 @@ class Constant:
 
     def at(self, positions: Positions, held: Held) -> Values:
         """Values [2, n] at n positions, with some units held at zero."""
+        # Units that lie in several places are asked for once: what lies behind may ask for several again.
+        distinct, places = np.unique(positions, return_inverse=True)
+        if len(distinct) < len(positions):
+            return self.at(distinct, held)[:, places]
         key = (positions.tobytes(), id(held))
         if key not in self._known:
             once, places = np.unique(positions, return_inverse=True)
