@@ -16,6 +16,7 @@ from harness.surgery.resizing.groups import WidthGroup, width_groups
 from harness.surgery.resizing.initialisation import recording
 from harness.surgery.resizing.resize import resize
 from harness.surgery.resizing.stored import stored_widths
+from harness.surgery.tracing.computed import layers_that_compute
 
 
 def found(about: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -63,6 +64,12 @@ def _look(
         for group in groups
     ]
     sized = chosen(widths, names)
+    if sized and not network.initialise and (computing := layers_that_compute(built)):
+        raise ValueError(
+            f"{network.network} cannot be resized: the weight of {computing[0]!r} is computed from others "
+            "(weight norm or another parametrization), so it cannot be started anew at another width; name a "
+            "function that starts the network (`initialise`)"
+        )
     shapes = {path: tuple(tensor.shape) for path, tensor in built.named_parameters()}
     warnings = list(stored_widths(built, example, {name: _group(groups, name).units for name in sized}))
     resize(built, example, {name: _half(_group(groups, name)) for name in sized})

@@ -11,6 +11,7 @@ from harness.extraction.modules import Described, describe, make
 from harness.surgery.changes.draft import Draft
 from harness.surgery.donors import was_inserted
 from harness.surgery.operations.resize import fit_attributes
+from harness.surgery.tracing.paths import layer_of
 
 Shapes = Mapping[str, Sequence[int]]
 
@@ -117,6 +118,6 @@ def reshape(network: nn.Module, shapes: Shapes) -> None:
             draft.add_parameter(path, [torch.zeros(tuple(shape))], f"{layer}.weight")
         else:
             raise ExtractionError(f"the network has no tensor {path!r} to be given the shape {tuple(shape)}")
-    for layer in dict.fromkeys(path.rpartition(".")[0] for path in shapes):
+    for layer in dict.fromkeys(layer_of(path) for path in shapes):
         fit_attributes(draft, layer)
     draft.commit()

@@ -1,6 +1,5 @@
 """From a network as a method left it to the plain network that its architecture builds."""
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NoReturn
@@ -14,6 +13,7 @@ from harness.extraction.alterations import alterations_of, reshape, shapes_of
 from harness.extraction.errors import ExtractionError
 from harness.sizing.gates.units import fold_gates
 from harness.surgery.donors import was_inserted
+from harness.surgery.tracing.computed import copied
 
 #: Largest difference of the outputs, relative to their scale, that rounding to float32 may leave.
 TOLERANCE = 1e-5
@@ -56,8 +56,8 @@ def make_plain(
         ExtractionError: if the architecture's network has other parameters or computes something else, or a
             block that the method put in cannot be described.
     """
-    trained = copy.deepcopy(network).eval()
-    folded = copy.deepcopy(trained)
+    trained = copied(network).eval()
+    folded = copied(trained)
     fold_gates(folded)
     sizes = {layer: _asked(folded, layer, units) for layer, units in sizes.items()}
     plain = architecture.build(example_shape, outputs, sizes)

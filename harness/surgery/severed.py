@@ -1,6 +1,5 @@
 """Whether masks have cut a network's output off from its input."""
 
-import copy
 from collections.abc import Iterable
 
 import torch
@@ -8,6 +7,7 @@ from torch import nn
 
 from harness.surgery.errors import SurgeryError
 from harness.surgery.masking import mask_at, masks_of
+from harness.surgery.tracing.computed import copied
 from harness.surgery.tracing.example import Example, floating, tensors, twice
 from harness.surgery.tracing.follow import outputs_of, quiet
 
@@ -65,7 +65,7 @@ def _depends(network: nn.Module, example: Example) -> bool:
 def _opened(network: nn.Module) -> nn.Module:
     """A copy in double precision, with random positive weights in all places that are not masked."""
     try:
-        made = copy.deepcopy(network).double()
+        made = copied(network).double()
     except Exception as error:
         raise SurgeryError(f"The network cannot be copied: {error}") from error
     generator = torch.Generator().manual_seed(0)

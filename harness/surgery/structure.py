@@ -1,5 +1,6 @@
 """What can be taken out of a network: its layers' units, and which of them live and die together."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from harness.surgery.rigidity import stands_removal
 from harness.surgery.tracing.example import Example
 from harness.surgery.tracing.labels import Labels
 from harness.surgery.tracing.paths import layer_of
+from harness.surgery.tracing.plain import check_values
 from harness.surgery.tracing.tracer import Tracer
 from harness.surgery.tracing.units import unit_labels
 
@@ -38,7 +40,7 @@ class Structure:
     """The units of a network as it is now.
 
     units: layer -> number of its units, for each layer that makes some. classes: layer -> for each of its
-    units, the number of the class it belongs to, for batch normalisations too; units of one class go
+    units, the number of the class it belongs to, for normalisations too; units of one class go
     together, wherever they are. groups: coupled layers, in order of execution. norms: layer ->
     normalisation that directly follows it. readers: layer -> layers that read its units. parameters: of the
     whole network. reachable: how many of them belong to some unit that may be removed.
@@ -83,6 +85,7 @@ def trace(network: nn.Module, example: Example) -> Structure:
             or the example does not fit it.
     """
     tracer = settled(network, example)
+    check_values(network)
     stands_removal(tracer, network, example)
     labels = {layer: unit_labels(tracer, network, layer) for layer in tracer.producers}
     frozen = tracer.coupling.frozen()
@@ -102,7 +105,10 @@ def _classes(tracer: Tracer, network: nn.Module) -> dict[str, tuple[int, ...]]:
     """Classes of the units of every layer that makes some or normalises them one by one."""
     layers = dict.fromkeys(tracer.producers)
     for path, module in network.named_modules():
-        if isinstance(module, nn.modules.batchnorm._NormBase) and f"{path}.weight" in tracer.tensors:
+        if (
+            isinstance(module, nn.modules.batchnorm._NormBase | nn.GroupNorm)
+            and f"{path}.weight" in tracer.tensors
+        ):
             layers[path] = None
     return {
         layer: tuple(tracer.coupling.roots(unit_labels(tracer, network, layer)).tolist()) for layer in layers
@@ -121,17 +127,30 @@ def _groups(tracer: Tracer, labels: Mapping[str, Labels], frozen: Mapping[int, s
     order = {layer: index for index, layer in enumerate(labels)}
     merged.sort(key=lambda entry: min(order[layer] for layer in entry[0]))
     groups = []
-    for layers, roots in merged:
+    held = _held(tracer, [roots for _, roots in merged])
+    for (layers, roots), parameters in zip(merged, held, strict=True):
         refused = next((frozen[root] for root in sorted(roots) if root in frozen), None)
-        held = _held(tracer, np.array(sorted(roots), dtype=np.int64))
         free = sum(root not in frozen for root in roots)
-        groups.append(Group(tuple(layers), len(roots), free, refused, held))
+        groups.append(Group(tuple(layers), len(roots), free, refused, parameters))
     return tuple(groups)
 
 
-def _held(tracer: Tracer, roots: Labels) -> int:
-    """Number of parameters that some classes hold on any axis."""
-    return sum(own for _, own in _touched(tracer, roots))
+def _held(tracer: Tracer, groups: list[set[int]]) -> list[int]:
+    """For each of some disjoint sets of classes, the number of parameters that it holds on any axis."""
+    numbers = np.full(len(tracer.coupling), -1, dtype=np.int64)
+    for number, roots in enumerate(groups):
+        numbers[list(roots)] = number
+    owners = numbers[tracer.coupling.classes()]
+    held = [0] * len(groups)
+    for path, tensor in tracer.tensors.items():
+        if not isinstance(tensor, nn.Parameter):
+            continue
+        counts = [np.bincount(owners[tracer.labels(path, axis)] + 1) for axis in range(tensor.dim())]
+        for number in {int(own) for count in counts for own in np.flatnonzero(count)} - {0}:
+            lost = [int(count[number]) if number < len(count) else 0 for count in counts]
+            left = math.prod(size - gone for size, gone in zip(tensor.shape, lost, strict=True))
+            held[number - 1] += tensor.numel() - left
+    return held
 
 
 def _reach(tracer: Tracer, frozen: Mapping[int, str]) -> tuple[int, int]:
@@ -158,13 +177,13 @@ def _touched(tracer: Tracer, roots: Labels) -> list[tuple[int, int]]:
 
 def _readers(tracer: Tracer, labels: Mapping[str, Labels]) -> dict[str, tuple[str, ...]]:
     every = tracer.coupling.classes()
+    reads = [(read.weight, read) for read in tracer.reads if read.weight is not None]
+    listening: dict[int, list[int]] = {}
+    for number, (_, read) in enumerate(reads):
+        for root in np.unique(every[read.signal.labels]).tolist():
+            listening.setdefault(root, []).append(number)
     readers: dict[str, tuple[str, ...]] = {}
     for layer, own in labels.items():
-        ours = np.unique(every[own])
-        found = [
-            layer_of(read.weight)
-            for read in tracer.reads
-            if read.weight is not None and np.isin(every[read.signal.labels], ours).any()
-        ]
-        readers[layer] = tuple(dict.fromkeys(found))
+        numbers = {number for root in np.unique(every[own]).tolist() for number in listening.get(root, ())}
+        readers[layer] = tuple(dict.fromkeys(layer_of(reads[number][0]) for number in sorted(numbers)))
     return readers

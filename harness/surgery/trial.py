@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from harness.surgery.certificate import BY_BATCH, EVALUATION, TRAINING, Answer, answer, difference
 from harness.surgery.changes.draft import Draft
 from harness.surgery.errors import SurgeryError
-from harness.surgery.operations.removal import Removal, cut, verified
+from harness.surgery.operations.removal import Removal, cut, meets_reshapes, verified
 from harness.surgery.rounding import beyond_rounding
 from harness.surgery.tracing.example import Example, floating, tensors, twice
 from harness.surgery.tracing.follow import quiet
@@ -27,8 +27,6 @@ from harness.surgery.tracing.scratch import scratch
 from harness.surgery.tracing.tracer import Tracer
 
 RESHAPED = "reshaped in code that was written for fixed sizes"
-#: The directions of weights that are normalised: what they make is silent by its length.
-_DIRECTIONS = ("original1", "weight_v")
 
 _Value = Callable[[Tensor, torch.Generator], Tensor]
 
@@ -62,20 +60,15 @@ class Trial:
                         f"changes by {change:.2g} of its scale"
                     )
                     break
-            if (
-                cause is None
-                and self.structural
-                and not verified(self.tracer, removal, self.network, self.example)
-            ):
-                cause = RESHAPED
+            if cause is None and self.structural:
+                pairs = verified(self.tracer, removal, self.network, self.example)
+                cause = None if pairs else RESHAPED
         except SurgeryError as error:
             said = " ".join(str(error.__cause__ or error).split())
             cause = f"met by code that was written for a fixed size ({said:.160})"
         finally:
             draft.rollback()
-        met = self.tracer.coupling.members(roots)
-        reshaped = any(met[labels].any() for labels in self.tracer.rigid)
-        return RESHAPED if cause is not None and reshaped else cause
+        return RESHAPED if cause is not None and meets_reshapes(self.tracer, removal) else cause
 
 
 @contextmanager
@@ -103,6 +96,12 @@ def trial(tracer: Tracer, network: nn.Module, example: Example, roots: Labels) -
                 if before or number + 1 == len(states):
                     yield Trial(tracer, network, own, before, structural)
                     return
+
+
+def stands(tracer: Tracer, network: nn.Module, example: Example, roots: Labels) -> str | None:
+    """Why a network does not stand the removal of classes of units, None if it does; left as it is."""
+    with trial(tracer, network, example, roots) as state:
+        return state.fails(roots)
 
 
 def _before(network: nn.Module, example: Example) -> tuple[dict[str, Answer], bool]:
@@ -153,7 +152,8 @@ def _silenced(
         if not isinstance(own, nn.Parameter) or path not in tracer.starts:
             return new
         new = value(new, generator)
-        for axis in range(new.dim()) if not path.endswith(_DIRECTIONS) else ():
+        normed = tracer.normed.get(path)
+        for axis in range(new.dim()) if normed is None else normed.silencing:
             gone = members[tracer.labels(path, axis)]
             if gone.any():
                 new.index_fill_(axis, torch.from_numpy(np.flatnonzero(gone)).to(new.device), 0)

@@ -1,6 +1,5 @@
 """Latency and throughput of networks on this machine, side by side."""
 
-import copy
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.sizing.gates.units import fold_gates
+from harness.surgery.tracing.computed import copied
 from harness.training.fault import strangers
 from harness.trial_table import TIMED_BATCH_SIZES
 
@@ -106,7 +106,7 @@ def latencies_ms(
         TrialFaultError: for whatever the network raises.
     """
     with strangers:
-        folded = copy.deepcopy(network)
+        folded = copied(network)
         fold_gates(folded)
     for batch_size in TIMED_BATCH_SIZES:
         [speed] = measure_speed({"": folded}, example_shape, device, batch_sizes=(batch_size,))

@@ -22,6 +22,7 @@ from tests.making import Fields, plan_of
 _FILE = """
 import torch
 from torch import nn
+from torch.nn.utils.parametrizations import weight_norm
 
 class Net(nn.Module):
     def __init__(self, num_classes, width=8, inner=6):
@@ -37,6 +38,14 @@ class Net(nn.Module):
         x = self.norm(self.conv1(x))
         x = x + self.back(self.inner(x).relu() * self.gain[:, None, None])
         return self.output(self.fixed(self.fc(x.mean((2, 3)) * self.scale)).view(-1, 4))
+
+class Normed(nn.Module):
+    def __init__(self, num_classes):
+        super().__init__()
+        self.inner, self.output = weight_norm(nn.Linear(192, 6)), nn.Linear(6, num_classes)
+
+    def forward(self, x):
+        return self.output(self.inner(x.flatten(1)).relu())
 
 def halve(network):
     for parameter in network.parameters():
@@ -159,6 +168,7 @@ def test_what_a_cut_may_get_wrong_is_told_by_name(file: Path) -> None:
         ({"widths": _width(0.5, 1), "start": {"norm": 5}}, "start: conv1 has 1 to 8 units in multiples of 2"),
         ({"widths": _width(0.5, 1), "options": {"initialise": "net.py:halv"}}, "no attribute 'halv'"),
         ({"widths": _width(0.5, 1), "options": {"depth": 3}}, "net.py:Net raised TypeError"),
+        ({"widths": {"inner": _width(2, 6)}, "family": "net.py:Normed"}, "the weight of 'inner' is computed"),
     ],
 )  # fmt: skip
 def test_widths_that_a_network_cannot_be_cut_to_are_refused_when_planned(

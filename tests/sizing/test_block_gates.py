@@ -16,6 +16,7 @@ from harness.sizing.ledger.measure import measure as ledger
 from harness.surgery import Remove, RemoveBlock, SurgeryError, apply, trace
 from tests.surgery.helpers import ids, images, measure, optimizer_parameters, parameters, train
 from tests.surgery.networks import NETWORKS
+from tests.surgery.trial import both_modes, change
 
 _EXACT = 1e-10
 #: A block of each family that lies behind other blocks.
@@ -219,6 +220,94 @@ class _Adds(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         made: Tensor = x + self.branch(x)
         return made
+
+
+class _OwnNorm(nn.Module):
+    """A normalisation of somebody's own."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.rand(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        made: Tensor = x / x.square().mean(-1, keepdim=True).sqrt() * self.weight
+        return made
+
+
+class _Attends(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm, self.attention = nn.LayerNorm(8), nn.MultiheadAttention(8, 2, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.norm(x)
+        made: Tensor = self.attention(x, x, x, need_weights=False)[0]
+        return made
+
+
+class _Squeezed(nn.Module):
+    """Squeeze and excitation: channels are weighed by numbers that are made of all of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.make, self.norm = nn.Conv1d(4, 4, 3, padding=1), nn.BatchNorm1d(4)
+        self.squeeze, self.excite = nn.Conv1d(4, 3, 1), nn.Conv1d(3, 4, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        made = self.norm(self.make(x))
+        weights: Tensor = self.excite(self.squeeze(made.mean(2, keepdim=True)).relu()).sigmoid()
+        scaled: Tensor = made * weights
+        return scaled
+
+
+@pytest.mark.parametrize(
+    ("branch", "shape", "end"),
+    [
+        (lambda: nn.Sequential(nn.Linear(8, 8), nn.LayerNorm(8)), (5, 8), "1"),
+        (lambda: nn.Sequential(nn.Linear(8, 8), nn.LayerNorm(8, bias=False), nn.Dropout(0.0)), (5, 8), "1"),
+        (lambda: nn.Sequential(nn.Conv2d(4, 4, 1), nn.GroupNorm(2, 4)), (5, 4, 3, 3), "1"),
+        (lambda: nn.Sequential(nn.Linear(8, 8), _OwnNorm(8)), (5, 8), "1"),
+        (_Attends, (3, 4, 8), "attention.out_proj"),
+        (_Squeezed, (3, 4, 8), "norm"),
+    ],
+)
+@pytest.mark.parametrize("value", [0.4, -1.5])
+def test_branches_that_end_in_any_way_that_a_factor_can_be_folded_into(
+    branch: Callable[[], nn.Module], shape: tuple[int, ...], end: str, value: float
+) -> None:
+    network, x = nn.Sequential(_Adds(branch()), _Adds(branch())).double(), torch.randn(shape).double()
+    plain = copy.deepcopy(network)
+    plain.get_submodule("0.branch").register_forward_hook(lambda module, given, made: made * value)
+    found = places_for_block_gates(network, x)
+    assert found.ends == {"0": f"0.branch.{end}", "1": f"1.branch.{end}"}
+    attach_block_gates(network, found.ends, x, {"0": value, "1": 1.0}, Debounced())
+    assert sum("gate" in name for name, _ in network.named_parameters()) == 2
+    assert max(change(both_modes(plain, x), both_modes(network, x))) < _EXACT
+    (network.train()(x) * torch.randn(shape).double()).sum().backward()
+    for gate in block_gates(network).values():
+        assert gate.grad is not None
+        assert gate.grad != 0
+    optimizer = torch.optim.Adam(network.parameters(), 1e-3)
+    train(network, optimizer, x, 2)
+    before, folded = both_modes(network, x), copy.deepcopy(network)
+    fold_gates(folded)
+    assert [type(module) for module in folded.modules()] == [type(module) for module in plain.modules()]
+    assert max(change(before, both_modes(folded, x))) < _EXACT
+    _set(network, "0", 0.0)
+    before = both_modes(network, x)
+    assert apply(network, optimizer, [RemoveBlock("0")], x).blocks == ("0",)
+    assert max(change(before, both_modes(network, x))) < _EXACT
+    fold_gates(network)
+    assert max(change(before, both_modes(network, x))) < _EXACT
+
+
+def test_a_layer_that_undoes_the_gate_of_its_block_takes_no_gates_of_units() -> None:
+    network, x = nn.Sequential(_Adds(_Squeezed()), nn.Conv1d(4, 2, 1)).double(), torch.randn(3, 4, 8).double()
+    attach_block_gates(network, ["0"], x, 0.5)
+    with pytest.raises(ValueError, match=r"^The layer '0\.branch\.squeeze' is a .* that undoes the gate"):
+        attach_gates(network, ["0.branch.squeeze"])
+    attach_gates(network, ["0.branch.norm"], 0.5)
+    assert list(block_gates(network)) == ["0"]
 
 
 def test_a_gated_network_has_the_structure_of_the_plain_one() -> None:

@@ -7,7 +7,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from harness.surgery import Assign, Mask, NetworkEdit, Remove, Reset, SurgeryError, Widen, apply, hold_masks
+from harness.surgery import (
+    Assign,
+    Mask,
+    NetworkEdit,
+    Remove,
+    Reset,
+    SurgeryError,
+    Widen,
+    apply,
+    hold_masks,
+    trace,
+)
 from tests.surgery.helpers import train
 
 _X = torch.randn(4, 6, generator=torch.Generator().manual_seed(0))
@@ -160,3 +171,61 @@ def test_a_buffer_that_the_forward_pass_exchanges_is_given_back() -> None:
     network = Counting()
     apply(network, None, [Remove("layer", (1,))], _X, certify=True)
     assert network.runs == 0
+
+
+@pytest.mark.filterwarnings("ignore:Full backward hook")
+def test_backward_hooks_of_modules_go_on() -> None:
+    network = _network()
+    seen: list[Any] = []
+    network[0].register_full_backward_hook(lambda module, given, made: seen.append(given))
+    apply(network, None, [Remove("0", (1,))], _X)
+    seen.clear()
+    network(_X).sum().backward()
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize(
+    "edit", [Remove("0", (1,)), Assign("0.weight", torch.ones(()), torch.tensor([3]), forget=True)]
+)
+def test_gradients_of_looked_up_rows_stay_so(edit: NetworkEdit) -> None:
+    network: Any = nn.Sequential(nn.Embedding(10, 8, sparse=True), nn.Linear(8, 5))
+    ids = torch.randint(0, 10, (4, 3))
+    optimizers = [torch.optim.SparseAdam(network[0].parameters()), torch.optim.SGD(network[1].parameters())]
+    network(ids).sum().backward()
+    apply(network, optimizers, [edit], ids)
+    weight = network[0].weight
+    assert weight.grad.is_sparse
+    assert weight.grad.shape == weight.shape
+    optimizers[0].step()
+
+
+def test_an_attribute_that_is_another_parameter_follows_it() -> None:
+    network = _network()
+    network[0].weight.twin = network[2].weight
+    apply(network, None, [Remove("0", (1,)), _EDITS["assign"]], _X)
+    assert network[0].weight.twin is network[2].weight
+
+
+def test_parameters_in_one_memory_are_not_parted() -> None:
+    class Tied(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.left, self.right, self.head = nn.Linear(6, 8), nn.Linear(6, 8), nn.Linear(8, 5)
+            self.right.weight.data = self.left.weight.data
+
+        def forward(self, x: Tensor) -> Any:
+            return self.head(self.left(x) + self.right(x))
+
+    network = Tied()
+    assert trace(network, _X).group("left").refused == "lies in the memory of 'right.weight'"
+    assert not apply(network, None, [Remove("left", (1,))], _X).removed
+    with pytest.raises(SurgeryError, match=r"'right.weight' lies in the memory of 'left.weight'"):
+        apply(network, None, [Mask("right.weight", torch.arange(48).view(8, 6) > 5)], _X)
+    apply(network, None, [Mask("head.weight", torch.arange(40).view(5, 8) > 5)], _X)
+
+
+def test_parts_of_one_storage_are_parameters_of_their_own() -> None:
+    network, storage = _network(), torch.randn(88)
+    network[0].weight = nn.Parameter(storage[:48].view(8, 6))
+    network[2].weight = nn.Parameter(storage[48:].view(5, 8))
+    assert apply(network, None, [Remove("0", (1,))], _X).removed == {"0": 1}

@@ -5,13 +5,16 @@ import copy
 import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize, spectral_norm, weight_norm
 
+from harness.extraction.alterations import reshape, shapes_of
 from harness.surgery import Assign, Mask, Remove, Reset, SurgeryError, Widen, apply, trace
+from harness.surgery.tracing.computed import copied
 from tests.surgery.helpers import (
     change,
     ids,
@@ -78,15 +81,7 @@ def convolutions(norm: Norm) -> nn.Module:
 def both_modes(network: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
     """Outputs of copies in either mode: power iterations are run, too."""
     with torch.no_grad():
-        return _again(network).eval()(x), _again(network).train()(x)
-
-
-def _again(network: nn.Module) -> nn.Module:
-    for module in network.modules():
-        # What hooks of old keep is part of a graph, and cannot be copied.
-        if isinstance(module.__dict__.get("weight"), Tensor):
-            module.__dict__["weight"] = module.__dict__["weight"].detach()
-    return copy.deepcopy(network)
+        return copied(network).eval()(x), copied(network).train()(x)
 
 
 @pytest.mark.parametrize("make", [dense, convolutions])
@@ -126,7 +121,7 @@ def test_constants_fold_into_weight_normed_layers_and_the_rest_goes_as_if_held_a
     network, x = dense(WEIGHT_NORMS[kind]).double(), images(4, 4)
     structure = trace(network, x[:2])
     classes = some_classes(structure, every=3)
-    reference, silent = _again(network), _again(network)
+    reference, silent = copied(network), copied(network)
     for layer in ("1", "3", "5"):
         reference.get_submodule(layer).register_forward_hook(_at_zero(units_of(structure, layer, classes)))
     wanted = both_modes(reference, x)
@@ -174,10 +169,10 @@ def test_rows_under_spectral_norm_can_go_and_columns_are_refused(kind: str) -> N
     free = [group.layers[0] for group in structure.groups if group.refused is None]
     assert free == ["0", "4", "8"]
     assert "spectral norm" in str(structure.group("2").refused)
-    varying = apply(_again(network), None, [Remove("0", (1,), exact=True)], x[:2])
+    varying = apply(copied(network), None, [Remove("0", (1,), exact=True)], x[:2])
     assert varying.refused == {"0": "still varies"}
     classes = some_classes(structure, every=2)
-    silent = _again(network)
+    silent = copied(network)
     silence(silent, structure, classes)
     wanted = both_modes(silent, x)
     receipt = apply(network, optimizer, removals(structure, classes, exact=False), x[:2])
@@ -349,3 +344,30 @@ def test_what_would_be_wrong_is_refused_in_a_sentence() -> None:
     apply(network, None, [Mask(v, keep), Assign(v, torch.ones(1), torch.tensor([3]))], x)
     apply(network, None, [Remove("0", (1, 2))], x)
     assert network.get_buffer(f"{v}_mask").shape == (3, 4)
+
+
+@pytest.mark.parametrize("kind", [*WEIGHT_NORMS, "spectral", "spectral hooked"])
+def test_what_is_left_can_be_copied_and_built_again(kind: str) -> None:
+    spectral = SPECTRAL_NORMS["hooked" if "hooked" in kind else "parametrized"]
+    norm = WEIGHT_NORMS.get(kind, spectral)
+
+    def build() -> nn.Module:
+        return nn.Sequential(norm(nn.Linear(4, 6)), nn.ReLU(), nn.Linear(6, 3))
+
+    torch.manual_seed(0)
+    network, x = build().eval(), torch.randn(3, 4)
+    network(x).sum().backward()
+    layer: Any = network.get_submodule("0")
+    weight = layer.weight.detach().clone()
+    trace(network, x)
+    assert torch.equal(layer.weight, weight)
+    apply(network, None, [Remove("0", (1, 4))], x)
+    assert layer.weight.shape == (4, 4)
+    network(x).sum().backward()
+    built = build()
+    shapes = shapes_of(network, built)
+    reshape(built, shapes)
+    assert built.get_submodule("0").out_features == 4
+    built.load_state_dict(network.state_dict())
+    wanted = copied(network).eval()(x)
+    assert torch.equal(built.eval()(x), wanted)

@@ -80,7 +80,7 @@ class Depthwise(nn.Module):
 
 def _unpooled(x: Tensor) -> Tensor:
     values, places = functional.max_pool2d(x, 2, return_indices=True)
-    return functional.max_unpool2d(values, places, 2)
+    return functional.max_unpool2d(values, places, [2, 2])
 
 
 def _sampled(x: Tensor) -> Tensor:
@@ -133,7 +133,10 @@ _FIXED: dict[str, tuple[str, Callable[[], nn.Module]]] = {
         "number of groups is in code",
         lambda: Between(Function(lambda x: functional.group_norm(x, x.shape[1] // 2))),
     ),
-    "local response": ("padded on its own axis", lambda: Between(nn.LocalResponseNorm(3))),
+    "local response": (
+        "lies on an axis that a window slides along",
+        lambda: Between(nn.LocalResponseNorm(3)),
+    ),
     "layer, all": ("under layer normalisation", lambda: Between(nn.LayerNorm((8, 4, 4)))),
     "softmax": ("normalised by softmax", lambda: Between(nn.Softmax2d())),
 }
@@ -143,9 +146,9 @@ def _made(make: Callable[[], nn.Module]) -> tuple[Any, Tensor]:
     torch.manual_seed(0)
     network = make().double()
     for module in network.modules():
-        if isinstance(module, nn.modules.batchnorm._NormBase) and module.running_mean is not None:
-            module.running_mean.normal_()
-            module.running_var.uniform_(0.5, 2)
+        if isinstance(module, nn.modules.batchnorm._NormBase) and module.track_running_stats:
+            nn.init.normal_(module.get_buffer("running_mean"))
+            nn.init.uniform_(module.get_buffer("running_var"), 0.5, 2)
         if not isinstance(module, _MAKERS):
             for parameter in module.parameters(recurse=False):
                 nn.init.uniform_(parameter, 0.5, 1.5)
@@ -164,7 +167,7 @@ def _quieten(network: nn.Module, structure: Structure, gone: set[int], *, consta
     for layer, classes in structure.classes.items():
         module: Any = network.get_submodule(layer)
         units = [unit for unit, own in enumerate(classes) if own in gone]
-        weight = getattr(module, "weight", None)
+        weight: Any = getattr(module, "weight", None)
         if isinstance(module, _TABLES):
             weight[:, units] = 0
         elif isinstance(module, _TRANSPOSED):

@@ -90,12 +90,13 @@ def test_one_sentence_says_what_it_is(kind: str) -> None:
             apply(network, None, [edit], _X)
 
 
-def test_without_values_a_network_has_a_structure_and_takes_no_edits() -> None:
-    network = _network(device="meta")
-    assert trace(network, _X.to("meta")).group("0").removable == 8
+def test_without_values_a_network_cannot_be_looked_at() -> None:
+    network, x = _network(device="meta"), _X.to("meta")
+    with pytest.raises(SurgeryError, match=r"'0.weight' has no values .*'meta'"):
+        trace(network, x)
     for edit in _EDITS:
         with pytest.raises(SurgeryError, match=r"'0.weight' has no values .*'meta'"):
-            apply(network, None, [edit], _X.to("meta"))
+            apply(network, None, [edit], x)
 
 
 def test_units_of_complex_numbers_stay() -> None:

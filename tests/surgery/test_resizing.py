@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -47,6 +48,23 @@ def few_groups() -> nn.Module:
     return ResNet(models.resnet.Bottleneck, [1, 2, 1, 1], num_classes=5, groups=16, width_per_group=4)
 
 
+class Rows(nn.Module):
+    """A recurrent layer and a cell that read images row by row."""
+
+    def __init__(self, kind: type[Any], cell: type[Any], width: int = 16, inner: int = 9) -> None:
+        super().__init__()
+        self.layer = kind(24, width, num_layers=2, bidirectional=True, batch_first=True)
+        self.cell, self.head = cell(2 * width, inner), nn.Linear(inner, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        made, _ = self.layer(x.transpose(1, 2).flatten(2))
+        state: Any = None
+        for step in made.unbind(1):
+            state = self.cell(step, state)
+        out: Tensor = self.head(state[0] if isinstance(state, tuple) else state)
+        return out
+
+
 #: What is cut, the same written narrower, and the side of its images.
 PAIRS: dict[str, tuple[Make, Make, int]] = {
     "mlp": (partial(mlp, 24), partial(mlp, 7), 8),
@@ -55,6 +73,8 @@ PAIRS: dict[str, tuple[Make, Make, int]] = {
     "transformer": (Transformer, partial(Transformer, 8, 10), 8),
     "group_norm": (Grouped, partial(Grouped, 8), 8),
     "resnext": (resnext, few_groups, 32),
+    "lstm": (partial(Rows, nn.LSTM, nn.GRUCell), partial(Rows, nn.LSTM, nn.GRUCell, 11, 4), 8),
+    "gru": (partial(Rows, nn.GRU, nn.LSTMCell), partial(Rows, nn.GRU, nn.LSTMCell, 5, 7), 8),
 }
 
 
@@ -65,6 +85,8 @@ def sizes_of(narrow: nn.Module, groups: Iterable[WidthGroup]) -> dict[str, int]:
         module = narrow.get_submodule(group.name)
         if isinstance(module, nn.MultiheadAttention):
             sizes[group.name] = module.num_heads
+        elif isinstance(module, nn.RNNBase | nn.RNNCellBase):
+            sizes[group.name] = module.hidden_size
         else:
             sizes[group.name] = len(narrow.get_parameter(f"{group.name}.weight"))
     return sizes

@@ -6,15 +6,16 @@ scaled. The gate sits on the layer that the branch ends in, where it multiplies 
 and shift of a normalisation), together with gates of that layer's units if it has any.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from harness.sizing.gates.kinds import gated_kind
+from harness.sizing.gates.kinds import block_kind, reading_kind
 from harness.sizing.gates.layers import Gated, put
-from harness.sizing.gates.rules import GateRule, Rectified
+from harness.sizing.gates.rules import GateRule, Inverse, Rectified
 from harness.sizing.gates.tied import Holders
 from harness.surgery.tracing.example import Example
 from harness.surgery.tracing.residual import ResidualBlocks, residual_blocks
@@ -31,15 +32,16 @@ def places_for_block_gates(network: nn.Module, example: Example) -> ResidualBloc
         SurgeryError: if the network does not run on the example.
     """
 
-    def takes_gate(module: nn.Module) -> bool:
-        try:
-            kind = gated_kind(module, "")
-        except ValueError:
-            return False
-        # A normalisation without a factor of its own has nothing that a gate could be folded into.
-        return getattr(module, next(iter(cast(type[Gated], kind).scaled))) is not None
+    return residual_blocks(network, example, partial(_can, block_kind), partial(_can, reading_kind))
 
-    return residual_blocks(network, example, takes_gate)
+
+def _can(kind: Callable[[nn.Module, str], type[nn.Module]], module: nn.Module) -> bool:
+    try:
+        made = cast(type[Gated], kind(module, ""))
+    except ValueError:
+        return False
+    # A normalisation without a factor of its own has nothing that a gate could be folded into.
+    return any(getattr(module, name, None) is not None for name in made.scaled)
 
 
 def attach_block_gates(
@@ -53,7 +55,7 @@ def attach_block_gates(
 
     Args:
         network: the network to change. Gates are new parameters `<layer>.block_gate`, [], where the layer is
-            the one that the block's branch ends in.
+            the one that the block's branch ends in; a layer of `balances` has the same parameter.
         blocks: paths of residual blocks, e.g. all `ends` of `places_for_block_gates`.
         example: a batch as the network will see it, [batch, ...], on its device.
         initial: where gates start: block -> number, one number for all, or None for U(0, 1] drawn from
@@ -74,12 +76,19 @@ def attach_block_gates(
             raise ValueError(f"The block {block!r} has a gate already.")
         if isinstance(initial, Mapping) and block not in initial:
             raise ValueError(f"The gate of the block {block!r} needs a starting value.")
-        holders.check(module, end, gated_kind(module, end))
+        holders.check(module, end, block_kind(module, end))
+        if block in places.balances:
+            balance = places.balances[block]
+            reader = network.get_submodule(balance)
+            holders.check(reader, balance, reading_kind(reader, balance))
         ends[block] = end
     for block, end in ends.items():
         layer = network.get_submodule(end)
-        put(layer, gated_kind(layer, end), "block_gate", _start(layer, block, initial), rule)
+        gate = put(layer, block_kind(layer, end), "block_gate", _start(layer, block, initial), rule)
         cast(Gated, layer).path_in_block = end.removeprefix(f"{block}.")
+        if block in places.balances:
+            reader = network.get_submodule(places.balances[block])
+            put(reader, reading_kind(reader, block), "block_gate", gate, Inverse(rule))
 
 
 def _end(network: nn.Module, block: str, places: ResidualBlocks) -> str:
@@ -123,5 +132,5 @@ def _gated(network: nn.Module) -> dict[str, tuple[nn.Parameter, GateRule]]:
     return {
         path.removesuffix(f".{module.path_in_block}"): (module.block_gate, module.block_gate_rule)
         for path, module in network.named_modules()
-        if isinstance(module, Gated) and module.block_gate is not None
+        if isinstance(module, Gated) and module.block_gate is not None and module.path_in_block is not None
     }

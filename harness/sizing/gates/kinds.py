@@ -5,7 +5,7 @@ must answer to its own factor as a gate's unit does, and to no other.
 """
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import torch
@@ -20,6 +20,7 @@ from harness.surgery.changes.heads import HeadAttention
 
 _NORMS = nn.modules.batchnorm._NormBase
 _CONVOLUTIONS = nn.modules.conv._ConvNd
+_UNITS = (*GATED, _NORMS)
 #: Attributes that a gated layer has beside those of its plain class.
 _ATTRIBUTES = (
     *("gate", "block_gate", "gate_rule", "block_gate_rule", "path_in_block"),
@@ -35,10 +36,12 @@ def gated_kind(module: nn.Module, path: str) -> type[nn.Module]:
     Raises:
         ValueError: in one sentence, if it can have none.
     """
-    if isinstance(module, Gated):
-        return module.kind
     layer = f"The layer {path!r} is a {type(module).__name__}"
-    if not isinstance(module, tuple(GATED)) and not _normalises(module):
+    if isinstance(module, Gated) and module.block_gate is not None and module.path_in_block is None:
+        raise ValueError(f"{layer} that undoes the gate of its block, and takes no other gates.")
+    if isinstance(module, Gated) and isinstance(module, _UNITS):
+        return module.kind
+    if not isinstance(module, _UNITS) and not _normalises(module):
         allowed = ", ".join(sorted(plain.__name__ for plain in GATED))
         raise ValueError(f"{layer}; gates go on {allowed}.")
     if isinstance(module, LazyModuleMixin):
@@ -52,6 +55,8 @@ def gated_kind(module: nn.Module, path: str) -> type[nn.Module]:
                 f"{layer}, an attention of its own making, so gates of its heads cannot be known."
             )
         return gated_class(type(module), tuple(GatedMultiheadAttention.scaled.items()))
+    if isinstance(module, nn.Embedding) and module.max_norm is not None:
+        raise ValueError(f"{layer} that shortens its rows as it reads them, which gates would change.")
     if type(module) in GATED and "weight" in own:
         return GATED[type(module)]
     clash = next((name for name in _ATTRIBUTES if hasattr(module, name)), None)
@@ -64,6 +69,41 @@ def gated_kind(module: nn.Module, path: str) -> type[nn.Module]:
     raise ValueError(f"{layer}, and no factor on its weight or bias acts as a gate of its units does.")
 
 
+def block_kind(module: nn.Module, path: str) -> type[nn.Module]:
+    """The class that a layer becomes with the gate of a block whose branch ends in it.
+
+    Any layer will do that its factor and shift scale what it gives, normalisations of whole examples too.
+
+    Raises:
+        ValueError: in one sentence, if it can have none.
+    """
+    if isinstance(module, Gated) and not isinstance(module, _UNITS):
+        return module.kind
+    try:
+        return gated_kind(module, path)
+    except ValueError:
+        weight = module._parameters.get("weight")
+        clash = any(hasattr(module, name) for name in _ATTRIBUTES)
+        if weight is None or weight.dim() != 1 or clash or next(module.children(), None) is not None:
+            raise
+        names = ("weight", "bias") if "bias" in module._parameters else ("weight",)
+        kind, count = gated_class(type(module), tuple((name, name) for name in names)), len(weight)
+        if any(_scales(module, kind, shape) for shape in ((2, 3, count), (2, count, 3, 3), (2, count))):
+            return kind
+        raise
+
+
+def reading_kind(module: nn.Module, path: str) -> type[nn.Module]:
+    """The class of a layer that reads its input multiplied, by its weight alone.
+
+    Raises:
+        ValueError: in one sentence, if it can have none.
+    """
+    if type(module) not in (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d):
+        raise ValueError(f"The layer {path!r} is a {type(module).__name__}, which may be no product alone.")
+    return gated_class(type(module), (("weight", "weight"),))
+
+
 def _normalises(module: nn.Module) -> bool:
     """Whether a module normalises channel by channel, of whatever class it is."""
     return isinstance(module, _NORMS) or isinstance(module._buffers.get("running_mean"), Tensor)
@@ -73,6 +113,8 @@ def unit_count(module: nn.Module) -> int:
     """How many units a layer has that can be gated."""
     if isinstance(module, nn.MultiheadAttention):
         return int(module.num_heads)
+    if isinstance(module, nn.Embedding):
+        return module.embedding_dim
     if isinstance(module, _CONVOLUTIONS):
         return module.out_channels
     if isinstance(module, nn.Linear | nn.Bilinear):
@@ -112,33 +154,36 @@ def _acts(module: nn.Module, kind: type[nn.Module]) -> bool:
 
 
 def _tried(module: nn.Module, kind: type[nn.Module], shapes: list[tuple[int, ...]]) -> bool:
-    # What a hook has computed is of a graph, and cannot be copied as it is.
-    made = {id(own): own.detach().clone() for own in vars(module).values() if isinstance(own, Tensor)}
     try:
-        return _answers(copy.deepcopy(module, cast(dict[int, Any], made)).double().eval(), kind, shapes)
+        return _answers(_copied(module), kind, shapes)
     except Exception:  # noqa: BLE001 - whatever a stranger's layer may raise that takes other input
         return False
 
 
+def _copied(module: nn.Module) -> nn.Module:
+    """A copy to be tried out in evaluation mode and double precision; its values are given to it."""
+    # What a hook has computed is of a graph, and cannot be copied as it is.
+    made = {id(own): own.detach().clone() for own in vars(module).values() if isinstance(own, Tensor)}
+    trial = copy.deepcopy(module, cast(dict[int, Any], made)).double().eval()
+    return trial.to_empty(device="cpu") if any(own.is_meta for own in trial.parameters()) else trial.cpu()
+
+
 def _answers(trial: nn.Module, kind: type[nn.Module], shapes: list[tuple[int, ...]]) -> bool:
-    drawn = torch.Generator().manual_seed(0)
-    scaled = cast(type[Gated], kind).scaled.values()
-    for name, tensor in [*trial.named_parameters(), *trial.named_buffers()]:
-        if tensor.is_floating_point() and (isinstance(tensor, nn.Parameter) or name in scaled):
-            values = torch.rand(tensor.shape, generator=drawn, dtype=tensor.dtype, device="cpu")
-            tensor.copy_(values - 0.5 if tensor.numel() > len(tensor) else values + 0.5)
-    device = next(trial.parameters(), torch.empty(0)).device
-    first, second = (
-        [torch.randn(shape, generator=drawn, dtype=torch.float64).to(device) for shape in shapes]
-        for _ in range(2)
-    )
-    axis = -1 if isinstance(trial, nn.Linear | nn.Bilinear) else 1
+    drawn = torch.Generator("cpu").manual_seed(0)
+    for tensor in (*trial.parameters(), *trial.buffers()):
+        if tensor.is_floating_point():
+            values = _drawn(drawn, tensor.shape)
+            tensor.copy_(values - 0.5 if tensor.dim() and tensor.numel() > len(tensor) else values + 0.5)
+    first, second = ([_drawn(drawn, shape) - 0.5 for shape in shapes] for _ in range(2))
+    if isinstance(trial, nn.Embedding):
+        first, second = ([torch.arange(row, row + 2, device="cpu")] for row in (0, 2))
+    axis = -1 if isinstance(trial, nn.Linear | nn.Bilinear | nn.Embedding) else 1
     plain = trial(*first).movedim(axis, 0)
     units = unit_count(trial)
     if len(plain) != units:
         return False
-    put(trial, kind, "gate", torch.ones(units, dtype=torch.float64, device=device), Rectified())
-    gate, odd = cast(Tensor, trial.gate), torch.arange(units, device=device) % 2 == 1
+    put(trial, kind, "gate", torch.ones(units, dtype=torch.float64, device="cpu"), Rectified())
+    gate, odd = cast(Tensor, trial.gate), torch.arange(units, device="cpu") % 2 == 1
     for own in (odd, ~odd) if units > 1 else (~odd,):
         gate.fill_(1.0)[own] = 0.0
         shut, other = (trial(*x).movedim(axis, 0) for x in (first, second))
@@ -156,6 +201,26 @@ def _answers(trial: nn.Module, kind: type[nn.Module], shapes: list[tuple[int, ..
         if not (alone and answers and (shut - other)[own].abs().max() <= near):
             return False
     return True
+
+
+@torch.no_grad()
+def _scales(module: nn.Module, kind: type[nn.Module], shape: tuple[int, ...]) -> bool:
+    """Whether one gate of a layer multiplies all that it gives."""
+    trial, drawn = _copied(module), torch.Generator("cpu").manual_seed(0)
+    try:
+        for parameter in trial.parameters():
+            parameter.copy_(_drawn(drawn, parameter.shape) + 0.5)
+        x = _drawn(drawn, shape) - 0.5
+        whole = trial(x)
+        put(trial, kind, "block_gate", torch.tensor(0.5, dtype=torch.float64, device="cpu"), Rectified())
+        return bool((trial(x) - 0.5 * whole).abs().max() <= _ROUNDING * whole.abs().max() > 0)
+    except Exception:  # noqa: BLE001 - whatever a stranger's layer may raise that takes other input
+        return False
+
+
+def _drawn(generator: torch.Generator, shape: Sequence[int]) -> Tensor:
+    """Numbers in [0, 1), wherever else tensors are made."""
+    return torch.rand(tuple(shape), generator=generator, dtype=torch.float64, device="cpu")
 
 
 def _inputs(module: nn.Module) -> list[list[tuple[int, ...]]]:

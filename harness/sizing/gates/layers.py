@@ -46,7 +46,8 @@ class Gated:
 
     gate: [units], a gate for each of its units. block_gate: a single number, the gate of the residual block
     whose branch ends in this layer. Each is None where the layer has none, and has the rule that says how it
-    acts beside it. path_in_block: of the layer, within the block that its block_gate is of.
+    acts beside it. path_in_block: of the layer, within the block that its block_gate is of; None
+    where it has none, or undoes that of another layer.
 
     per_unit: tensors of a layer that have one entry for each of its units -> what a unit that is put in
     later starts with. `harness.surgery` cuts and extends them together with the layer's rows.
@@ -74,7 +75,7 @@ class Gated:
     gate_rule: GateRule
     block_gate: nn.Parameter | None
     block_gate_rule: GateRule
-    path_in_block: str
+    path_in_block: str | None
 
     def factor(self) -> Tensor:
         """[units], or a single number where only the block is gated: what each unit is multiplied by."""
@@ -214,6 +215,30 @@ class GatedConvTranspose3d(_Transposed, _GatedWeight, nn.ConvTranspose3d):
     """A transposed convolution over three axes whose channels are gated."""
 
 
+class _Columns(Gated):
+    """A table of rows, whose columns are the units."""
+
+    scaled: ClassVar[Mapping[str, str]] = {"weight": "weight"}
+    unit_axis = 1
+
+
+class GatedEmbedding(_Columns, nn.Embedding):
+    """An embedding whose features are gated."""
+
+    weight = _multiplied("weight")
+
+    def forward(self, input: Tensor) -> Tensor:
+        """[...] to [..., embedding_dim]; the rows that are read are multiplied, and not the whole table."""
+        made = functional.embedding(
+            input,
+            cast(Tensor, self._parameters["weight"]),
+            self.padding_idx,
+            scale_grad_by_freq=self.scale_grad_by_freq,
+            sparse=self.sparse,
+        )
+        return made * self.factor()
+
+
 class GatedBilinear(_GatedWeight, nn.Bilinear):
     """A bilinear layer whose units are gated."""
 
@@ -308,6 +333,7 @@ GATED: Mapping[type[nn.Module], type[nn.Module]] = {
     nn.ConvTranspose2d: GatedConvTranspose2d,
     nn.ConvTranspose3d: GatedConvTranspose3d,
     nn.Bilinear: GatedBilinear,
+    nn.Embedding: GatedEmbedding,
     nn.MultiheadAttention: GatedMultiheadAttention,
     nn.BatchNorm1d: GatedBatchNorm1d,
     nn.BatchNorm2d: GatedBatchNorm2d,
@@ -335,6 +361,8 @@ def gated_class(plain: type[nn.Module], scaled: tuple[tuple[str, str], ...]) -> 
     base, names = Gated, [name for name, _ in scaled]
     if issubclass(plain, _TRANSPOSED):
         base = _Transposed
+    elif issubclass(plain, nn.Embedding):
+        base = _Columns
     elif issubclass(plain, HeadAttention):
         base, names = _CutHeads, []
     own: dict[str, Any] = {name: _multiplied(name) for name in names}
@@ -354,15 +382,22 @@ def _blank(plain: type[nn.Module], scaled: tuple[tuple[str, str], ...]) -> nn.Mo
 _OWN = ("gate_rule", "block_gate_rule", "path_in_block")
 
 
-def put(module: nn.Module, kind: type[nn.Module], name: str, start: Tensor, rule: GateRule) -> None:
-    """Make a layer a gated one, in place, so that it is gated for all that hold it."""
+def put(module: nn.Module, kind: type[nn.Module], name: str, start: Tensor, rule: GateRule) -> nn.Parameter:
+    """Make a layer a gated one, in place, so that it is gated for all that hold it; the gate.
+
+    Args:
+        start: where the gate starts; a parameter is another layer's gate, which this one shares.
+    """
     module.__class__ = kind
     for each in ("gate", "block_gate"):
         module._parameters.setdefault(each, None)
-    module._parameters[name] = nn.Parameter(start)
+    gate = start if isinstance(start, nn.Parameter) else nn.Parameter(start)
+    module._parameters[name] = gate
     setattr(module, f"{name}_rule", rule)
-    for memory, values in rule.memory(start).items():
+    module.__dict__.setdefault("path_in_block", None)
+    for memory, values in rule.memory(gate.detach()).items():
         module.register_buffer(memory.replace("gate", name, 1), values)
+    return gate
 
 
 @torch.no_grad()

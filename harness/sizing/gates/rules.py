@@ -67,6 +67,26 @@ class Debounced:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Inverse:
+    """What undoes the factor of another rule; 1 where that is zero, and nothing is left to be undone."""
+
+    rule: GateRule
+
+    def factor(self, gate: Tensor) -> Tensor:
+        """1 / factor of the other rule."""
+        undone = self.rule.factor(gate)
+        return 1 / torch.where(undone == 0, 1.0, undone)
+
+    def dead(self, gate: Tensor) -> Tensor:
+        """As the other rule."""
+        return self.rule.dead(gate)
+
+    def memory(self, gate: Tensor) -> Mapping[str, Tensor]:
+        """None: the gate's own layer has it."""
+        return {}
+
+
 def debounce(tensors: Mapping[str, Tensor], decay: float = 0.99, threshold: float = 0.5) -> dict[str, Tensor]:
     """New values of debounced gates and their memory after an optimizer step. Pure.
 

@@ -1,6 +1,6 @@
 """What hangs on a parameter beside its values, taken over by the one that takes its place."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -38,6 +38,21 @@ def hand_on(old: Tensor, new: Tensor, reshaping: Callable[[Tensor], Tensor]) -> 
     for name, value in old.__dict__.items():
         fits = isinstance(value, Tensor) and value.shape == old.shape
         new.__dict__[name] = in_format_of(value, reshaping(value)) if fits else value
+
+
+def point_at(successors: Mapping[int, tuple[Tensor, Tensor]], network: nn.Module) -> None:
+    """Where an attribute of a parameter is another parameter, let it be the one that took its place."""
+    for parameter in network.parameters():
+        for name, value in parameter.__dict__.items():
+            while id(value) in successors and successors[id(value)][0] is value:
+                value = parameter.__dict__[name] = successors[id(value)][1]
+
+
+def reshaped_gradient(gradient: Tensor, reshaping: Callable[[Tensor], Tensor]) -> Tensor:
+    """A gradient that waits for a step, reshaped as its parameter; one of looked-up rows alone stays so."""
+    if gradient.layout == torch.strided:
+        return in_format_of(gradient, reshaping(gradient))
+    return reshaping(gradient.to_dense()).to_sparse(gradient.sparse_dim())
 
 
 def in_format_of(old: Tensor, new: Tensor) -> Tensor:

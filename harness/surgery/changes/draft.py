@@ -11,12 +11,19 @@ from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 from torch.optim import Optimizer
 
-from harness.surgery.changes.belongings import check_kind, hand_on, in_format_of
+from harness.surgery.changes.belongings import (
+    check_kind,
+    hand_on,
+    in_format_of,
+    point_at,
+    reshaped_gradient,
+)
 from harness.surgery.changes.optimizer_state import Reshaping
 from harness.surgery.changes.optimizers import Optimizers
 from harness.surgery.changes.seen import Moving, Seen
 from harness.surgery.errors import SurgeryError
 from harness.surgery.masking import masked_names, set_mask, unset_mask
+from harness.surgery.sharing import sharing
 from harness.surgery.tracing.computed import computed
 
 
@@ -40,8 +47,11 @@ class Draft:
         self._places = [_places(target) for target in self._targets]
         #: Parameters made here: optimizers get to know them when the draft is committed.
         self._made: dict[int, Tensor] = {}
+        #: id of a tensor -> that tensor, kept alive, and the one that took its place.
+        self._successors: dict[int, tuple[Tensor, Tensor]] = {}
         self._undo: list[Callable[[], Any]] = []
         self._on_commit: list[Callable[[], None]] = []
+        self._shared: dict[str, str] | None = None
         self.seen = Seen(network)
         #: Counts what was done: to tensors at all, and to which there are and of what shapes.
         self.changes = self.reshapes = 0
@@ -67,18 +77,30 @@ class Draft:
             if target is self.network and isinstance(old, nn.Parameter) and id(old) not in self._made:
                 self._optimizers.check(path, old)
             check_kind(path, old)
+            self._check_memory(path)
             with torch.no_grad():
                 new = in_format_of(old, reshaping(old.detach()))
             if isinstance(old, nn.Parameter):
                 new = nn.Parameter(new, requires_grad=old.requires_grad)
                 if old.grad is not None:
                     with torch.no_grad():
-                        new.grad = in_format_of(old.grad, (memory or reshaping)(old.grad))
+                        new.grad = reshaped_gradient(old.grad, memory or reshaping)
+            self._successors[id(old)] = (old, new)
             hand_on(old, new, (memory or reshaping) if isinstance(reshaping, Moving) else _unchanged)
             self._swap(places, old, new)
             self._made[id(new)] = new
             if target is self.network and isinstance(old, nn.Parameter) and isinstance(new, nn.Parameter):
                 self._on_commit += self._optimizers.exchanged(old, new, memory or reshaping)
+
+    def _check_memory(self, path: str) -> None:
+        """Refuse to part a parameter from another one in whose memory it lies. Raises SurgeryError."""
+        if self._shared is None:
+            self._shared = sharing(self.network)
+        if path in self._shared:
+            raise SurgeryError(
+                f"The parameter {path!r} lies in the memory of {self._shared[path]!r}, from which an edit "
+                "would part it; have one parameter in both places instead."
+            )
 
     def _swap(self, places: dict[int, list[tuple[nn.Module, str]]], old: Tensor, new: Tensor) -> None:
         places[id(new)] = places.pop(id(old))
@@ -208,12 +230,15 @@ class Draft:
         while self._undo:
             self._undo.pop()()
         self._on_commit.clear()
+        self._successors.clear()
         self._places = [_places(target) for target in self._targets]
 
     def commit(self) -> None:
         """Make the changes final and bring the optimizers up to date."""
         for step in self._on_commit:
             step()
+        for target in self._targets:
+            point_at(self._successors, target)
         self._undo.clear()
         self._on_commit.clear()
 

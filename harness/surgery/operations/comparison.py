@@ -10,9 +10,11 @@ from torch import Tensor, nn
 
 from harness.surgery.certificate import BY_BATCH, EVALUATION, TRAINING, Answer, answer
 from harness.surgery.errors import SurgeryError
+from harness.surgery.operations.norms import correction, lost_of
 from harness.surgery.operations.removal import Removal, differing
 from harness.surgery.operations.silence import Fold, contribution
 from harness.surgery.rounding import beyond_rounding
+from harness.surgery.tracing.computed import weight_at
 from harness.surgery.tracing.example import Example, floating
 from harness.surgery.tracing.follow import run
 from harness.surgery.tracing.scratch import scratch
@@ -123,16 +125,22 @@ def _held(tracer: Tracer, removal: Removal, network: nn.Module) -> Callable[[Ten
         if place is None or fold.read.weight is None:
             return None
         part = Fold(fold.read, fold.positions[chosen], fold.values[:, chosen])
-        added = sign * contribution(part, network.get_parameter(fold.read.weight).detach())
+        added = sign * contribution(part, weight_at(network, fold.read.weight))
         shifts[place] = shifts[place] + added if place in shifts else added
     paths = {id(own): path for path, own in (*network.named_buffers(), *network.named_parameters())}
+    lengths = {normed.magnitude: normed for normed in tracer.normed.values()}
 
     def value(own: Tensor) -> Tensor:
         path, new = paths[id(own)], own.detach()
         if path in shifts:
             new = (new.double() + shifts[path]).to(new.dtype)
+        if path in lengths:
+            new = new + correction(network, lengths[path], lost_of(tracer, lengths[path], members)).to(
+                new.dtype
+            )
+        normed = tracer.normed.get(path)
         if isinstance(own, nn.Parameter):
-            for axis in range(own.dim()):
+            for axis in range(own.dim()) if normed is None else normed.others:
                 gone = members[tracer.labels(path, axis)]
                 if gone.any():
                     index = torch.from_numpy(np.flatnonzero(gone)).to(own.device)

@@ -9,6 +9,8 @@ from harness.surgery.errors import SurgeryError
 from harness.surgery.tracing.computed import Normed
 from harness.surgery.tracing.tracer import Tracer
 
+Lost = dict[int, np.typing.NDArray[np.bool_]]
+
 
 def keep_norms(draft: Draft, tracer: Tracer, gone: np.typing.NDArray[np.bool_]) -> None:
     """Before entries are cut from v: scale g so that the weights that stay are what they are.
@@ -19,32 +21,37 @@ def keep_norms(draft: Draft, tracer: Tracer, gone: np.typing.NDArray[np.bool_]) 
     for normed in tracer.normed.values():
         if normed.magnitude is None:
             continue
-        lost = {axis: gone[tracer.labels(normed.direction, axis)] for axis in range(2)}
-        if not any(entries.any() for axis, entries in lost.items() if axis != normed.axis):
-            continue
-        if any(entries.all() for entries in lost.values()):
-            continue
-        draft.shift(normed.magnitude, [_correction(target, normed, lost) for target in draft.targets])
+        lost = lost_of(tracer, normed, gone)
+        if any(lost[axis].any() for axis in normed.others) and not any(own.all() for own in lost.values()):
+            draft.shift(normed.magnitude, [correction(target, normed, lost) for target in draft.targets])
 
 
-def _correction(network: nn.Module, normed: Normed, lost: dict[int, np.typing.NDArray[np.bool_]]) -> Tensor:
+def lost_of(tracer: Tracer, normed: Normed, gone: np.typing.NDArray[np.bool_]) -> Lost:
+    """Axis of v -> which of its positions go; those of a kernel never do."""
+    return {axis: gone[tracer.labels(normed.direction, axis)] for axis in (0, 1)}
+
+
+def correction(network: nn.Module, normed: Normed, lost: Lost) -> Tensor:
+    """What g has to become more, in float64, when entries go from v; nothing where g goes itself.
+
+    Raises:
+        SurgeryError: as `keep_norms` does.
+    """
     assert normed.magnitude is not None
-    v, g = network.get_parameter(normed.direction), network.get_parameter(normed.magnitude)
-    left = v.detach().double().clone()
-    for axis, entries in lost.items():
-        if axis != normed.axis:
-            left.movedim(axis, 0)[torch.from_numpy(entries).to(v.device)] = 0
+    v, g = network.get_parameter(normed.direction).detach(), network.get_parameter(normed.magnitude).detach()
+    left = v.double().clone()
+    for axis in normed.others:
+        left.movedim(axis, 0)[torch.from_numpy(lost[axis]).to(v.device)] = 0
     dims = tuple(axis for axis in range(v.dim()) if axis != normed.axis)
-    before = torch.linalg.vector_norm(v.detach().double(), dim=dims, keepdim=True)
+    before = torch.linalg.vector_norm(v.double(), dim=dims, keepdim=True)
     after = torch.linalg.vector_norm(left, dim=dims, keepdim=True)
     staying = torch.ones_like(after, dtype=torch.bool)
-    if normed.axis is not None:
-        kept = torch.from_numpy(~lost.get(normed.axis, np.zeros(v.shape[normed.axis], np.bool_)))
-        staying = kept.to(v.device).reshape(after.shape)
-    if bool(((after == 0) & staying).any()):
+    if normed.axis is not None and normed.axis < 2:
+        staying = torch.from_numpy(~lost[normed.axis]).to(v.device).reshape(after.shape)
+    if v.device.type != "meta" and bool(((after == 0) & staying).any()):
         raise SurgeryError(
             f"The layer {normed.layer!r} is under weight norm, and a unit of it would keep only weights of "
             "zero, which have no norm to divide by; remove that unit too."
         )
     ratio = torch.where(staying, after / before, torch.ones_like(after)).reshape(g.shape)
-    return g.detach().double() * (ratio - 1)
+    return g.double() * (ratio - 1)

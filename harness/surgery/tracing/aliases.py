@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from harness.surgery.tracing.labels import Labels
-from harness.surgery.tracing.marks import Constant, Held, Mark, Plane, Positions, Values
+from harness.surgery.tracing.marks import Constant, Held, Mark, Plane, Positions, Values, always
 
 if TYPE_CHECKING:
     from harness.surgery.tracing.tracer import Tracer
@@ -44,6 +44,7 @@ class Aliases:
         self._residents: dict[int, dict[int, Tensor]] = {}
         self._writes: dict[int, list[Write]] = {}
         self._owned: dict[int, list[str]] = {}
+        self._blanks: dict[int, float] = {}
         self._kinds: dict[Any, tuple[tuple[int | str, ...], bool]] = {}
 
     @property
@@ -63,6 +64,23 @@ class Aliases:
     def owners(self, tensor: Tensor) -> list[str]:
         """The parameters and buffers in whose memory a tensor lies."""
         return self._owned.get(_home(tensor), [])
+
+    def fill(self, tensor: Tensor, value: float) -> None:
+        """A tensor was made full of one number, by code that names no other tensor's entries."""
+        self._blanks[_home(tensor)] = value
+
+    def blank(self, tensor: Tensor, before: int | None = None) -> float | None:
+        """The number that a tensor is full of, NaN if nobody knows; None once something was written there.
+
+        Args:
+            before: look at writes before this one alone.
+        """
+        home = _home(tensor) if self._blanks else None
+        if home is None or home not in self._blanks:
+            return None
+        writes = self._writes.get(home, [])
+        untouched = not any(before is None or write.time < before for write in writes)
+        return self._blanks[home] if untouched else None
 
     def lodges(self, tensor: Tensor) -> bool:
         """Whether a tensor lies in the memory of one that is followed."""
@@ -133,8 +151,14 @@ def _same(first: Tensor, second: Tensor) -> bool:
     )
 
 
-def seen_through(tracer: "Tracer", tensor: Tensor, mark: Mark, writer: Tensor, new: Mark) -> Mark:
-    """What is known of a tensor, marked before, after a write through another one in the same memory."""
+def seen_through(
+    tracer: "Tracer", tensor: Tensor, mark: Mark, writer: Tensor, new: Mark, blank: float | None = None
+) -> Mark:
+    """What is known of a tensor, marked before, after a write through another one in the same memory.
+
+    Args:
+        blank: the number that the memory was full of until then, if it was.
+    """
     if _same(tensor, writer):
         return Mark(new.planes, new.signal, new.source, new.scaled_by)
     if tensor.dtype != writer.dtype:
@@ -163,10 +187,13 @@ def seen_through(tracer: "Tracer", tensor: Tensor, mark: Mark, writer: Tensor, n
         first = places[:, 0]
         if whole:
             planes[axis] = Plane(plane.labels[first], _at(plane.constant, places))
-        elif before is None:
+            continue
+        met = first >= 0
+        if before is None and blank is not None and met.all():
+            before = Plane(plane.labels[first], always(blank))
+        if before is None:
             tracer.coupling.freeze(plane.labels, _REASON)
         else:
-            met = first >= 0
             tracer.coupling.unite(before.labels[met], plane.labels[first[met]])
             full: Flags = np.logical_and.reduce(np.moveaxis(covered, axis, 0).reshape(len(first), -1), axis=1)
             planes[axis] = Plane(

@@ -1,6 +1,8 @@
 """Weights that a module computes from parameters of its own each time: weight norm, spectral norm, others."""
 
+import copy
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -38,6 +40,16 @@ class Normed:
     axis: int | None
     out_axis: int
     vectors: tuple[str, ...] = ()
+
+    @property
+    def others(self) -> tuple[int, ...]:
+        """Axes of v along which entries may be zero and each norm is still one of something."""
+        return tuple(axis for axis in (0, 1) if self.magnitude is None or axis != self.axis)
+
+    @property
+    def silencing(self) -> tuple[int, ...]:
+        """Axes of v along which zeros silence units; where each has a norm of its own, g silences it."""
+        return tuple(axis for axis in self.others if axis == self.out_axis)
 
 
 def normed_weights(network: nn.Module) -> dict[str, Normed]:
@@ -112,12 +124,48 @@ def computed(module: nn.Module, name: str) -> Tensor:
                 part.training = training
 
 
+def layers_that_compute(network: nn.Module) -> tuple[str, ...]:
+    """Paths of the modules that compute a weight or a bias from parameters of other names."""
+    return tuple(
+        path
+        for path, module in network.named_modules()
+        if "parametrizations" in module._modules
+        or any(isinstance(hook, WeightNorm | SpectralNorm) for hook in module._forward_pre_hooks.values())
+    )
+
+
 def name_of(path: str) -> str:
     """The name that a layer knows a weight by, from the path of the parameter that stands for it."""
     before, _, inside = path.rpartition("parametrizations.")
     if before or inside != path:
         return inside.partition(".")[0]
     return path.rpartition(".")[2].removesuffix("_v").removesuffix("_orig")
+
+
+@contextmanager
+def kept(network: nn.Module) -> Iterator[None]:
+    """Put the weights back, at the end, that hooks computed before."""
+    before = list(_hooked_weights(network))
+    try:
+        yield
+    finally:
+        for module, name, weight in before:
+            setattr(module, name, weight)
+
+
+def _hooked_weights(network: nn.Module) -> Iterator[tuple[nn.Module, str, Tensor]]:
+    for module in network.modules():
+        for hook in module._forward_pre_hooks.values():
+            if isinstance(hook, WeightNorm | SpectralNorm):
+                yield module, hook.name, getattr(module, hook.name)
+
+
+def copied(network: nn.Module) -> nn.Module:
+    """A deep copy, of a network too whose hooks keep weights that belong to the graph of its last pass."""
+    with kept(network):
+        for module, name, weight in list(_hooked_weights(network)):
+            setattr(module, name, weight.detach())
+        return copy.deepcopy(network)
 
 
 def is_computed_from(tracer: Tracer, path: str) -> bool:

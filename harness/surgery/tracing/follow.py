@@ -6,9 +6,11 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules._functions import BackwardHookFunction
 
 from harness.surgery.errors import SurgeryError
 from harness.surgery.masking import MASK_SUFFIX, masks_of
+from harness.surgery.sharing import sharing
 from harness.surgery.tracing import computed, recurrent
 from harness.surgery.tracing.answers import tensors_in
 from harness.surgery.tracing.choices import decide
@@ -42,9 +44,11 @@ def follow(
     # A batch of one could be taken for an axis of one unit.
     example = twice(example)
     check_held(network)
+    shared = sharing(network)
     with quiet(network), stand_ins(network) as replaced:
         tracer = Tracer(network, rules, pointwise, replaced)
         _declare(tracer, network)
+        _keep_together(tracer, shared)
         computed.declare(tracer, network, exactly=rules is RULES)
         recurrent.declare(tracer, network)
         with open_attentions(tracer, network), wholes(tracer, network):
@@ -54,6 +58,13 @@ def follow(
     return tracer
 
 
+def _keep_together(tracer: Tracer, shared: Mapping[str, str]) -> None:
+    """Freeze parameters that lie in the memory of others, from which a cut would part them."""
+    for path, other in shared.items():
+        for axis in range(tracer.tensors[path].dim()):
+            tracer.coupling.freeze(tracer.labels(path, axis), f"lies in the memory of {other!r}")
+
+
 def _follow_both(tracer: Tracer, network: nn.Module, example: Example) -> None:
     """A pass in each mode; what the second reads is marked as read in training."""
     network.eval()
@@ -61,8 +72,10 @@ def _follow_both(tracer: Tracer, network: nn.Module, example: Example) -> None:
     evaluated, multiplied = len(tracer.reads), len(tracer.pairs)
     with training_without_noise(network):
         _trace(tracer, network, example)
-    for seen in (*tracer.reads[evaluated:], *tracer.pairs[multiplied:]):
-        seen.training = True
+    for read in tracer.reads[evaluated:]:
+        read.training = True
+    for pair in tracer.pairs[multiplied:]:
+        pair.training = True
 
 
 def run(network: nn.Module, example: Example) -> None:
@@ -111,12 +124,16 @@ def _trace(tracer: Tracer, network: nn.Module, example: Example) -> None:
 
 
 def _check_gradients(outputs: list[Tensor]) -> None:
-    """Refuse networks with gradients of their own making, which may hold sizes that no edit could reach."""
+    """Refuse networks with gradients of their own making, which may hold sizes that no edit could reach.
+
+    Backward hooks of modules are such a function of PyTorch's, which hands on what it is given.
+    """
     waiting = [tensor.grad_fn for tensor in outputs if tensor.grad_fn is not None]
     seen = set(waiting)
     while waiting:
         node = waiting.pop()
-        if isinstance(cast(object, node), torch.autograd.function.BackwardCFunction):
+        own = isinstance(cast(object, node), torch.autograd.function.BackwardCFunction)
+        if own and getattr(node, "_forward_cls", None) is not BackwardHookFunction:
             name = type(node).__name__.removesuffix("Backward")
             raise SurgeryError(
                 f"The network uses the autograd function {name!r}, whose gradient surgery cannot see into; "
@@ -163,7 +180,7 @@ def quiet(network: nn.Module) -> Iterator[None]:
     # The fast path of attention is one opaque operation; the slow one can be followed.
     torch.backends.mha.set_fastpath_enabled(False)
     try:
-        with torch.random.fork_rng(devices=devices):
+        with torch.random.fork_rng(devices=devices), computed.kept(network):
             yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)

@@ -230,7 +230,8 @@ class Followed:
         if plane is not None:
             self._tracer.coupling.unite(labels, plane.labels)
             return plane.constant if mark.signal else _values(tensor, plane.labels)
-        if mark.signal or bool((tensor != 0).any()):
+        is_known = tensor.device.type != "meta"
+        if mark.signal or (is_known and bool((tensor != 0).any())):
             self._tracer.coupling.freeze(labels, "starts from a state of fixed size")
             return VARYING
         # Zeros of whatever size the code gives them: whether it asks the layer for it is tried out.

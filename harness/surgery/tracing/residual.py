@@ -9,11 +9,12 @@ do, not by their class: the network runs once, and every addition is noted for t
 import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from harness.surgery.errors import SurgeryError
@@ -33,15 +34,21 @@ class ResidualBlocks:
 
     ends: block -> path of the layer that its branch ends in. To scale what this layer gives is to scale the
     branch, and with it at zero the block is the identity, in evaluation and in training mode. left_out: block
-    -> one sentence that says why it has no such layer.
+    -> one sentence that says why it has no such layer. balances: block -> path of a layer that must read its
+    input as if the end were not scaled (squeeze and excitation weighs what the end gives by what it has seen
+    of it), for the blocks that have one.
     """
 
     ends: dict[str, str]
     left_out: dict[str, str]
+    balances: dict[str, str] = field(default_factory=dict)
 
 
 def residual_blocks(
-    network: nn.Module, example: Example, may_end: Callable[[nn.Module], bool]
+    network: nn.Module,
+    example: Example,
+    may_end: Callable[[nn.Module], bool],
+    may_balance: Callable[[nn.Module], bool] = lambda layer: False,
 ) -> ResidualBlocks:
     """Find the residual blocks of a network.
 
@@ -49,7 +56,7 @@ def residual_blocks(
         network: any plain module; left as it is.
         example: a batch as the network will see it, [batch, ...], on its device: whether what a block is
             given has passed an activation shows in the values.
-        may_end: which layers to look at as ends of branches.
+        may_end: which layers to look at as ends of branches. may_balance: which to look at as `balances`.
 
     Raises:
         SurgeryError: if the network does not run on the example.
@@ -63,11 +70,13 @@ def residual_blocks(
         path = paths[block]
         if not path or not any(own.sums for own in runs):
             continue
-        reason, end = _obstacle(path, runs), None
-        if reason is None:
-            end = _end(block, [own.given for own in runs if own.given is not None], may_end)
-        if end is not None and len(watched[block.get_submodule(end)]) == len(runs):
-            found.ends[path] = f"{path}.{end}"
+        reason = _obstacle(path, runs)
+        inputs = [own.given for own in runs if own.given is not None]
+        ends = _ends_of(block, inputs, may_end, may_balance) if reason is None else ()
+        if ends and all(_runs(block, end, watched) == len(runs) for end in ends):
+            found.ends[path] = f"{path}.{ends[0]}"
+            if len(ends) > 1:
+                found.balances[path] = f"{path}.{ends[1]}"
         else:
             found.left_out[path] = reason or (
                 f"The block {path!r} has no layer of its own that ends its branch, and leaves the identity "
@@ -162,15 +171,51 @@ def _obstacle(path: str, runs: list[_Run]) -> str | None:
     return None
 
 
-def _end(block: nn.Module, inputs: list[Tensor], may_end: Callable[[nn.Module], bool]) -> str | None:
-    """Path, in a block, of the last layer that scales its branch and leaves the identity at zero."""
+def _runs(block: nn.Module, path: str, watched: dict[nn.Module, list[_Run]]) -> int:
+    """How often a layer of a block has run; the last layer of an attention runs as a part of it."""
+    layer = block.get_submodule(path)
+    if layer not in watched and _is_projection(layer):
+        layer = block.get_submodule(path.rpartition(".")[0])
+    return len(watched.get(layer, ()))
+
+
+def _is_projection(layer: nn.Module) -> bool:
+    """Whether a layer is the last one of `nn.MultiheadAttention`, which computes with its weight itself."""
+    return isinstance(layer, NonDynamicallyQuantizableLinear)
+
+
+def _ends_of(
+    block: nn.Module,
+    inputs: list[Tensor],
+    may_end: Callable[[nn.Module], bool],
+    may_balance: Callable[[nn.Module], bool],
+) -> tuple[str, ...]:
+    """Path, in a block, of the last layer that scales its branch and leaves the identity at zero; if there is
+    none, of one that does if another one, whose path is the second, sees nothing of it."""
     trial, inputs = _with_random_weights(block), [given.double() for given in inputs]
     try:
-        layers = [module for module in _watch(trial, inputs[0].clone()) if may_end(module)]
+        ran = list(_watch(trial, inputs[0].clone()))
     except SurgeryError:  # it does not run in double precision, so nothing can be found out about it
-        return None
-    end = next((layer for layer in reversed(layers) if _ends(trial, layer, inputs)), None)
-    return next((path for path, module in trial.named_modules() if module is end), None)
+        return ()
+    layers = [
+        layer
+        for module in ran
+        for layer in (module, *(own for own in module.children() if own not in ran and _is_projection(own)))
+    ]
+    paths = {module: path for path, module in trial.named_modules()}
+    ends = [layer for layer in reversed(layers) if may_end(layer)]
+    for end in ends:
+        if _scales(trial, end, [], inputs) and _closes(trial, end, inputs):
+            return (paths[end],)
+    for end in ends:
+        others = [
+            layer for layer in layers[layers.index(end) + 1 :] if layer is not end and may_balance(layer)
+        ]
+        if others and _closes(trial, end, inputs):
+            for other in others:
+                if _scales(trial, end, [other], inputs):
+                    return paths[end], paths[other]
+    return ()
 
 
 def _with_random_weights(block: nn.Module) -> nn.Module:
@@ -188,26 +233,56 @@ def _with_random_weights(block: nn.Module) -> nn.Module:
     return made
 
 
-def _ends(block: nn.Module, layer: nn.Module, inputs: list[Tensor]) -> bool:
-    """Whether scaling what a layer gives scales the block's branch, and zero makes the block the identity."""
+def _scales(block: nn.Module, end: nn.Module, others: list[nn.Module], inputs: list[Tensor]) -> bool:
+    """Whether scaling what a layer gives scales the block's branch, if others read it as if it were not."""
     for given in inputs:
         whole = _watch(block, given.clone())[block][0].branch
-        with _scaled(layer, 0.5):
+        with _scaled(end, 0.5), _unscaled(others, 0.5):
             half = _watch(block, given.clone())[block][0].branch
         if whole is None or half is None or not whole.any():
             return False
         if (2 * half - whole).abs().max() > _ROUNDING * whole.abs().max():
             return False
-        with _scaled(layer, 0.0), quiet(block), torch.no_grad():
-            if not all(torch.equal(block.train(mode)(given.clone()), given) for mode in (False, True)):
-                return False
     return True
+
+
+def _closes(block: nn.Module, end: nn.Module, inputs: list[Tensor]) -> bool:
+    """Whether the block is the identity where a layer gives nothing."""
+    with _scaled(end, 0.0), quiet(block), torch.no_grad():
+        return all(
+            torch.equal(block.train(mode)(given.clone()), given) for given in inputs for mode in (False, True)
+        )
 
 
 @contextmanager
 def _scaled(layer: nn.Module, factor: float) -> Iterator[None]:
+    if _is_projection(layer):
+        with _multiplied([*layer.parameters()], factor):
+            yield
+        return
     hook = layer.register_forward_hook(lambda module, given, made: made * factor)
     try:
         yield
     finally:
         hook.remove()
+
+
+@contextmanager
+def _unscaled(layers: list[nn.Module], factor: float) -> Iterator[None]:
+    """Have layers read what is scaled as if it were not."""
+    with _multiplied([layer.get_parameter("weight") for layer in layers], 1 / factor):
+        yield
+
+
+@contextmanager
+def _multiplied(tensors: list[nn.Parameter], factor: float) -> Iterator[None]:
+    held = [tensor.detach().clone() for tensor in tensors]
+    with torch.no_grad():
+        for tensor in tensors:
+            tensor.mul_(factor)
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for tensor, values in zip(tensors, held, strict=True):
+                tensor.copy_(values)

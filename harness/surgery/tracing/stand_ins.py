@@ -68,6 +68,8 @@ def stand_ins(network: nn.Module) -> Iterator[Replaced]:
         held = {id(buffer) for buffer in network.buffers()}
         for copy, own in pairs:
             if copy._version or id(own) in held:
+                if copy.shape != own.shape:
+                    copy.resize_(own.shape)  # observers of quantisation grow theirs when they first run
                 copy.copy_(own)
 
 

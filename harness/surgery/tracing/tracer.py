@@ -17,7 +17,7 @@ from harness.surgery.tracing.choices import Choice
 from harness.surgery.tracing.example import Example, tensors
 from harness.surgery.tracing.fits import Fit
 from harness.surgery.tracing.labels import Coupling, Labels
-from harness.surgery.tracing.marks import Mark, Pair, Plane, Read
+from harness.surgery.tracing.marks import Mark, Pair, Plane, Read, always
 from harness.surgery.tracing.paths import layer_of
 from harness.surgery.tracing.stand_ins import Replaced
 
@@ -36,6 +36,8 @@ _DATA_DEPENDENT = frozenset(
         "_unique2",
     }
 )
+#: Operations that make a tensor full of one number: NaN for any, None for their second argument.
+_FILLED = {"zeros": 0.0, "ones": 1.0, "full": None, "empty": np.nan, "empty_strided": np.nan}
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +173,8 @@ class Tracer(TorchDispatchMode):
             return known[1]
         mark = known[1]
         for write in missed:
-            mark = seen_through(self, tensor, mark, write.writer, write.mark)
+            blank = self.aliases.blank(tensor, write.time)
+            mark = seen_through(self, tensor, mark, write.writer, write.mark, blank)
         self.tag(tensor, mark)
         return mark
 
@@ -266,12 +269,50 @@ class Tracer(TorchDispatchMode):
         if len(inputs) < len(given) and self.astray is None:
             self._look_astray(given)
         if inputs:
+            if len(given) > 1:
+                self._stretch(given, list(self.aliases.written(func, args, kwargs)))
             self._follow(Call(func.overloadpacket.__name__, func, before, kwargs, out), inputs)
             for tensor in leaves(list(self.aliases.written(func, args, kwargs))):
                 self._written(tensor)
-        else:
-            self._made.update((id(leaf), leaf) for leaf in leaves(out))
+            return out
+        self._made.update((id(leaf), leaf) for leaf in leaves(out))
+        if func.overloadpacket.__name__ in _FILLED:
+            value = _FILLED[func.overloadpacket.__name__]
+            self.fill(out, args[1] if value is None else value)
         return out
+
+    def _stretch(self, given: list[Tensor], written: list[Any]) -> None:
+        """Let a tensor that is made of nothing, and full of one number, have units where it meets some.
+
+        A recurrence starts from zeros, say. Whether code makes it as long as the units are then is for trials
+        to find out.
+        """
+        if not any(id(leaf) in self._marks and self._marks[id(leaf)][1].planes for leaf in given):
+            return
+        for leaf in given:
+            if not leaf.is_floating_point() or leaf.numel() < 2 or any(leaf is own for own in written):
+                continue
+            value = self._full_of(leaf)
+            if value is not None:
+                sizes = enumerate(leaf.shape)
+                planes = {k: Plane(self.coupling.fresh(n), always(value)) for k, n in sizes if n > 1}
+                self.tag(leaf, Mark(planes))
+
+    def _full_of(self, tensor: Tensor) -> float | None:
+        """The number that a tensor which was made of nothing is full of, None if there is none."""
+        if id(tensor) in self._marks:
+            mark = self.mark(tensor)
+            known = self.aliases.blank(tensor) if not (mark.signal or mark.planes) else None
+            return None if known is None or np.isnan(known) else known
+        if id(tensor) not in self._made or tensor.device.type == "meta":
+            return None
+        first = tensor.detach().flatten()[0]
+        return None if bool((tensor != first).any()) else float(first)
+
+    def fill(self, tensor: Tensor, value: float) -> None:
+        """Note that a tensor was just made full of one number (NaN: of any)."""
+        self.tag(tensor, Mark(signal=False))
+        self.aliases.fill(tensor, float(value))
 
     def _look_astray(self, given: list[Tensor]) -> None:
         """See whether an operation reads a parameter that is held where surgery cannot exchange it."""

@@ -112,10 +112,8 @@ def _hook(
             hook(module, inputs)
         tracer.tag(getattr(module, normed.name), mark_of(tracer, normed))
 
-    before = getattr(module, normed.name)
     module._forward_pre_hooks[key] = watched
     try:
         yield
     finally:
         module._forward_pre_hooks[key] = hook
-        setattr(module, normed.name, before)

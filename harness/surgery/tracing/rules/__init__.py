@@ -8,12 +8,14 @@ from harness.surgery.tracing.rules import (
     blocks,
     contractions,
     convolutions,
+    indexing,
     joining,
     normalisation,
+    parts,
     reductions,
     sequences,
     shape,
-    standardising,
+    windows,
 )
 from harness.surgery.tracing.rules.elementwise import copy, fill, pointwise
 from harness.surgery.tracing.tracer import Rule
@@ -25,12 +27,14 @@ RULES: Mapping[str, Rule] = {
     **blocks.RULES,
     **contractions.RULES,
     **convolutions.RULES,
+    **indexing.RULES,
     **joining.RULES,
     **normalisation.RULES,
+    **parts.RULES,
     **reductions.RULES,
     **sequences.RULES,
     **shape.RULES,
-    **standardising.RULES,
+    **windows.RULES,
     # Pointwise, though PyTorch does not tag it so.
     "masked_fill": pointwise,
     "_prelu_kernel": pointwise,

@@ -10,9 +10,11 @@ from torch import Tensor
 
 from harness.surgery.tracing.labels import Labels
 from harness.surgery.tracing.marks import Constant, Held, Mark, Plane, Positions, Values, always, rounded
+from harness.surgery.tracing.rules.meeting import meet, read_off
 from harness.surgery.tracing.tracer import Call, Tracer
 
 _PRODUCTS = frozenset({"mul", "mul_"})
+_QUOTIENTS = frozenset({"div", "div_"})
 _CHOICES = frozenset({"where", "masked_fill", "masked_fill_"})
 
 
@@ -60,29 +62,11 @@ def copy(tracer: Tracer, call: Call) -> None:
 
 def _align(tracer: Tracer, operands: list[tuple[Tensor, Mark]], axis: int, size: int) -> Labels | None:
     """Couple what lies on one axis (counted from the end) of the operands; its labels in the result."""
-    labels = None
-    fixed = False
-    stretched: list[Plane] = []
-    for tensor, mark in operands:
-        if tensor.dim() < -axis:
-            continue
-        plane = mark.planes.get(tensor.dim() + axis)
-        if tensor.shape[axis] != size:
-            if plane is not None:
-                stretched.append(plane)
-        elif plane is None:
-            # An axis of one position carries no unit of its own unless it is marked.
-            fixed = fixed or size > 1
-        elif labels is None:
-            labels = plane.labels
-        else:
-            tracer.coupling.unite(labels, plane.labels)
-    for plane in stretched:
-        tracer.coupling.freeze(plane.labels, "a single unit is spread over a whole axis")
-    if labels is not None and fixed:
-        tracer.coupling.freeze(labels, "combined with a tensor of fixed size")
-        return None
-    return labels
+    there = [(own, mark, own.dim() + axis) for own, mark in operands if own.dim() >= -axis]
+    for tensor, mark, place in there:
+        if tensor.shape[place] != size and place in mark.planes:
+            tracer.freeze(mark, "a single unit is spread over a whole axis", axes=(place,))
+    return meet(tracer, [own for own in there if own[0].shape[own[2]] == size])
 
 
 def _scaled(call: Call, operands: list[tuple[Tensor, Mark]], planes: dict[int, Plane]) -> Mark:
@@ -107,15 +91,20 @@ def _constant(
     tracer: Tracer, call: Call, operands: list[tuple[Tensor, Mark]], axis: int, size: int
 ) -> Constant:
     time = tracer.aliases.now
+    blanks = {id(tensor): tracer.aliases.blank(tensor) for tensor, mark in operands if not mark.signal}
+
+    def arriving(tensor: Tensor, mark: Mark, positions: Positions, held: Held) -> Values:
+        if mark.signal:
+            return _sent(tensor, mark, axis, size, positions, held)
+        if (blank := blanks[id(tensor)]) is not None:
+            return np.full((2, len(positions)), blank)
+        # What weights and other tensors held then cannot be read off them if they were written to.
+        if not tracer.aliases.holds(tensor, time):
+            return np.full((2, len(positions)), np.nan)
+        return _sent(tensor, mark, axis, size, positions, held)
 
     def compute(positions: Positions, held: Held) -> Values:
-        values = {
-            # What weights and other tensors held then cannot be read from them if they were written to.
-            id(tensor): _sent(tensor, mark, axis, size, positions, held)
-            if mark.signal or tracer.aliases.holds(tensor, time)
-            else np.full((2, len(positions)), np.nan)
-            for tensor, mark in operands
-        }
+        values = {id(tensor): arriving(tensor, mark, positions, held) for tensor, mark in operands}
         if call.name in _PRODUCTS and any((value == 0).all() for value in values.values()):
             return np.zeros((2, len(positions)))
         if call.name in _CHOICES:
@@ -125,6 +114,10 @@ def _constant(
         if call.name in _PRODUCTS:
             silent = np.logical_or.reduce([value == 0 for value in values.values()])
             sent = np.where(silent, 0.0, sent)
+        if call.name in _QUOTIENTS and isinstance(call.args[0], Tensor):
+            # A network whose divisors can be zero is none before either.
+            nothing = values[id(call.args[1])] == 0 if isinstance(call.args[1], Tensor) else call.args[1] == 0
+            sent = np.where((values[id(call.args[0])] == 0) & ~np.asarray(nothing), 0.0, sent)
         return sent
 
     return Constant(compute)
@@ -179,10 +172,4 @@ def _sent(tensor: Tensor, mark: Mark, axis: int, size: int, positions: Positions
         return np.full((2, len(positions)), tensor.item(), dtype=np.float64)
     if not on_axis or tensor.shape[axis] != size:
         return np.full((2, len(positions)), np.nan)
-    rows = tensor.movedim(axis, 0)[torch.from_numpy(positions).to(tensor.device)]
-    picked = rows.reshape(len(positions), -1).double().cpu().numpy()
-    alike = (picked == picked[:, :1]).all(axis=1)
-    value = np.where(alike, picked[:, 0], np.nan)
-    if plane is not None and held is not None:
-        value = np.where(held[plane.labels[positions]], 0.0, value)
-    return np.stack([value, value])
+    return read_off(tensor, plane, axis, positions, held)

@@ -1,73 +1,77 @@
-"""Pooling, means and other operations over positions, and softmax."""
+"""Sums, means, extremes and norms over some axes, sorting along one, and softmax."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from torch import Tensor
 
-from harness.surgery.tracing.marks import Constant, Held, Mark, Plane, Positions, Values
-from harness.surgery.tracing.tracer import Call, Tracer
+from harness.surgery.tracing.marks import VARYING, Constant, Mark, Plane, Read
+from harness.surgery.tracing.rules.meeting import only_silence
+from harness.surgery.tracing.tracer import Call, Rule, Tracer, leaves
+
+Kept = Callable[[Constant], Constant]
 
 
-def pool(tracer: Tracer, call: Call) -> None:
-    """Windows that slide over the axes behind the channels: a constant stays what it is."""
-    signal: Tensor = call.args[0]
-    _window(tracer, call, signal, keeps=True)
+def _itself(constant: Constant) -> Constant:
+    return constant
 
 
-def average_pool(tracer: Tracer, call: Call) -> None:
-    """The same, but zeros around the signal may count as values."""
-    signal: Tensor = call.args[0]
-    padding = call.argument(3, "padding", [0])
-    counted = call.argument(5, "count_include_pad", True)
-    _window(tracer, call, signal, keeps=not (any(padding) and counted))
+def _lost(constant: Constant) -> Constant:
+    return VARYING
 
 
-def _window(tracer: Tracer, call: Call, signal: Tensor, *, keeps: bool) -> None:
-    mark = tracer.mark(signal)
-    out: Tensor = call.out[0] if isinstance(call.out, tuple) else call.out
-    slid = tuple(axis for axis in range(signal.dim()) if signal.shape[axis] != out.shape[axis] or axis > 1)
-    tracer.freeze(mark, "lies on an axis that a window slides along", axes=slid)
-    planes = {
-        axis: plane if keeps else Plane(plane.labels, _silence(plane.constant))
-        for axis, plane in mark.planes.items()
-        if axis not in slid
-    }
-    tracer.tag(out, Mark(planes))
-    if isinstance(call.out, tuple):
-        # Where the largest stood, channel by channel.
-        tracer.tag(call.out[1], Mark({axis: Plane(plane.labels) for axis, plane in planes.items()}))
+@dataclass(frozen=True, slots=True)
+class Reduction:
+    """An operation over some axes.
+
+    place: of the argument that names them. sent: what becomes of a constant on the other axes. default: the
+    axis that is meant where none is named, None for all of them. beside: as `sent`, of a second result.
+    """
+
+    place: int
+    sent: Kept
+    default: int | None = None
+    beside: Kept = _lost
+
+    def __call__(self, tracer: Tracer, call: Call) -> None:
+        """Follow it: units that it goes over must stay, but for sums, to which silence is nothing."""
+        signal: Tensor = call.args[0]
+        given = call.argument(self.place, "dim")
+        axes = _axes(signal, self.default if given is None else given)
+        mark = tracer.mark(signal)
+        kept = [axis for axis in range(signal.dim()) if axis not in axes]
+        for number, out in enumerate(leaves(call.out)):
+            same = out.dim() == signal.dim()
+            sent = self.sent if number == 0 else self.beside
+            planes = {
+                axis if same else position: Plane(plane.labels, sent(plane.constant))
+                for position, axis in enumerate(kept)
+                if (plane := mark.planes.get(axis)) is not None
+            }
+            tracer.tag(out, Mark(planes, mark.signal))
+        for axis in mark.planes.keys() & axes:
+            _gone_over(tracer, call, mark, axis)
 
 
-def _silence(constant: Constant) -> Constant:
-    """Only zero survives the borders."""
+def _gone_over(tracer: Tracer, call: Call, mark: Mark, axis: int) -> None:
+    plane = mark.planes[axis]
+    if not mark.signal or not _nothing_adds_nothing(call):
+        # Attention gives the mean of its weights to whoever called it, and few want it.
+        for made in leaves(call.out):
+            tracer.freeze_if_read(made, plane.labels, f"summed over by {call.name}")
+        return
+    # A reader with no weights: what is silent there is not missed.
+    nowhere = np.arange(0)
+    tracer.reads.append(Read(None, 0, 0, nowhere, None, False, False, False, signal=plane, bare=True))
 
-    def compute(positions: Positions, held: Held) -> Values:
-        return np.where(constant.at(positions, held) == 0.0, 0.0, np.nan)
 
-    return Constant(compute)
-
-
-def reduce(tracer: Tracer, call: Call) -> None:
-    """Means and extremes over some axes, sums too (of which only zero stays constant)."""
-    signal: Tensor = call.args[0]
-    given = call.argument(1, "dim")
-    axes = _axes(signal, given)
-    mark = tracer.mark(signal)
-    kept = [axis for axis in range(signal.dim()) if axis not in axes]
-    out: Tensor = call.out[0] if isinstance(call.out, tuple) else call.out
-    same = out.dim() == signal.dim()
-    planes = {}
-    for position, axis in enumerate(kept):
-        plane = mark.planes.get(axis)
-        if plane is not None:
-            constant = plane.constant if call.name != "sum" else _silence(plane.constant)
-            planes[axis if same else position] = Plane(plane.labels, constant)
-    tracer.tag(out, Mark(planes, signal=mark.signal))
-    for axis in axes:
-        if axis in mark.planes:
-            # Attention gives the mean of its weights to whoever called it, and few want it.
-            labels = mark.planes[axis].labels
-            for made in call.out if isinstance(call.out, tuple) else (out,):
-                tracer.freeze_if_read(made, labels, f"summed over by {call.name}")
+def _nothing_adds_nothing(call: Call) -> bool:
+    """Whether zeros make no difference to what an operation gives for all entries together."""
+    if call.name in ("linalg_vector_norm", "norm"):
+        order = call.argument(1, "ord", 2)
+        return isinstance(order, int | float) and order > 0
+    return call.name in ("sum", "nansum")
 
 
 def _axes(signal: Tensor, given: list[int] | int | None) -> tuple[int, ...]:
@@ -76,30 +80,85 @@ def _axes(signal: Tensor, given: list[int] | int | None) -> tuple[int, ...]:
     return tuple(axis % signal.dim() for axis in ([given] if isinstance(given, int) else given))
 
 
+def norm(tracer: Tracer, call: Call) -> None:
+    """Norms: of silence silence is left."""
+    order = call.argument(1, "ord", 2)
+    positive = isinstance(order, int | float) and order > 0
+    Reduction(2, only_silence if positive else _lost)(tracer, call)
+
+
+@dataclass(frozen=True, slots=True)
+class Along:
+    """An operation that mixes the entries along one axis.
+
+    place: of the argument that names it. sent: what becomes of a constant on the other axes. default: the
+    axis where none is named.
+    """
+
+    place: int
+    sent: Kept
+    default: int = -1
+
+    def __call__(self, tracer: Tracer, call: Call) -> None:
+        """Follow it: units along that axis must stay."""
+        signal: Tensor = call.args[0]
+        axis = call.argument(self.place, "dim", self.default) % max(signal.dim(), 1)
+        mark = tracer.mark(signal)
+        tracer.freeze(mark, f"mixed along its axis by {call.name}", axes=(axis,))
+        for number, out in enumerate(leaves(call.out)):
+            sent = self.sent if number == 0 else _lost
+            planes = {a: Plane(p.labels, sent(p.constant)) for a, p in mark.planes.items() if a != axis}
+            tracer.tag(out, Mark(planes, mark.signal))
+
+
+def sort(tracer: Tracer, call: Call) -> None:
+    """Sorted along an axis; the stable kind has one argument more in front."""
+    stable = call.func.name().endswith(".stable")  # type: ignore[attr-defined]
+    Along(2 if stable else 1, _lost if call.name == "argsort" else _itself)(tracer, call)
+
+
+def triangle(tracer: Tracer, call: Call) -> None:
+    """Zeros put on one side of the diagonal of the last two axes."""
+    signal: Tensor = call.args[0]
+    mark = tracer.mark(signal)
+    last = signal.dim() - 2, signal.dim() - 1
+    tracer.freeze(mark, f"cut by {call.name}", axes=last)
+    planes = {a: Plane(p.labels, only_silence(p.constant)) for a, p in mark.planes.items() if a not in last}
+    tracer.tag(call.out, Mark(planes, mark.signal))
+
+
 def softmax(tracer: Tracer, call: Call) -> None:
     """Entries along the normalised axis depend on each other."""
     signal: Tensor = call.args[0]
     mark = tracer.mark(signal)
     tracer.freeze(mark, "normalised by softmax", axes=(call.args[1] % signal.dim(),))
-    tracer.tag(call.out, Mark({axis: Plane(plane.labels) for axis, plane in mark.planes.items()}))
+    tracer.tag(
+        call.out, Mark({axis: Plane(plane.labels) for axis, plane in mark.planes.items()}, mark.signal)
+    )
 
 
-RULES = {
-    "max_pool2d_with_indices": pool,
-    "max_pool3d_with_indices": pool,
-    "adaptive_max_pool2d": pool,
-    "_adaptive_avg_pool2d": pool,
-    "_adaptive_avg_pool3d": pool,
-    "upsample_nearest1d": pool,
-    "upsample_nearest2d": pool,
-    "upsample_bilinear2d": pool,
-    "upsample_bicubic2d": pool,
-    "avg_pool2d": average_pool,
-    "avg_pool3d": average_pool,
-    "mean": reduce,
-    "sum": reduce,
-    "amax": reduce,
-    "amin": reduce,
+RULES: dict[str, Rule] = {
+    **dict.fromkeys(
+        ("mean", "nanmean", "amax", "amin", "max", "min", "median", "nanmedian"), Reduction(1, _itself)
+    ),
+    **dict.fromkeys(("sum", "nansum"), Reduction(1, only_silence)),
+    **dict.fromkeys(("prod", "any", "all", "count_nonzero"), Reduction(1, only_silence)),
+    **dict.fromkeys(("logsumexp", "argmax", "argmin"), Reduction(1, _lost)),
+    **dict.fromkeys(("var", "std"), Reduction(1, only_silence)),
+    **dict.fromkeys(("var_mean", "std_mean"), Reduction(1, only_silence, beside=_itself)),
+    "aminmax": Reduction(1, _itself, beside=_itself),
+    "mode": Reduction(1, _itself, -1),
+    "kthvalue": Reduction(2, _itself, -1),
+    "linalg_vector_norm": norm,
+    "norm": norm,
+    "sort": sort,
+    "argsort": sort,
+    "topk": Along(2, _itself),
+    **dict.fromkeys(("cummax", "cummin"), Along(1, _itself)),
+    **dict.fromkeys(("cumsum", "cumprod"), Along(1, only_silence)),
+    "logcumsumexp": Along(1, _lost),
+    "tril": triangle,
+    "triu": triangle,
     "_softmax": softmax,
     "_log_softmax": softmax,
 }

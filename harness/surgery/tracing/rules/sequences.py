@@ -1,4 +1,4 @@
-"""Sequences of several lengths packed into one tensor, and what is done to them beside that."""
+"""Sequences of several lengths packed into one tensor."""
 
 from torch import Tensor
 
@@ -15,25 +15,4 @@ def pack(tracer: Tracer, call: Call) -> None:
     tracer.tag(call.out[0], Mark(planes, mark.signal))
 
 
-def made(tracer: Tracer, call: Call) -> None:
-    """A tensor of a shape that code gives, whatever is in the one that it is asked of."""
-    tracer.tag(call.out, Mark(signal=False))
-
-
-def reorder(tracer: Tracer, call: Call) -> None:
-    """Positions picked by their indices, of an axis that belongs to no unit."""
-    source: Tensor = call.args[0]
-    axis = call.args[1] % source.dim() if source.dim() else 0
-    mark = tracer.mark(source)
-    tracer.freeze(mark, "picked by fixed indices", axes=(axis,))
-    tracer.tag(call.out, Mark({own: p for own, p in mark.planes.items() if own != axis}, mark.signal))
-
-
-RULES = {
-    "index_select": reorder,
-    "_pack_padded_sequence": pack,
-    "new_zeros": made,
-    "new_ones": made,
-    "new_full": made,
-    "new_empty": made,
-}
+RULES = {"_pack_padded_sequence": pack}

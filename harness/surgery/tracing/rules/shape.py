@@ -2,10 +2,9 @@
 
 from collections.abc import Callable
 
-import numpy as np
 from torch import Tensor
 
-from harness.surgery.tracing.marks import Constant, Held, Mark, Plane, Positions, Values, rounded
+from harness.surgery.tracing.marks import Mark, Plane, rounded
 from harness.surgery.tracing.rules.reshape import merged, reshaped
 from harness.surgery.tracing.tracer import Call, Tracer
 
@@ -103,14 +102,6 @@ def squeeze(tracer: Tracer, call: Call) -> None:
     _shifted(tracer, call, {old: new for new, old in enumerate(kept)})
 
 
-def select(tracer: Tracer, call: Call) -> None:
-    """One position of an axis."""
-    source: Tensor = call.args[0]
-    axis = call.args[1] % source.dim()
-    tracer.freeze(tracer.mark(source), "picked by a fixed index", axes=(axis,))
-    _shifted(tracer, call, {old: old - (old > axis) for old in range(source.dim()) if old != axis})
-
-
 def _shifted(tracer: Tracer, call: Call, places: dict[int, int]) -> None:
     mark = tracer.mark(call.args[0])
     planes = {places[axis]: plane for axis, plane in mark.planes.items() if axis in places}
@@ -139,50 +130,6 @@ def expand(tracer: Tracer, call: Call) -> None:
     tracer.tag(out, Mark(planes, mark.signal))
 
 
-def slice_(tracer: Tracer, call: Call) -> None:
-    """A range of an axis; on an axis of units its bounds were written for a fixed size."""
-    source, out = call.args[0], call.out
-    axis = call.argument(1, "dim", 0) % source.dim()
-    mark = tracer.mark(source)
-    if out.shape[axis] != source.shape[axis]:
-        tracer.freeze(mark, "cut at fixed bounds", axes=(axis,))
-        mark = Mark({a: p for a, p in mark.planes.items() if a != axis}, mark.signal)
-    tracer.tag(out, mark)
-
-
-def shuffle(tracer: Tracer, call: Call) -> None:
-    """Entries exchanged along axes of which none may belong to units."""
-    source: Tensor = call.args[0]
-    mark = tracer.mark(source)
-    given = call.argument(2 if call.name == "roll" else 1, "dims", [])
-    axes = tuple(axis % source.dim() for axis in given) or tuple(range(source.dim()))
-    tracer.freeze(mark, f"moved by {call.name}", axes=axes)
-    tracer.tag(call.out, Mark({a: p for a, p in mark.planes.items() if a not in axes}, mark.signal))
-
-
-def pixel_shuffle(tracer: Tracer, call: Call) -> None:
-    """Blocks of channels spread over positions: a block is one unit from then on."""
-    source: Tensor = call.args[0]
-    mark = tracer.mark(source)
-    axis = source.dim() - 3
-    block = int(call.args[1]) ** 2
-    plane = mark.planes.get(axis)
-    tracer.freeze(mark, "moved by pixel_shuffle", axes=tuple(a for a in mark.planes if a > axis))
-    planes = {a: p for a, p in mark.planes.items() if a < axis}
-    if plane is not None:
-        parts = plane.labels.reshape(-1, block)
-        tracer.coupling.unite(parts, parts[:, :1])
-
-        def compute(positions: Positions, held: Held) -> Values:
-            members = (positions[:, None] * block + np.arange(block)).reshape(-1)
-            values = plane.constant.at(members, held).reshape(2, len(positions), block)
-            alike = (values == values[:, :, :1]).all(axis=2)
-            return np.where(alike, values[:, :, 0], np.nan)
-
-        planes[axis] = Plane(parts[:, 0], Constant(compute))
-    tracer.tag(call.out, Mark(planes, mark.signal))
-
-
 RULES = {
     "view": view,
     "_unsafe_view": view,
@@ -193,12 +140,7 @@ RULES = {
     "t": _moved(lambda call, dims: [1, 0][:dims]),
     "unsqueeze": unsqueeze,
     "squeeze": squeeze,
-    "select": select,
     "expand": expand,
-    "slice": slice_,
-    "roll": shuffle,
-    "flip": shuffle,
-    "pixel_shuffle": pixel_shuffle,
     "clone": keep,
     "detach": keep,
     "alias": keep,
