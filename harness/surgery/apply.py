@@ -25,7 +25,7 @@ from harness.surgery.edits import (
 from harness.surgery.errors import SurgeryError
 from harness.surgery.fitting import fit_to
 from harness.surgery.operations.blocks import remove_block
-from harness.surgery.operations.comparison import check_as_expected, expected
+from harness.surgery.operations.comparison import Expected, check_as_expected, expected
 from harness.surgery.operations.insertion import insert_block
 from harness.surgery.operations.masks import assign, mask, unmask
 from harness.surgery.operations.removal import (
@@ -193,20 +193,46 @@ def _remove(draft: Draft, proposal: Proposal, edits: list[Remove], example: Exam
     report.emptied = removal.emptied
     if removal.emptied or not len(removal.roots):
         return
-    fit_to(tracer, draft.network, example, _one_of_each(tracer, draft.network, removal))
-    if meets_reshapes(tracer, removal) and stands(tracer, draft.network, example, removal.roots) is not None:
-        layers = ", ".join(repr(layer) for layer in removal.removed)
-        raise SurgeryError(
-            f"Removing units of {layers} makes the network pair other units than before; it was written for "
-            "fixed sizes and only whole layers of it can be changed."
-        )
     known = expected(tracer, removal, draft.network, example)
+    obstacle = _obstacle(tracer, removal, draft.network, known, example)
+    if obstacle is not None:
+        # Numbers that its code holds may have to follow.
+        before = len(tracer.fits)
+        fit_to(tracer, draft.network, example, _one_of_each(tracer, draft.network, removal))
+        fitted = len(tracer.fits) > before
+        obstacle = _obstacle(tracer, removal, draft.network, known, example) if fitted else obstacle
+    if obstacle is not None:
+        raise obstacle
     cut(draft, tracer, removal)
-    check_as_expected(known, removal, draft.network, example)
     for layer, count in removal.removed.items():
         _count(report.removed, layer, count)
     for layer, differs in differing(removal).items():
         report.folded[layer] = report.folded.get(layer, False) or differs
+
+
+def _obstacle(
+    tracer: Tracer, removal: Removal, network: nn.Module, known: Expected, example: Example
+) -> SurgeryError | None:
+    """What a removal would change that it must not; tried, and taken back."""
+    tried, reshapes = Draft(network, None), meets_reshapes(tracer, removal)
+    try:
+        cut(tried, tracer, removal)
+        check_as_expected(known, removal, network, example)
+        stood = True
+    except SurgeryError as error:
+        if not reshapes:
+            return error
+        stood = False
+    finally:
+        tried.rollback()
+    # A branch that counts for nothing as yet shows nothing in the outputs.
+    if reshapes and not (stood and stands(tracer, network, example, removal.roots) is None):
+        layers = ", ".join(repr(layer) for layer in removal.removed)
+        return SurgeryError(
+            f"Removing units of {layers} makes the network pair other units than before; it was written for "
+            "fixed sizes and only whole layers of it can be changed."
+        )
+    return None
 
 
 def _one_of_each(tracer: Tracer, network: nn.Module, removal: Removal) -> list[int]:

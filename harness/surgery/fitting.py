@@ -77,6 +77,8 @@ def settled(network: nn.Module, example: Example) -> Tracer:
 def fit_to(tracer: Tracer, network: nn.Module, example: Example, roots: Iterable[int]) -> None:
     """Find the numbers that must follow when some classes of units go, if code holds any that could."""
     roots = [root for root in roots if _kinds(tracer, network, root)]
+    read = numbers_read(network, example) if roots else set()
+    roots = [root for root in roots if _kinds(tracer, network, root, read)]
     if not roots:
         return
     with trial(tracer, network, example, _array(roots)) as state:

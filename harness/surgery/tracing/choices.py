@@ -61,6 +61,9 @@ def decide(
     summed = list(summed)
     contracted = _roots(coupling, summed)
     for number in avoided:
+        # A part that is one position long since is no choice any more.
+        if number >= len(choices):
+            break
         for option in choices[number].options:
             if not np.isin(coupling.roots(option.labels), contracted).any():
                 coupling.freeze(option.labels, _STIFF)

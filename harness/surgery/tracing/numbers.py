@@ -29,7 +29,7 @@ def _watched(network: nn.Module, read: set[tuple[str, str]]) -> Iterator[None]:
     paths = {id(module): path for path, module in network.named_modules()}
     before = [(module, type(module)) for module in network.modules()]
 
-    def watching(kind: type) -> type:
+    def watching(kind: Any) -> type:
         def get(self: Any, name: str) -> Any:
             value = kind.__getattribute__(self, name)
             if type(value) is int and id(self) in paths:
@@ -38,11 +38,18 @@ def _watched(network: nn.Module, read: set[tuple[str, str]]) -> Iterator[None]:
 
         return type(kind.__name__, (kind,), {"__getattribute__": get, "__module__": kind.__module__})
 
-    kinds = {kind: watching(kind) for kind in {kind for _, kind in before}}
+    kinds: dict[type, Any] = {}
     try:
         for module, kind in before:
-            module.__class__ = kinds[kind]
+            try:
+                kinds[kind] = kinds.get(kind) or watching(kind)
+                module.__class__ = kinds[kind]
+            except TypeError:  # it does not let itself be watched: all that it holds may be read
+                read.update(
+                    (paths[id(module)], name) for name, own in vars(module).items() if type(own) is int
+                )
         yield
     finally:
         for module, kind in before:
-            module.__class__ = kind
+            if type(module) is not kind:
+                module.__class__ = kind
