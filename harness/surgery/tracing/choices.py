@@ -10,8 +10,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from harness.surgery.tracing.labels import Coupling, Labels
+
+Flags = npt.NDArray[np.bool_]
 
 _STIFF = "reshaped in code that was written for fixed sizes"
 _BESIDE = "lies on an axis whose neighbour is what can be cut"
@@ -67,15 +70,16 @@ def decide(
     if not waiting:
         return
     directions = _directions(coupling, waiting)
+    of_products = _flags(coupling, contracted)
     while waiting:
-        frozen = np.array(sorted(coupling.frozen()), dtype=np.int64)
+        frozen = _flags(coupling, np.array(list(coupling.frozen()), dtype=np.int64))
         found: dict[int, list[tuple[int, int]]] = {}
         for number, choice in enumerate(waiting):
             for place in range(len(choice.options)):
                 found.setdefault(directions[id(choice.options[place])], []).append((number, place))
 
         state = {
-            id(option): _state(coupling, option, frozen, contracted)
+            id(option): _state(coupling, option, frozen, of_products)
             for choice in waiting
             for option in choice.options
         }
@@ -104,10 +108,17 @@ def decide(
         waiting = [choice for number, choice in enumerate(waiting) if number not in taken]
 
 
-def _state(coupling: Coupling, option: Option, frozen: Labels, contracted: Labels) -> tuple[bool, bool]:
+def _flags(coupling: Coupling, roots: Labels) -> Flags:
+    """[labels]: whether each is one of some roots; quicker to ask than the roots themselves."""
+    flags = np.zeros(len(coupling), dtype=np.bool_)
+    flags[roots] = True
+    return flags
+
+
+def _state(coupling: Coupling, option: Option, frozen: Flags, contracted: Flags) -> tuple[bool, bool]:
     """Whether an axis cannot be cut at all, and whether a product of two signals sums over it."""
     roots = coupling.roots(option.labels)
-    return bool(np.isin(roots, frozen).all()), bool(np.isin(roots, contracted).any())
+    return bool(frozen[roots].all()), bool(contracted[roots].any())
 
 
 def _choose(coupling: Coupling, choice: Choice, place: int) -> None:
