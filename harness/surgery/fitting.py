@@ -7,9 +7,11 @@ needed, and where none helps, the units stay.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import combinations
+from itertools import combinations, islice
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
@@ -17,11 +19,25 @@ from harness.surgery.operations.resize import own_sizes
 from harness.surgery.tracing.example import Example
 from harness.surgery.tracing.fits import Fit
 from harness.surgery.tracing.follow import follow
+from harness.surgery.tracing.numbers import numbers_read
 from harness.surgery.tracing.tracer import Tracer
 from harness.surgery.trial import Trial, trial
 
-#: Class of a module and name of its attribute: modules of one class are written by the same code.
-_Kind = tuple[str, str]
+
+class _Kind(NamedTuple):
+    """An attribute of modules of one class, which are written by the same code.
+
+    parameter, axis: of the module itself, whose size it is; no name where it is of a module within. likely:
+    whether that is an axis along which the module makes units.
+    """
+
+    owner: str
+    name: str
+    parameter: str
+    axis: int
+    likely: bool
+
+
 #: Kinds of attributes of one set of units that are tried in all their combinations, and combinations.
 _KINDS, _COMBINATIONS = 8, 64
 
@@ -46,8 +62,7 @@ def settled(network: nn.Module, example: Example) -> Tracer:
     with trial(tracer, network, example, _array(contested)) as state:
         if state.fails(_array(contested)) is None:
             return tracer
-        fit(tracer, network, contested, state)
-        failed = [root for root in contested if state.fails(_array([root])) is not None]
+        failed = fit(tracer, network, contested, state)
     if not failed:
         return tracer
     members = tracer.coupling.members(_array(failed))
@@ -62,6 +77,8 @@ def settled(network: nn.Module, example: Example) -> Tracer:
 def fit_to(tracer: Tracer, network: nn.Module, example: Example, roots: Iterable[int]) -> None:
     """Find the numbers that must follow when some classes of units go, if code holds any that could."""
     roots = [root for root in roots if _kinds(tracer, network, root)]
+    read = numbers_read(network, example) if roots else set()
+    roots = [root for root in roots if _kinds(tracer, network, root, read)]
     if not roots:
         return
     with trial(tracer, network, example, _array(roots)) as state:
@@ -69,49 +86,55 @@ def fit_to(tracer: Tracer, network: nn.Module, example: Example, roots: Iterable
             fit(tracer, network, roots, state)
 
 
-def fit(tracer: Tracer, network: nn.Module, roots: Iterable[int], state: Trial) -> bool:
-    """The same, for classes that are silent in a trial and of which one at least cannot go; whether it helped."""
-    together: dict[frozenset[_Kind], list[int]] = {}
+def fit(tracer: Tracer, network: nn.Module, roots: Iterable[int], state: Trial) -> list[int]:
+    """The same, for classes that are silent in a trial and not all of which can go yet; those that cannot."""
+    together: dict[tuple[_Kind, ...], list[int]] = {}
     found: dict[int, Mapping[_Kind, list[Fit]]] = {}
+    read = numbers_read(network, state.example)
     for root in roots:
-        found[root] = _kinds(tracer, network, root)
-        together.setdefault(frozenset(found[root]), []).append(root)
-    helped = False
+        found[root] = _kinds(tracer, network, root, read)
+        together.setdefault(tuple(sorted(found[root])), []).append(root)
+    left: list[int] = []
     for kinds, own in together.items():
-        before = list(tracer.fits)
+        before = tracer.fits
         for chosen in _combinations(kinds):
             more = [each for root in own for kind in chosen for each in found[root][kind]]
             tracer.fits = list(dict.fromkeys([*before, *more]))
             if state.fails(_array(own)) is None:
-                helped = helped or bool(chosen)
                 break
         else:
             tracer.fits = before
-    return helped
+            left += own
+    return left
 
 
-def _combinations(kinds: frozenset[_Kind]) -> Iterator[tuple[_Kind, ...]]:
-    """The fewest attributes first."""
-    ordered = sorted(kinds)[:_KINDS]
-    every = (own for count in range(len(ordered) + 1) for own in combinations(ordered, count))
-    for _, own in zip(range(_COMBINATIONS), every, strict=False):
-        yield own
+def _combinations(kinds: tuple[_Kind, ...]) -> Iterator[tuple[_Kind, ...]]:
+    """None, all that are likely, and then the fewest first."""
+    likely = tuple(kind for kind in kinds if kind.likely)
+    yield ()
+    if likely:
+        yield likely
+    every = (own for count in range(1, _KINDS + 1) for own in combinations(kinds[:_KINDS], count))
+    yield from islice((own for own in every if own != likely), _COMBINATIONS)
 
 
-def _kinds(tracer: Tracer, network: nn.Module, root: int) -> Mapping[_Kind, list[Fit]]:
+def _kinds(
+    tracer: Tracer, network: nn.Module, root: int, read: set[tuple[str, str]] | None = None
+) -> Mapping[_Kind, list[Fit]]:
     """Attributes that may follow when a class goes: of the modules whose parameters it is in, and of those
-    around them up to the one that holds them all."""
+    around them up to the one that holds them all; read: those to look at, by path and name, or all."""
     members = tracer.coupling.members(_array([root]))
-    axes: dict[str, list[tuple[str, int, int, int]]] = {}
+    counts = {len(choice.own) for choice in tracer.choices if members[choice.own].any()}
+    made = set(tracer.producers.values())
+    axes: dict[str, list[tuple[str, int, int]]] = {}
     for path, starts in tracer.starts.items():
         tensor = tracer.tensors[path]
         for axis, start in enumerate(starts if isinstance(tensor, nn.Parameter) else ()):
-            lost = int(members[start : start + tensor.shape[axis]].sum())
-            if lost:
-                layer = path.rpartition(".")[0]
-                axes.setdefault(layer, []).append((path, axis, tensor.shape[axis], lost))
+            size = tensor.shape[axis]
+            if members[start : start + size].any():
+                axes.setdefault(path.rpartition(".")[0], []).append((path, axis, size))
     top = _common(list(axes))
-    kinds: dict[_Kind, list[Fit]] = {}
+    kinds: dict[_Kind, dict[str, Fit]] = {}
     for layer, own in axes.items():
         for holder in _upwards(layer, top):
             module = network.get_submodule(holder)
@@ -119,14 +142,17 @@ def _kinds(tracer: Tracer, network: nn.Module, root: int) -> Mapping[_Kind, list
             for name, value in vars(module).items():
                 if type(value) is not int or name in known or value < 2:
                     continue
-                for path, axis, size, lost in own:
-                    if size % value == 0 and value * lost % size == 0:
-                        kind = (type(module).__qualname__, name)
-                        kinds.setdefault(kind, []).append(Fit(holder, name, path, axis))
+                if read is not None and (holder, name) not in read:
+                    continue
+                for path, axis, size in own:
+                    parts = {size} if holder == layer else {size, size / 2, size / 3, *counts}
+                    if value in parts and size % value == 0:
+                        within = path.rpartition(".")[2] if holder == layer else ""
+                        likely = holder != layer or (path, axis) in made
+                        kind = _Kind(type(module).__qualname__, name, within, axis if within else 0, likely)
+                        kinds.setdefault(kind, {}).setdefault(holder, Fit(holder, name, path, axis))
                         break
-    return {
-        kind: list({(each.layer, each.name): each for each in own}.values()) for kind, own in kinds.items()
-    }
+    return {kind: list(found.values()) for kind, found in kinds.items()}
 
 
 def _common(layers: list[str]) -> list[str]:
@@ -147,10 +173,10 @@ def _upwards(layer: str, top: list[str]) -> Iterator[str]:
         yield ".".join(parts[:length])
 
 
-def _free(tracer: Tracer, labels: np.typing.NDArray[np.int64]) -> np.typing.NDArray[np.int64]:
+def _free(tracer: Tracer, labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     roots = np.unique(tracer.coupling.roots(labels))
     return roots[~np.isin(roots, list(tracer.coupling.frozen()))]
 
 
-def _array(roots: Iterable[int]) -> np.typing.NDArray[np.int64]:
+def _array(roots: Iterable[int]) -> npt.NDArray[np.int64]:
     return np.unique(np.array(list(roots), dtype=np.int64))

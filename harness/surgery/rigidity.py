@@ -28,7 +28,10 @@ def stands_removal(tracer: Tracer, network: nn.Module, example: Example) -> None
         return
     with trial(tracer, network, example, _array(free.values())) as state:
         blamed = _search(free, state)
-        if blamed and fit(tracer, network, [free[layer] for layer in blamed], state):
+        before = tracer.fits
+        if blamed:
+            fit(tracer, network, [free[layer] for layer in blamed], state)
+        if tracer.fits != before:
             blamed = _search(free, state)
     for layer, reason in blamed.items():
         tracer.coupling.freeze(tracer.labels(*tracer.producers[layer]), reason)

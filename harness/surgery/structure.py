@@ -40,7 +40,7 @@ class Structure:
     """The units of a network as it is now.
 
     units: layer -> number of its units, for each layer that makes some. classes: layer -> for each of its
-    units, the number of the class it belongs to, for batch normalisations too; units of one class go
+    units, the number of the class it belongs to, for normalisations too; units of one class go
     together, wherever they are. groups: coupled layers, in order of execution. norms: layer ->
     normalisation that directly follows it. readers: layer -> layers that read its units. parameters: of the
     whole network. reachable: how many of them belong to some unit that may be removed.
@@ -105,7 +105,10 @@ def _classes(tracer: Tracer, network: nn.Module) -> dict[str, tuple[int, ...]]:
     """Classes of the units of every layer that makes some or normalises them one by one."""
     layers = dict.fromkeys(tracer.producers)
     for path, module in network.named_modules():
-        if isinstance(module, nn.modules.batchnorm._NormBase) and f"{path}.weight" in tracer.tensors:
+        if (
+            isinstance(module, nn.modules.batchnorm._NormBase | nn.GroupNorm)
+            and f"{path}.weight" in tracer.tensors
+        ):
             layers[path] = None
     return {
         layer: tuple(tracer.coupling.roots(unit_labels(tracer, network, layer)).tolist()) for layer in layers

@@ -90,7 +90,7 @@ def trial(own: Plan, seed: int) -> str | None:
             (done.small, done.small_optimizer),
         ):
             train(each, memory, x, 2, partial(hold, each, {} if each is done.small else done.zeroed))
-        if done.receipt.folded or not done.classes:
+        if done.receipt.folded or not done.classes or _is_normalised(done.small):
             return None
         worst = _between(done.full, done.small, x)
         if worst > _ALONG and worst > _ROUNDING * _between(done.full, moved, x):
@@ -129,6 +129,11 @@ def trial_of_gates(own: Plan, seed: int) -> str | None:
     except Exception as error:  # noqa: BLE001
         return _traceback(error)
     return None
+
+
+def _is_normalised(network: nn.Module) -> bool:
+    """Whether weights are made of directions: masked columns of these go on counting in their lengths."""
+    return any(path.endswith(("original1", "weight_v")) for path, _ in network.named_parameters())
 
 
 def _traceback(error: Exception) -> str:

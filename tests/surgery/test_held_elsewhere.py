@@ -102,7 +102,7 @@ def test_a_view_of_a_parameter_that_was_taken_once() -> None:
     network, x = _Network(), torch.randn(4, 4)
     held = network.a.weight.detach()
     network.take = lambda: held
-    with pytest.raises(SurgeryError, match="reads 'a.weight' from a place of its own"):
+    with pytest.raises(SurgeryError, match=r"reads 'a\.weight' from a place of its own"):
         trace(network, x)
 
 

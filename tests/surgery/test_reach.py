@@ -94,6 +94,7 @@ _FREE: dict[str, Body] = {
     "graph of like": lambda net, a, b: _graph(a, b.new_zeros(a.shape[0] * 36, a.shape[1])),
     "scatter_add": lambda net, a, b: torch.zeros_like(a).scatter_add(2, a.argsort(2), b),
     "scatter_reduce": lambda net, a, b: b.scatter_reduce(2, a.argsort(2), a, "amax"),
+    "scatter_reduce by sums": lambda net, a, b: b.scatter_reduce(2, a.argsort(2), a, "sum"),
     "scattered": lambda net, a, b: a.scatter(2, a.argmax(2, keepdim=True), 0.0),
     "index_copy": lambda net, a, b: a.index_copy(2, _POSITIONS[1:2], b[:, :, :1]),
     "index_put": lambda net, a, b: a.index_put((torch.tensor([1]),), b[0]),

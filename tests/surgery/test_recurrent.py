@@ -357,3 +357,62 @@ def test_recurrent_layers_of_another_making_are_exact_or_refused(own: nn.Module)
     before = measure(network, x)
     apply(network, None, removals(structure, classes), x)
     assert max(change(before, measure(network, x))) <= _TOLERANCE
+
+
+class ByHand(nn.Module):
+    """An LSTM written out: four gates of one product, from zeros of some width."""
+
+    def __init__(self, width: int | None = None) -> None:
+        super().__init__()
+        self.into, self.back, self.head = nn.Linear(5, 36), nn.Linear(9, 36), nn.Linear(9, 4)
+        self.fixed = width is not None
+
+    def forward(self, x: Tensor) -> Tensor:
+        width = 9 if self.fixed else self.back.in_features
+        h = torch.zeros(x.shape[1], width, dtype=x.dtype)
+        c = x.new_zeros(x.shape[1], width)
+        for step in x.unbind(0):
+            i, f, g, o = (self.into(step) + self.back(h)).chunk(4, dim=1)
+            c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+            h = torch.sigmoid(o) * torch.tanh(c)
+        made: Tensor = self.head(h)
+        return made
+
+
+def test_a_recurrence_written_by_hand_is_cut_if_its_zeros_are_as_long_as_its_units_are() -> None:
+    torch.manual_seed(0)
+    network, x = ByHand().double(), sequences()
+    structure = trace(network, x)
+    assert structure.group("back").removable == 9
+    with torch.no_grad():
+        for layer in ("into", "back"):
+            for own in network.get_submodule(layer).parameters():
+                own.unflatten(0, (4, 9))[2, [0, 3]] = 0  # the gate that writes is enough
+    before = measure(network, x)
+    receipt = apply(network, None, [Remove("back", (0, 3), exact=True)], x)
+    assert receipt.removed == {"into": 8, "back": 8}
+    assert max(change(before, measure(network, x))) <= _TOLERANCE
+    assert trace(ByHand(9).double(), x).group("back").removable == 0
+
+
+class Long(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.enter, self.head = nn.Linear(3, 4), nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.enter(x)
+        for _ in range(600):
+            h = h * 0.999
+        made: Tensor = self.head(h)
+        return made
+
+
+def test_what_hangs_on_hundreds_of_steps_is_worked_out() -> None:
+    torch.manual_seed(0)
+    network, x = Long().double(), torch.randn(3, 3, dtype=torch.float64)
+    with torch.no_grad():
+        network.get_parameter("enter.weight")[1] = 0
+    before = measure(network, x)
+    assert apply(network, None, [Remove("enter", (1,), exact=True)], x).folded == ("head",)
+    assert max(change(before, measure(network, x))) <= _TOLERANCE

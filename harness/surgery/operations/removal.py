@@ -216,7 +216,7 @@ def verified(tracer: Tracer, removal: Removal, network: nn.Module, example: Exam
     """Whether a network that has been cut still couples what is left as it did before.
 
     Only reshapes and splits can couple other units than before without an error; where none of them was
-    met by what is gone, it is enough that the network runs.
+    met by what is gone, it is enough that the network runs. Of `alone_after` nothing is said.
     """
     if not meets_reshapes(tracer, removal):
         run(network, example)
@@ -232,17 +232,21 @@ def verified(tracer: Tracer, removal: Removal, network: nn.Module, example: Exam
     # A class is named by the first of its labels; which is the first does not change by a cut.
     renamed = np.empty(count, dtype=np.int64)
     renamed[staying] = now
-    alone = tracer.coupling.members(_alone(tracer, gone))[:count][staying]
+    alone = tracer.coupling.members(alone_after(tracer, removal.roots))[:count][staying]
     expected = renamed[tracer.coupling.classes()[:count][staying]]
     return np.array_equal(expected[~alone], after.coupling.roots(now)[~alone])
 
 
-def _alone(tracer: Tracer, gone: np.typing.NDArray[np.bool_]) -> Labels:
-    """Classes that are all that is left on a part of a split axis: a part of one is no axis of units."""
+def alone_after(tracer: Tracer, roots: Labels) -> Labels:
+    """Classes that would be all that is left on a part of a split axis if some went.
+
+    A part of one is no axis of units any more, so what is coupled says nothing about them: numbers must.
+    """
+    gone = tracer.coupling.members(roots)
     left = [
         np.unique(tracer.coupling.roots(choice.own[~gone[choice.own]]))
         for choice in tracer.choices
-        if choice.chosen is not None
+        if choice.chosen is not None and gone[choice.own].any()
     ]
     return np.concatenate([np.empty(0, dtype=np.int64), *(own for own in left if len(own) == 1)])
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from harness.surgery.tracing.computed import name_of, weight_at
 from harness.surgery.tracing.labels import Labels
-from harness.surgery.tracing.marks import Held, Pair, Positions, Read, Values
+from harness.surgery.tracing.marks import Held, Pair, Positions, Read, Values, deep_chains
 from harness.surgery.tracing.paths import layer_of
 from harness.surgery.tracing.tracer import Tracer
 
@@ -47,6 +47,11 @@ def judge(tracer: Tracer, network: nn.Module, roots: Labels, held: Held) -> Judg
         roots: the classes to be removed.
         held: labels to be taken as held at zero.
     """
+    with deep_chains():
+        return _judged(tracer, network, roots, held)
+
+
+def _judged(tracer: Tracer, network: nn.Module, roots: Labels, held: Held) -> Judgement:
     gone = tracer.coupling.members(roots)
     judgement = Judgement()
     by_weight: dict[str | None, list[Read]] = {}

@@ -75,6 +75,12 @@ def _check(tracer: Tracer, network: nn.Module, edit: Widen, classes: np.typing.N
     reason = next((frozen[root] for root in classes.tolist() if root in frozen), None)
     if reason is not None:
         raise SurgeryError(f"No units can be added to the layer {edit.layer!r}: it is {reason}.")
+    members = tracer.coupling.members(classes)
+    if any(read.bare and members[read.signal.labels].any() for read in tracer.reads):
+        raise SurgeryError(
+            f"No units can be added to the layer {edit.layer!r}: its units are summed up as they are, "
+            "with no weight that could keep new ones out."
+        )
     if len(np.unique(classes)) < len(classes):
         raise SurgeryError(
             f"No single units can be added to the layer {edit.layer!r}: its units go in groups."

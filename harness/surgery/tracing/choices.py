@@ -14,8 +14,6 @@ import numpy.typing as npt
 
 from harness.surgery.tracing.labels import Coupling, Labels
 
-Flags = npt.NDArray[np.bool_]
-
 _STIFF = "reshaped in code that was written for fixed sizes"
 _BESIDE = "lies on an axis whose neighbour is what can be cut"
 
@@ -53,8 +51,8 @@ def decide(
     """Choose an axis for every split and every merger that was met.
 
     The same axis is chosen wherever it is met. Preferred is one that may be cut at all, then one that is not
-    summed over in a product of two signals, then one that is the only such in some place, then the one that is
-    met most often, then the last of its neighbours.
+    summed over in a product of two signals, then one that is the only such in some place, then the one that
+    is met most often, then the last of its neighbours.
 
     Args:
         summed: labels that products of two signals sum over.
@@ -63,6 +61,9 @@ def decide(
     summed = list(summed)
     contracted = _roots(coupling, summed)
     for number in avoided:
+        # A part that is one position long since is no choice any more.
+        if number >= len(choices):
+            break
         for option in choices[number].options:
             if not np.isin(coupling.roots(option.labels), contracted).any():
                 coupling.freeze(option.labels, _STIFF)
@@ -70,55 +71,52 @@ def decide(
     if not waiting:
         return
     directions = _directions(coupling, waiting)
-    of_products = _flags(coupling, contracted)
-    while waiting:
-        frozen = _flags(coupling, np.array(list(coupling.frozen()), dtype=np.int64))
-        found: dict[int, list[tuple[int, int]]] = {}
-        for number, choice in enumerate(waiting):
-            for place in range(len(choice.options)):
-                found.setdefault(directions[id(choice.options[place])], []).append((number, place))
-
-        state = {
-            id(option): _state(coupling, option, frozen, of_products)
-            for choice in waiting
-            for option in choice.options
-        }
-
-        def rank(
-            direction: int,
-            found: dict[int, list[tuple[int, int]]] = found,
-            state: dict[int, tuple[bool, bool]] = state,
-        ) -> tuple[int, ...]:
-            met = [(waiting[number], place) for number, place in found[direction]]
-            worst = [max(state[id(choice.options[place])][k] for choice, place in met) for k in (0, 1)]
-            forced = any(
-                all(any(state[id(own)]) for own in choice.options if own is not choice.options[place])
-                for choice, place in met
-            )
-            first, place = found[direction][0]
-            return *worst, not forced, -len(met), -place, first
-
-        best = min(found, key=rank)
-        taken = dict(found[best])
-        for number, place in taken.items():
-            states = [state[id(own)] for own in waiting[number].options]
-            others = [own for other, own in enumerate(states) if other != place]
-            waiting[number].contested = not any(states[place]) and (False, True) in others
-            _choose(coupling, waiting[number], place)
-        waiting = [choice for number, choice in enumerate(waiting) if number not in taken]
+    groups = _groups(waiting, directions)
+    while groups:
+        stuck = coupling.stuck()
+        groups = [left for own in groups if (left := _step(coupling, own, directions, stuck, contracted))]
 
 
-def _flags(coupling: Coupling, roots: Labels) -> Flags:
-    """[labels]: whether each is one of some roots; quicker to ask than the roots themselves."""
-    flags = np.zeros(len(coupling), dtype=np.bool_)
-    flags[roots] = True
-    return flags
+def _step(
+    coupling: Coupling,
+    choices: list[Choice],
+    directions: dict[int, int],
+    stuck: npt.NDArray[np.bool_],
+    contracted: Labels,
+) -> list[Choice]:
+    """Choose the best direction wherever it is met; the choices that are left."""
+    found: dict[int, list[tuple[Choice, int]]] = {}
+    for choice in choices:
+        for place, option in enumerate(choice.options):
+            found.setdefault(directions[id(option)], []).append((choice, place))
+    states = {id(choice): _states(coupling, choice, stuck, contracted) for choice in choices}
+    order = {id(choice): number for number, choice in enumerate(choices)}
+
+    def rank(direction: int) -> tuple[int, ...]:
+        met = found[direction]
+        worst = [max(states[id(choice)][place][k] for choice, place in met) for k in (0, 1)]
+        forced = any(
+            all(any(own) for other, own in enumerate(states[id(choice)]) if other != place)
+            for choice, place in met
+        )
+        first, place = met[0]
+        return *worst, not forced, -len(met), -place, order[id(first)]
+
+    taken = found[min(found, key=rank)]
+    for choice, place in taken:
+        own = states[id(choice)]
+        others = [state for other, state in enumerate(own) if other != place]
+        choice.contested = not any(own[place]) and (False, True) in others
+        _choose(coupling, choice, place)
+    return [choice for choice in choices if choice.chosen is None]
 
 
-def _state(coupling: Coupling, option: Option, frozen: Flags, contracted: Flags) -> tuple[bool, bool]:
-    """Whether an axis cannot be cut at all, and whether a product of two signals sums over it."""
-    roots = coupling.roots(option.labels)
-    return bool(frozen[roots].all()), bool(contracted[roots].any())
+def _states(
+    coupling: Coupling, choice: Choice, stuck: npt.NDArray[np.bool_], contracted: Labels
+) -> list[tuple[bool, bool]]:
+    """For every option: whether it cannot be cut, and whether a product of two signals sums over it."""
+    found = [coupling.roots(option.labels) for option in choice.options]
+    return [(bool(stuck[roots].all()), bool(np.isin(roots, contracted).any())) for roots in found]
 
 
 def _choose(coupling: Coupling, choice: Choice, place: int) -> None:
@@ -151,3 +149,15 @@ def _directions(coupling: Coupling, choices: Iterable[Choice]) -> dict[int, int]
             low, high = sorted((other, top(index)))
             parent[high] = low
     return {id(option): top(index) for index, option in enumerate(options)}
+
+
+def _groups(choices: Iterable[Choice], directions: dict[int, int]) -> list[list[Choice]]:
+    """Choices that have directions in common, together."""
+    groups: list[tuple[set[int], list[Choice]]] = []
+    for choice in choices:
+        own, inside = {directions[id(option)] for option in choice.options}, [choice]
+        for group in [group for group in groups if not own.isdisjoint(group[0])]:
+            groups.remove(group)
+            own, inside = own | group[0], group[1] + inside
+        groups.append((own, inside))
+    return [inside for _, inside in groups]

@@ -1,4 +1,4 @@
-"""Numbers that modules hold beside their tensors, such as the number of heads, and that follow their sizes."""
+"""Numbers that modules hold beside their tensors, such as that of heads, and that follow their sizes."""
 
 from dataclasses import dataclass
 

@@ -72,8 +72,10 @@ def _follow_both(tracer: Tracer, network: nn.Module, example: Example) -> None:
     evaluated, multiplied = len(tracer.reads), len(tracer.pairs)
     with training_without_noise(network):
         _trace(tracer, network, example)
-    for seen in (*tracer.reads[evaluated:], *tracer.pairs[multiplied:]):
-        seen.training = True
+    for read in tracer.reads[evaluated:]:
+        read.training = True
+    for pair in tracer.pairs[multiplied:]:
+        pair.training = True
 
 
 def run(network: nn.Module, example: Example) -> None:

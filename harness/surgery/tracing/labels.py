@@ -73,6 +73,13 @@ class Coupling:
         if len(labels):
             self._frozen.append((labels, reason))
 
+    def stuck(self) -> npt.NDArray[np.bool_]:
+        """[labels]: True at the roots of classes that may not be removed."""
+        stuck = np.zeros(self._size, dtype=np.bool_)
+        if self._frozen:
+            stuck[self.roots(np.concatenate([labels for labels, _ in self._frozen]))] = True
+        return stuck
+
     def frozen(self) -> dict[int, str]:
         """Class -> the first reason why it may not be removed, for the classes that have one."""
         first = np.full(self._size, -1, dtype=np.int64)

@@ -1,6 +1,8 @@
 """What is known of a tensor during a trace: which units its positions belong to, and what they send."""
 
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -31,6 +33,10 @@ class Constant:
 
     def at(self, positions: Positions, held: Held) -> Values:
         """Values [2, n] at n positions, with some units held at zero."""
+        # Units that lie in several places are asked for once: what lies behind may ask for several again.
+        distinct, places = np.unique(positions, return_inverse=True)
+        if len(distinct) < len(positions):
+            return self.at(distinct, held)[:, places]
         key = (positions.tobytes(), id(held))
         if key not in self._known:
             once, places = np.unique(positions, return_inverse=True)
@@ -60,6 +66,17 @@ def agreed(constants: Sequence[Constant]) -> Constant:
         return first
 
     return Constant(compute)
+
+
+@contextmanager
+def deep_chains() -> Iterator[None]:
+    """Let constants be worked out that hang on others for thousands of steps, as those of a recurrence do."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, 200_000))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
 
 
 def always(value: float) -> Constant:
@@ -123,6 +140,7 @@ class Read:
     they are (both scaled alike, or not at all). scaled: whether they are. padded: whether zeros are
     put around the signal. signal: the plane that is read. norm: path of the running mean that follows at
     once, or None. training: whether it was seen in training mode; each mode has its own readings.
+    bare: whether there is no weight at all, and units are summed up as they are.
     """
 
     weight: str | None
@@ -136,6 +154,7 @@ class Read:
     signal: Plane
     norm: str | None = None
     training: bool = False
+    bare: bool = False
 
 
 @dataclass(slots=True)
@@ -148,3 +167,4 @@ class Pair:
     left: Plane
     right: Plane
     training: bool = False
+    bare: bool = False

@@ -17,7 +17,7 @@ from harness.surgery.tracing.choices import Choice
 from harness.surgery.tracing.example import Example, tensors
 from harness.surgery.tracing.fits import Fit
 from harness.surgery.tracing.labels import Coupling, Labels
-from harness.surgery.tracing.marks import Mark, Pair, Plane, Read
+from harness.surgery.tracing.marks import Mark, Pair, Plane, Read, always
 from harness.surgery.tracing.paths import layer_of
 from harness.surgery.tracing.stand_ins import Replaced
 
@@ -269,6 +269,8 @@ class Tracer(TorchDispatchMode):
         if len(inputs) < len(given) and self.astray is None:
             self._look_astray(given)
         if inputs:
+            if len(given) > 1:
+                self._stretch(given, list(self.aliases.written(func, args, kwargs)))
             self._follow(Call(func.overloadpacket.__name__, func, before, kwargs, out), inputs)
             for tensor in leaves(list(self.aliases.written(func, args, kwargs))):
                 self._written(tensor)
@@ -278,6 +280,34 @@ class Tracer(TorchDispatchMode):
             value = _FILLED[func.overloadpacket.__name__]
             self.fill(out, args[1] if value is None else value)
         return out
+
+    def _stretch(self, given: list[Tensor], written: list[Any]) -> None:
+        """Let a tensor that is made of nothing, and full of one number, have units where it meets some.
+
+        A recurrence starts from zeros, say. Whether code makes it as long as the units are then is for trials
+        to find out.
+        """
+        if not any(id(leaf) in self._marks and self._marks[id(leaf)][1].planes for leaf in given):
+            return
+        for leaf in given:
+            if not leaf.is_floating_point() or leaf.numel() < 2 or any(leaf is own for own in written):
+                continue
+            value = self._full_of(leaf)
+            if value is not None:
+                sizes = enumerate(leaf.shape)
+                planes = {k: Plane(self.coupling.fresh(n), always(value)) for k, n in sizes if n > 1}
+                self.tag(leaf, Mark(planes))
+
+    def _full_of(self, tensor: Tensor) -> float | None:
+        """The number that a tensor which was made of nothing is full of, None if there is none."""
+        if id(tensor) in self._marks:
+            mark = self.mark(tensor)
+            known = self.aliases.blank(tensor) if not (mark.signal or mark.planes) else None
+            return None if known is None or np.isnan(known) else known
+        if id(tensor) not in self._made or tensor.device.type == "meta":
+            return None
+        first = tensor.detach().flatten()[0]
+        return None if bool((tensor != first).any()) else float(first)
 
     def fill(self, tensor: Tensor, value: float) -> None:
         """Note that a tensor was just made full of one number (NaN: of any)."""

@@ -6,13 +6,32 @@ from torch import Tensor
 
 from harness.surgery.tracing.labels import Labels
 from harness.surgery.tracing.marks import VARYING, Constant, Held, Mark, Pair, Plane, Positions, Read, Values
+from harness.surgery.tracing.rules.elementwise import pointwise
+from harness.surgery.tracing.rules.meeting import only_silence
 from harness.surgery.tracing.tracer import Call, Tracer
 
 
 def addmm(tracer: Tracer, call: Call) -> None:
     """bias + x @ w."""
     bias, left, right = call.args
-    _product(tracer, call, left, right, bias)
+    factors = [call.kwargs.get(name, 1) for name in ("alpha", "beta")]
+    if bias.dim() == 1 and factors == [1, 1]:
+        _product(tracer, call, left, right, bias)
+        return
+    # In two steps; whatever weighs them, no constant can be put into a bias here.
+    read = len(tracer.reads)
+    _product(tracer, call, left, right, None)
+    for own in tracer.reads[read:]:
+        own.foldable = False
+    product, added = call.out.detach(), bias.detach() * factors[1]
+    tracer.tag(product, tracer.mark(call.out))
+    tracer.tag(added, Mark(tracer.mark(bias).planes, tracer.mark(bias).signal))
+    if factors[0] != 1:
+        planes = {
+            a: Plane(p.labels, only_silence(p.constant)) for a, p in tracer.mark(product).planes.items()
+        }
+        tracer.tag(product, Mark(planes))
+    pointwise(tracer, Call("add", torch.ops.aten.add.Tensor, (product, added), {}, call.out))
 
 
 def mm(tracer: Tracer, call: Call) -> None:

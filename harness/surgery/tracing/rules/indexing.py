@@ -1,6 +1,6 @@
 """Entries looked up, gathered and scattered by index, as in graph networks, and tables of embeddings."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -19,6 +19,8 @@ from harness.surgery.tracing.marks import (
 )
 from harness.surgery.tracing.rules.meeting import added, meet, only_silence, sends
 from harness.surgery.tracing.tracer import Call, Rule, Tracer
+
+Combined = Callable[[Constant, Constant], Constant]
 
 _INDEXED = "indexed by position"
 
@@ -84,7 +86,8 @@ def index_put(tracer: Tracer, call: Call) -> None:
     places = _places(target, indices, len(shape))
     signal = _looked_up(tracer, indices)
     axes = {axis: place - len(shape) + values.dim() for axis, place in places.items()}
-    _put(tracer, call, target, values, axes, adds=bool(call.argument(3, "accumulate", False)), signal=signal)
+    adds = bool(call.argument(3, "accumulate", False))
+    _put(tracer, call, target, values, axes, how=added if adds else _over, signal=signal)
 
 
 def _put(
@@ -94,7 +97,7 @@ def _put(
     values: Tensor,
     axes: Mapping[int, int],
     *,
-    adds: bool,
+    how: Combined,
     signal: bool,
     others: Sequence[tuple[Tensor, Mark]] = (),
 ) -> None:
@@ -103,6 +106,7 @@ def _put(
     Args:
         axes: axis of the target along which its positions stay what they are -> the values' axis beside it,
             which may be none of them (negative) or of one position.
+        how: what is left of a constant of the target and one of the values.
         others: tensors with axes like the values', such as indices.
     """
     mark, put = tracer.mark(target), tracer.mark(values)
@@ -119,8 +123,7 @@ def _put(
         labels = meet(tracer, there)
         if labels is not None:
             before = sends(tracer, target, mark, axis)
-            after = added(before, arriving) if adds else agreed([before, arriving])
-            planes[axis] = Plane(labels, after)
+            planes[axis] = Plane(labels, how(before, arriving))
     tracer.freeze(mark, _INDEXED, axes=tuple(a for a in mark.planes if a not in axes))
     for own in (put, *(its for _, its in others)):
         tracer.freeze(own, _INDEXED, axes=tuple(a for a in own.planes if a not in met))
@@ -164,8 +167,25 @@ def scatter(tracer: Tracer, call: Call) -> None:
         values = torch.full_like(indices, values, dtype=target.dtype)
         tracer.fill(values, float(call.args[3]))
     same = {a: a for a in range(target.dim()) if a != axis and indices.shape[a] == target.shape[a]}
-    adds = call.name.rstrip("_") == "scatter_add"
-    _put(tracer, call, target, values, same, adds=adds, signal=where.signal, others=[(indices, where)])
+    _put(tracer, call, target, values, same, how=_how(call), signal=where.signal, others=[(indices, where)])
+
+
+def _how(call: Call) -> Combined:
+    """What is left of two constants where one was put over the other, or both were counted together."""
+    if call.name.rstrip("_") in ("scatter_add", "index_add"):
+        return added
+    reduced = call.argument(4, "reduce", "amax")
+    if reduced in ("mean", "amax", "amin"):
+        return _over
+    return _over_silence
+
+
+def _over(before: Constant, arriving: Constant) -> Constant:
+    return agreed([before, arriving])
+
+
+def _over_silence(before: Constant, arriving: Constant) -> Constant:
+    return only_silence(agreed([before, arriving]))
 
 
 def index_add(tracer: Tracer, call: Call) -> None:
@@ -173,9 +193,8 @@ def index_add(tracer: Tracer, call: Call) -> None:
     target, axis, indices, values = call.args[:4]
     axis %= max(target.dim(), 1)
     signal = _looked_up(tracer, [indices])
-    adds = call.name.rstrip("_") == "index_add"
     same = {a: a for a in range(target.dim()) if a != axis}
-    _put(tracer, call, target, values, same, adds=adds, signal=signal)
+    _put(tracer, call, target, values, same, how=_how(call), signal=signal)
 
 
 def index_fill(tracer: Tracer, call: Call) -> None:

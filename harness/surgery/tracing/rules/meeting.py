@@ -40,8 +40,8 @@ def meet(tracer: Tracer, others: Iterable[tuple[Tensor, Mark, int]], reason: str
         alone = [mark.planes[axis] for _, mark, axis in others if axis in mark.planes]
         if len(alone) < len(others):
             # A single number beside an axis of one position, such as a learnable factor of all entries.
-            for plane in alone:
-                tracer.coupling.freeze(plane.labels, reason)
+            for single in alone:
+                tracer.coupling.freeze(single.labels, reason)
             return None
     for tensor, mark, axis in others:
         plane = mark.planes.get(axis)

@@ -142,8 +142,6 @@ def group_norm(tracer: Tracer, call: Call) -> None:
     if not isinstance(module, nn.GroupNorm) or module.num_groups != groups:
         # Without factors no layer says where the number of groups is kept, and it may be anybody's number.
         tracer.coupling.freeze(plane.labels, "under group normalisation whose number of groups is in code")
-    if source is not None:
-        tracer.normalise(signal, source, None)
     tracer.tag(out, Mark({1: Plane(plane.labels, _of_groups(plane, (weight, bias), groups, epsilon))}))
 
 

@@ -63,7 +63,7 @@ def _gone_over(tracer: Tracer, call: Call, mark: Mark, axis: int) -> None:
         return
     # A reader with no weights: what is silent there is not missed.
     nowhere = np.arange(0)
-    tracer.reads.append(Read(None, 0, 0, nowhere, None, False, False, False, signal=plane))
+    tracer.reads.append(Read(None, 0, 0, nowhere, None, False, False, False, signal=plane, bare=True))
 
 
 def _nothing_adds_nothing(call: Call) -> bool:

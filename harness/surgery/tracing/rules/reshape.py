@@ -14,9 +14,9 @@ Shape = tuple[int, ...]
 def reshaped(tracer: Tracer, plane: Plane, axis: int, old: Shape, new: Shape) -> list[tuple[int, Plane]]:
     """Axes and planes after a reshape from `old` to `new`.
 
-    An axis that is merged with others keeps its units, each several times. An axis that is split is followed on
-    each of its parts until it is seen which of them can be cut (`harness.surgery.tracing.choices`). Whether
-    the code stands it is put to the test afterwards (`Tracer.rigid`).
+    An axis that is merged with others keeps its units, each several times. An axis that is split is followed
+    on each of its parts until it is seen which of them can be cut (`harness.surgery.tracing.choices`).
+    Whether the code stands it is put to the test afterwards (`Tracer.rigid`).
     """
     before, size, after = prod(old[:axis]), old[axis], prod(old[axis + 1 :])
     kept = [
