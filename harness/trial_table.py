@@ -92,6 +92,20 @@ COLUMNS = (
     Column("parameters", "integer", False, "parameters of the selected network, gates folded in"),
     Column("nonzeros", "integer", False, "parameters of the selected network that are not zero"),
     Column("macs", "integer", False, "multiply-accumulates of the selected network for one example"),
+    Column(
+        "layer_weights",
+        "text",
+        False,
+        "JSON object, where single weights were deleted: of each layer's weight [entries at the start, of "
+        "the selected network those that are not zero, their largest size, their histogram up to it]",
+    ),
+    Column(
+        "components", "integer", False, "groups of units that no weight joins, where weights were deleted"
+    ),
+    Column("cut_2", "number", False, "share of the weights between units that cross two halves of the units"),
+    Column(
+        "cut_4", "number", False, "share of the weights between units that cross four quarters of the units"
+    ),
     Column("start_parameters", "integer", False, "parameters of the network before its first step"),
     Column("units", "text", False, "JSON object: units of each sized layer of the selected network"),
     Column("train_flops", "number", False, "floating-point operations of training, from the live widths"),

@@ -33,6 +33,11 @@ def count(value: float | None) -> str:
     return f"{value:.1f}" if abs(value) < 100 and not float(value).is_integer() else f"{value:,.0f}"
 
 
+def share(value: float | None) -> str:
+    """A share from 0 to 1: 12.3 %."""
+    return NOTHING if value is None else f"{100 * value:.1f} %"
+
+
 def amount(value: float | None, unit: str) -> str:
     """A cost in its unit: 12.3 s, 4.56 GFLOP, 12 trials."""
     if value is None:

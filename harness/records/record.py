@@ -7,6 +7,7 @@ from typing import Any, Literal
 from harness.search.space import Scalar
 from harness.sizing.interval import Epoch
 from harness.sizing.ledger.size import Size
+from harness.sizing.ledger.sparse import Sparsity
 from harness.trial_table import FAILURES
 
 RECORD_VERSION = 1
@@ -57,7 +58,7 @@ class Outcome:
     stop_reason: why the method ended the trial before its last epoch; empty if it did not.
     best_test_scores: epoch -> test score of each epoch that was the best so far; measured only where the
     study replays the arm under pruners, and read by nothing but that. notes: how it went otherwise than the
-    study asked, in sentences.
+    study asked, in sentences. sparsity: of the selected network, where single weights of it were deleted.
     """
 
     status: Status
@@ -73,6 +74,7 @@ class Outcome:
     stop_reason: str = ""
     best_test_scores: Mapping[int, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    sparsity: Sparsity | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,7 @@ class Record:
     notes: tuple[str, ...] = ()
     origin_trial_id: str | None = None
     repeat: int = 0
+    sparsity: Sparsity | None = None
     version: int = RECORD_VERSION
 
     @property

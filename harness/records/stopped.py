@@ -114,6 +114,7 @@ def as_stopped(record: Record, stop: int, pruner: str) -> Record:
         val_score=None if selected is None else epochs[selected - 1].val_score,
         test_score=None if selected is None else record.best_test_scores[selected],
         best_test_scores={epoch: score for epoch, score in record.best_test_scores.items() if epoch <= stop},
+        sparsity=record.sparsity if is_same else None,
         costs=replace(
             record.costs,
             train_flops=train_flops,

@@ -15,6 +15,7 @@ from harness.records.stopped import as_searched
 from harness.results.origin_costs import costs_with_origins
 from harness.results.plateau import size_has_settled
 from harness.sizing.ledger.size import FLOPS_PER_MAC
+from harness.sizing.ledger.sparse import Histogram, Sparsity
 from harness.study.beside import told
 from harness.study.seeds import split_seed, splits_text
 from harness.study.telling import task_told, training_told
@@ -156,6 +157,26 @@ def _speed(costs: Costs) -> dict[str, float]:
     return columns
 
 
+def _sparse(found: Sparsity | None) -> dict[str, Any]:
+    if found is None:
+        return {}
+    weights = {
+        name: [entries, found.left.get(name, 0), *_histogram(found.histograms.get(name))]
+        for name, entries in found.started.items()
+    }
+    columns: dict[str, Any] = {"layer_weights": json.dumps(weights)}
+    wired = found.partition
+    if wired is not None:
+        total = max(1, wired.weights)
+        columns |= {"components": wired.components}
+        columns |= {"cut_2": wired.crossing_2 / total, "cut_4": wired.crossing_4 / total}
+    return columns
+
+
+def _histogram(found: Histogram | None) -> list[Any]:
+    return [0.0, []] if found is None else [found.most, found.counts]
+
+
 def _param_columns(rows: list[dict[str, Any]]) -> list[str]:
     return [name for row in rows for name in row if name.startswith(PARAMETER_PREFIX)]
 
@@ -192,6 +213,7 @@ def _row(plan: WrittenPlan, record: Record, records: Mapping[str, Record]) -> di
         "parameters": size and size.parameters,
         "nonzeros": size and size.nonzeros,
         "macs": size and size.macs,
+        **_sparse(record.sparsity),
         "start_parameters": record.start_size and record.start_size.parameters,
         "units": size and json.dumps(size.units),
         "train_flops": costs.train_flops,

@@ -22,6 +22,8 @@ from harness.records.record import Costs, Outcome, Record, Status
 from harness.runs.origins import NEVER_LOOKED, watched
 from harness.sizing.base import State, checked_phases
 from harness.sizing.interval import Epoch
+from harness.sizing.ledger.sparse import Sparsity
+from harness.sizing.ledger.sparsity import entries_of, sparsity
 from harness.sizing.origin import OriginOutcome
 from harness.study.making import entry_named, make_augmentation
 from harness.study.plan import Arm, Plan, Trial
@@ -92,6 +94,7 @@ class TrialRunner:
         status: Status = "ok"
         message = trace = residence = ""
         looked: set[str] = set()
+        left: Sparsity | None = None
         epochs_planned = arm.epochs
         try:
             with heeding_interrupts():
@@ -104,8 +107,12 @@ class TrialRunner:
                     residence = split.residence
                     job, network, state = self.start(trial, split, origin)
                     epochs_planned = sum(int(phase.epochs) for phase in job.phases)
+                started = entries_of(network)
                 with products(job.step.precision):
                     train(job, network, state, journal, on_epoch)
+                if journal.selected is not None:
+                    with strangers:  # the network runs once more
+                        left = sparsity(journal.selected.network, started, split.train.x[:1])
         except TrialEndedError as end:
             status, message = end.status, plain(str(end))
         except TrialFaultError as theirs:
@@ -133,6 +140,7 @@ class TrialRunner:
             stop_reason=journal.stop_reason,
             notes=tuple(journal.notes),
             best_test_scores=journal.best_test_scores,
+            sparsity=left if selected else None,
         )
         peak_memory_bytes = memory.peak_bytes(self._device())  # before anything else is measured
         latency_ms, failure = self._latency(trial, journal) if selected else ({}, "")

@@ -40,7 +40,8 @@ class Deleting(SizingMethod):
 
     biases, norms: whether biases, and scales and shifts of normalisations, may be deleted too.
     retrain_epochs: measured intervals of training after each round; 0 for none. retrain_steps: steps of each;
-    None for a pass over the training part. retrain_rate: factor of the learning rate in them.
+    None for a pass over the training part. retrain_rate: factor of the learning rate in them. retrain_after:
+    "each" round, or the "last" alone.
     weight_decay: of all training.
     remove_idle_units: take units out that have no live input or output left.
     when_cut_off: what happens where a round would leave no path from the input to the output: "halt", nothing
@@ -50,13 +51,14 @@ class Deleting(SizingMethod):
     What is selected is the network after the last round.
     """
 
-    controls: ClassVar[tuple[str, ...]] = ("no-removal", "random-removal", "scratch-e")
+    controls: ClassVar[tuple[str, ...]] = ("no-removal", "random-removal")
 
     biases: bool = False
     norms: bool = False
     retrain_epochs: int = 1
     retrain_steps: int | None = None
     retrain_rate: float = 1.0
+    retrain_after: Literal["each", "last"] = "each"
     weight_decay: float = 0.0
     remove_idle_units: bool = True
     when_cut_off: Literal["halt", "collapse"] = "halt"
@@ -93,31 +95,31 @@ class Deleting(SizingMethod):
     def phases(self, params: Params, schedule: Schedule) -> Sequence[Phase]:
         rate, decay, rounds = schedule.learning_rate, self.weight_decay, self.rounds(params)
         phases = [Phase(schedule.epochs, rate, decay, selectable=False)]
-        if not self.retrain_epochs:
-            if rounds > 1:
-                phases.append(Phase(rounds - 1, rate, decay, 0, selectable=False, name="delete"))
-            return (*phases, Phase(1, rate, decay, 0, name="delete"))
-        for number in range(1, rounds + 1):
-            again = rate * self.retrain_rate
-            phases.append(Phase(1, again, decay, 0, selectable=False, name="delete"))
+        again = Phase(max(1, self.retrain_epochs), rate * self.retrain_rate, decay, self.retrain_steps)
+        stretches = self._rounds_together(rounds)
+        for number, deletions in enumerate(stretches, 1):
+            last = number == len(stretches)
             phases.append(
-                Phase(
-                    self.retrain_epochs,
-                    again,
-                    decay,
-                    self.retrain_steps,
-                    selectable=number == rounds,
-                    name="retrain",
-                )
+                Phase(deletions, rate, decay, 0, selectable=last and not self.retrain_epochs, name="delete")
             )
+            if self.retrain_epochs:
+                phases.append(replace(again, selectable=last, name="retrain"))
         return phases
+
+    def _rounds_together(self, rounds: int) -> Sequence[int]:
+        """How many rounds follow each other without training in between; the network after the last one is
+        measured alone if it is to be selected as it is then."""
+        if self.retrain_epochs:
+            return [1] * rounds if self.retrain_after == "each" else [rounds]
+        return [rounds - 1, 1] if rounds > 1 else [1]
 
     def edits(self, now: Situation) -> "tuple[State, Sequence[Edit]]":
         from harness.sizing.criteria.candidates import candidates, count_of
         from harness.surgery.edits import NextPhase, Stop
 
         rounds, index, state = self.rounds(now.params), now.moment.phase, dict(now.state)
-        last = 2 * rounds if self.retrain_epochs else min(rounds, 2)
+        stretches = self._rounds_together(rounds)
+        last = len(stretches) * (2 if self.retrain_epochs else 1)
         edits: list[Edit] = []
         if index > 0 and (index % 2 == 1 or not self.retrain_epochs):
             if not state.get("halted"):
@@ -126,8 +128,8 @@ class Deleting(SizingMethod):
                 chosen = self.choose(replace(now, state=state), live, state["round"])
                 state |= chosen.state
                 edits += self._deleting(now, chosen, state)
-            if state.get("halted") and not self.retrain_epochs and index < last:
-                edits.append(NextPhase())  # nothing more is to be seen before the last phase
+            if state.get("halted") and index < last and not now.moment.phase_ended:
+                edits.append(NextPhase())  # nothing more is to be seen before the next phase
         if index == last and now.moment.phase_ended:
             if not edits and self.remove_idle_units:  # those that only heard what was folded since
                 edits += self._removals(now, now.network, state)

@@ -13,6 +13,9 @@ from reports.description.accounting import ArmName
 from reports.settings import Settings
 from reports.statistics.arrays import Floats
 
+#: Sizes told beside parameters; what stands after them is told only where it was recorded.
+SIZE_COLUMNS = ("nonzeros", "macs", "components", "cut_2", "cut_4")
+
 
 @dataclass(frozen=True, slots=True)
 class ArmSummary:
@@ -31,6 +34,8 @@ class ArmSummary:
         best_parameters: parameters of that trial's network (mean over ties).
         best_ties: number of trials that share the best validation score.
         parameters_median, parameters_low_quartile, parameters_high_quartile: over trials with both scores.
+        size_medians: other column of a size (entries that are not zero, multiply-accumulates, how the network
+            falls apart) -> median over the same trials, where recorded.
         cost_medians: cost column -> median over all outcomes, failed ones too, where recorded.
         cost_totals: cost column -> sum over all outcomes.
     """
@@ -55,6 +60,7 @@ class ArmSummary:
     parameters_median: float | None
     parameters_low_quartile: float | None
     parameters_high_quartile: float | None
+    size_medians: dict[str, float]
     cost_medians: dict[str, float]
     cost_totals: dict[str, float]
 
@@ -92,6 +98,7 @@ def _summarise_arm(name: ArmName, arm: Arm | None, sign: float) -> ArmSummary:
         parameters_median=_quantile(sizes, 0.5),
         parameters_low_quartile=_quantile(sizes, 0.25),
         parameters_high_quartile=_quantile(sizes, 0.75),
+        size_medians=_size_medians(arm),
         cost_medians={unit: float(np.median(values)) for unit, values in costs.items() if values.size},
         cost_totals={unit: float(values.sum()) for unit, values in costs.items() if values.size},
     )
@@ -105,6 +112,16 @@ def _scored(arm: Arm | None) -> tuple[Floats, Floats, Floats]:
     if "parameters" not in arm.facts:
         return validation, test, np.full(test.size, np.nan)
     return validation, test, arm.facts["parameters"].to_numpy(dtype=float)[arm.scored]
+
+
+def _size_medians(arm: Arm | None) -> dict[str, float]:
+    found = {}
+    for column in SIZE_COLUMNS:
+        if arm is not None and column in arm.facts:
+            median = _quantile(arm.facts[column].to_numpy(dtype=float, na_value=np.nan)[arm.scored], 0.5)
+            if median is not None:
+                found[column] = median
+    return found
 
 
 def _known(values: pd.Series | Floats) -> Floats:

@@ -9,6 +9,7 @@ import pandas as pd
 from harness.trial_table import PARAMETER_PREFIX
 from reports.arms.arm import Arm
 from reports.figures.captioned_analysis import cell_figures, overview_figures
+from reports.figures.captioned_deletion import deletion_figures
 from reports.figures.distributions import Panel, draw_distributions
 from reports.figures.histories import MAX_LINES, chosen_trials, draw_histories
 from reports.figures.replays import replay_drawing
@@ -42,8 +43,10 @@ def draw_figures(
         yield from _distributions(part, " / ".join(key), here, styles, score, settings)
         if key in analysed:
             yield from cell_figures(part, analysed[key], analysis, styles, score, settings)
-        if histories is not None and not histories.empty:
-            yield from _histories(_of_cell(histories, key), part, " / ".join(key), here)
+        own = _of_cell(histories, key) if histories is not None and not histories.empty else None
+        yield from deletion_figures(part, own, " / ".join(key), styles, score, settings)
+        if own is not None:
+            yield from _histories(own, part, " / ".join(key), here)
 
 
 def _of_cell(frame: pd.DataFrame, key: tuple[str, str]) -> pd.DataFrame:

@@ -54,6 +54,7 @@ def render(template: str, document: Mapping[str, Any], figures: Sequence[PageFig
     score = ScoreWords(**document["score"])
     environment.filters.update(
         count=wording.count,
+        share=wording.share,
         number=wording.number,
         p=wording.p_value,
         ratio=wording.ratio,

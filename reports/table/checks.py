@@ -25,7 +25,7 @@ from harness.trial_table import (
 from reports.cost_units import TOTALS
 from reports.errors import TableError
 from reports.settings import Settings
-from reports.table.reading import MAX_TEXT, METRIC_COLUMN
+from reports.table.reading import MAX_TEXT, METRIC_COLUMN, longest_text
 
 LOST = "lost"
 DEFAULTS = Settings()
@@ -97,7 +97,9 @@ def check_table(
             continue
         values = frame[name].reset_index(drop=True)
         trials[name] = (
-            _as_text(values) if column.kind == "text" else _as_numbers(values, column, scores, source)
+            _as_text(values, longest_text(column.name))
+            if column.kind == "text"
+            else _as_numbers(values, column, scores, source)
         )
     for name in ("dataset", "architecture", "method"):
         _refuse(trials[name] == "", trials[name], name, source, "a name; no row may leave it empty")
@@ -165,8 +167,8 @@ def _column_of(name: str, scores: tuple[str, str]) -> Column | None:
     return _BY_NAME.get(name)
 
 
-def _as_text(values: pd.Series) -> pd.Series:
-    text = values.astype(object).where(values.notna(), "").astype(str).str.strip().str.slice(0, MAX_TEXT)
+def _as_text(values: pd.Series, most: int = MAX_TEXT) -> pd.Series:
+    text = values.astype(object).where(values.notna(), "").astype(str).str.strip().str.slice(0, most)
     return text.where(~text.str.lower().isin(_MISSING), "")
 
 

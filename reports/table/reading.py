@@ -16,6 +16,8 @@ from reports.errors import TableError
 MAX_TRIALS = 1_000_000
 #: Longest text kept of one field: a traceback of a megabyte would be held once a trial.
 MAX_TEXT = 300
+#: A column whose texts are longer, an entry a layer; what is longer still is cut, and then not used.
+_LONGER = {"layer_weights": 30_000}
 _BLOCK_ROWS = 20_000
 #: Never shown or judged, and the longest field of most tables.
 _UNUSED = frozenset({"units"})
@@ -50,6 +52,11 @@ def read_table(path: Path, extra_columns: Sequence[str] = ()) -> pd.DataFrame:
     if suffix in (".csv", ".txt"):
         return _read_csv(path, wanted)
     raise TableError(f"{path}: found the ending {suffix!r}; allowed are .csv and .parquet")
+
+
+def longest_text(column: str) -> int:
+    """How many characters of a column's texts are kept."""
+    return _LONGER.get(column, MAX_TEXT)
 
 
 def _is_wanted(name: str, wanted: frozenset[str] | set[str]) -> bool:
@@ -109,7 +116,7 @@ def _csv_blocks(
                 f"{path}: more than {MAX_TRIALS:,} rows; allowed is one row a trial, at most that many"
             )
         for values, position in zip(columns, kept, strict=True):
-            values.append(row[position][:MAX_TEXT])
+            values.append(row[position][: longest_text(header[position])])
         if count % _BLOCK_ROWS == 0:
             yield _text_frame(header, kept, columns)
             columns = [[] for _ in kept]

@@ -91,6 +91,16 @@ def test_without_training_in_between_nothing_moves_but_the_deleted() -> None:
         assert torch.equal(ours, theirs)
 
 
+def test_training_may_wait_until_the_last_round() -> None:
+    left = run(TopK(steps=3, remove_idle_units=False, retrain_epochs=2, retrain_after="last"), {"amount": 20})
+    assert [epoch.phase for epoch in left.journal.epochs] == ["train"] * 2 + ["delete"] * 3 + ["retrain"] * 2
+    assert [epoch.step for epoch in left.journal.epochs] == [3, 6, 6, 6, 6, 9, 12]
+    assert left.journal.selected is not None
+    assert left.journal.selected.epoch in (6, 7)
+    halted = run(Threshold(steps=9, retrain_after="last"), {"threshold": 1e6})
+    assert [epoch.phase for epoch in halted.journal.epochs] == ["train"] * 2 + ["delete", "retrain"]
+
+
 @pytest.mark.parametrize("scope", ["global", "layer"])
 def test_a_threshold_in_units_of_sigma_keeps_the_sigma_it_began_with(scope: Any) -> None:
     once, rising = (

@@ -36,6 +36,7 @@ def _size_rows(summary: Summary) -> Iterator[tuple[str, ...]]:
     for layer, units in extracted.units.items():
         yield _row(f"units of {layer}", start.units[layer], units, ",")
     yield _row("parameters", start.parameters, extracted.parameters, ",")
+    yield _row("parameters that are not zero", start.nonzeros, extracted.nonzeros, ",")
     yield _row("multiply-accumulates", start.macs, extracted.macs, ",")
 
 
