@@ -38,6 +38,8 @@ METHODS = {
     "threshold": "harness.sizing.methods.threshold:Threshold",
     "top-k": "harness.sizing.methods.top_k:TopK",
     "threshold-obd": "harness.sizing.methods.threshold_obd:ThresholdOBD",
+    "gradmax": "harness.sizing.methods.gradmax:GradMax",
+    "tiny": "harness.sizing.methods.tiny:Tiny",
     "net2net": "harness.sizing.methods.net2net:Net2Net",
     "gates-only": "harness.sizing.controls.gates_only:GatesOnly",
     "no-removal": "harness.sizing.controls.same_training:NoRemoval",

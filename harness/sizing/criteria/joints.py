@@ -1,6 +1,7 @@
 """Where a network can grow: layers whose new units change nothing as long as nobody reads them."""
 
 import copy
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -80,6 +81,15 @@ class Joint:
         return Widen(
             self.layer, incoming.reshape(new, *self.weight.shape[1:]), bias, laid, dict(passing or {})
         )
+
+    def reading_norm(self) -> float:
+        """Root mean square, over units, of the norm of all weights that read one."""
+        total = sum(float(self.read_by(reader).square().sum()) for reader in self.readers)
+        return math.sqrt(total / self.units)
+
+    def listening_norm(self) -> float:
+        """Root mean square, over units, of the norm of the incoming weights."""
+        return math.sqrt(float(self.weight.square().sum()) / self.units)
 
     def normalised(self) -> dict[str, Tensor]:
         """What the norms hold for the units: path of a parameter or buffer -> [units]."""
