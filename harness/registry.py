@@ -39,6 +39,8 @@ METHODS = {
     "top-k": "harness.sizing.methods.top_k:TopK",
     "threshold-obd": "harness.sizing.methods.threshold_obd:ThresholdOBD",
     "gradmax": "harness.sizing.methods.gradmax:GradMax",
+    "over-provisioned": "harness.sizing.methods.over_provisioned:OverProvisioned",
+    "ripple": "harness.sizing.methods.ripple:Rippling",
     "tiny": "harness.sizing.methods.tiny:Tiny",
     "net2net": "harness.sizing.methods.net2net:Net2Net",
     "gates-only": "harness.sizing.controls.gates_only:GatesOnly",
