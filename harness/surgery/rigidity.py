@@ -50,23 +50,41 @@ def _free(tracer: Tracer) -> dict[str, int]:
 
 
 def _search(free: dict[str, int], state: Trial) -> dict[str, str]:
-    """Layer -> why it cannot be cut: all at once, then halves, each beside those that are cleared."""
-    cleared: list[str] = []
+    """Layer -> why it cannot be cut: all at once, then what was reshaped apart from the others, then halves.
+
+    Each is tried beside those that are cleared.
+    """
+    layers: dict[int, list[str]] = {}
+    for layer, root in free.items():
+        layers.setdefault(root, []).append(layer)
+    cleared: list[int] = []
     blamed: dict[str, str] = {}
-    waiting = [list(free)]
+    waiting = [list(layers)]
     trials = 0
     while waiting:
-        layers = waiting.pop()
+        roots = waiting.pop()
         trials += 1
-        reason = state.fails(_array(free[layer] for layer in (*cleared, *layers)))
+        reason = state.fails(_array((*cleared, *roots)))
         if reason is None:
-            cleared += layers
-        elif len(layers) == 1 or trials >= _TRIALS:
-            blamed.update(dict.fromkeys(layers, reason))
+            cleared += roots
+        elif len(roots) == 1 or trials >= _TRIALS:
+            blamed.update((layer, reason) for root in roots for layer in layers[root])
         else:
-            half = len(layers) // 2
-            waiting += [layers[half:], layers[:half]]
+            half = len(roots) // 2
+            suspects, others = _apart(state.tracer, roots) if trials == 1 else (roots[half:], roots[:half])
+            waiting += [own for own in (suspects, others) if own]
     return blamed
+
+
+def _apart(tracer: Tracer, roots: list[int]) -> tuple[list[int], list[int]]:
+    """The classes that code met which may have been written for fixed sizes, and the others."""
+    met = np.concatenate([np.empty(0, dtype=np.int64), *tracer.rigid])
+    suspects = set(tracer.coupling.roots(met).tolist())
+    first = [root for root in roots if root in suspects]
+    half = len(roots) // 2
+    if not first or len(first) == len(roots):
+        return roots[half:], roots[:half]
+    return first, [root for root in roots if root not in suspects]
 
 
 def _array(roots: Iterable[int]) -> Labels:
