@@ -1,5 +1,7 @@
 """Trying removals out in all layers, and freezing those whose removal the network's code does not survive."""
 
+import re
+from collections import deque
 from collections.abc import Iterable
 
 import numpy as np
@@ -50,41 +52,47 @@ def _free(tracer: Tracer) -> dict[str, int]:
 
 
 def _search(free: dict[str, int], state: Trial) -> dict[str, str]:
-    """Layer -> why it cannot be cut: all at once, then what was reshaped apart from the others, then halves.
+    """Layer -> why it cannot be cut: all at once, then what was reshaped or split apart from the others, then
+    those of one place in their blocks, then halves of these; each beside those that are cleared.
 
-    Each is tried beside those that are cleared.
+    Blocks are written by the same code, so that what stops one of them stops its like, and no others.
     """
-    layers: dict[int, list[str]] = {}
+    classes: dict[int, list[str]] = {}
     for layer, root in free.items():
-        layers.setdefault(root, []).append(layer)
-    cleared: list[int] = []
+        classes.setdefault(root, []).append(layer)
+    cleared: list[str] = []
     blamed: dict[str, str] = {}
-    waiting = [list(layers)]
+    waiting = deque([[own[0] for own in classes.values()]])
     trials = 0
     while waiting:
-        roots = waiting.pop()
+        layers = waiting.popleft()
         trials += 1
-        reason = state.fails(_array((*cleared, *roots)))
+        reason = state.fails(_array(free[layer] for layer in (*cleared, *layers)))
         if reason is None:
-            cleared += roots
-        elif len(roots) == 1 or trials >= _TRIALS:
-            blamed.update((layer, reason) for root in roots for layer in layers[root])
+            cleared += layers
+        elif len(layers) == 1 or trials >= _TRIALS:
+            blamed.update((own, reason) for layer in layers for own in classes[free[layer]])
         else:
-            half = len(roots) // 2
-            suspects, others = _apart(state.tracer, roots) if trials == 1 else (roots[half:], roots[:half])
-            waiting += [own for own in (suspects, others) if own]
+            apart = _apart(state.tracer, free, layers) if trials == 1 else []
+            waiting.extend(apart if len(apart) > 1 else _parts(layers))
     return blamed
 
 
-def _apart(tracer: Tracer, roots: list[int]) -> tuple[list[int], list[int]]:
-    """The classes that code met which may have been written for fixed sizes, and the others."""
+def _apart(tracer: Tracer, free: dict[str, int], layers: list[str]) -> list[list[str]]:
+    """Layers that no reshape or split has met, and those that may be used by code for fixed sizes."""
     met = np.concatenate([np.empty(0, dtype=np.int64), *tracer.rigid])
     suspects = set(tracer.coupling.roots(met).tolist())
-    first = [root for root in roots if root in suspects]
-    half = len(roots) // 2
-    if not first or len(first) == len(roots):
-        return roots[half:], roots[:half]
-    return first, [root for root in roots if root not in suspects]
+    sides = ([layer for layer in layers if (free[layer] in suspects) == side] for side in (False, True))
+    return [side for side in sides if side]
+
+
+def _parts(layers: list[str]) -> list[list[str]]:
+    """Layers by their paths without numbers; halves, where that is one path."""
+    alike: dict[str, list[str]] = {}
+    for layer in layers:
+        alike.setdefault(re.sub(r"\d+", "", layer), []).append(layer)
+    half = len(layers) // 2
+    return list(alike.values()) if len(alike) > 1 else [layers[:half], layers[half:]]
 
 
 def _array(roots: Iterable[int]) -> Labels:
