@@ -74,7 +74,8 @@ def _generators(network: nn.Module) -> tuple[object, ...]:
     devices = {parameter.device for parameter in network.parameters() if parameter.device.type == "cuda"}
     states = [torch.get_rng_state(), *(torch.cuda.get_rng_state(device) for device in devices)]
     name, keys, *rest = np.random.get_state(legacy=True)
-    return (*(bytes(state.numpy()) for state in states), random.getstate(), name, bytes(keys), *rest)
+    of_numpy = name, np.asarray(keys).tobytes(), *rest
+    return (*(bytes(state.numpy()) for state in states), random.getstate(), *of_numpy)
 
 
 def outputs(network: nn.Module, example: Example, *, noisy: nn.Module | None = None) -> Outputs:

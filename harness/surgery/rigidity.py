@@ -1,5 +1,7 @@
 """Trying removals out in all layers, and freezing those whose removal the network's code does not survive."""
 
+import re
+from collections import deque
 from collections.abc import Iterable
 
 import numpy as np
@@ -50,13 +52,17 @@ def _free(tracer: Tracer) -> dict[str, int]:
 
 
 def _search(free: dict[str, int], state: Trial) -> dict[str, str]:
-    """Layer -> why it cannot be cut: all at once, then halves, each beside those that are cleared."""
+    """Layer -> why it cannot be cut: all at once, then those of one place in their blocks, then halves of
+    these; each beside those that are cleared.
+
+    Blocks are written by the same code, so that what stops one of them stops its like, and no others.
+    """
     cleared: list[str] = []
     blamed: dict[str, str] = {}
-    waiting = [list(free)]
+    waiting = deque([list(free)])
     trials = 0
     while waiting:
-        layers = waiting.pop()
+        layers = waiting.popleft()
         trials += 1
         reason = state.fails(_array(free[layer] for layer in (*cleared, *layers)))
         if reason is None:
@@ -64,9 +70,17 @@ def _search(free: dict[str, int], state: Trial) -> dict[str, str]:
         elif len(layers) == 1 or trials >= _TRIALS:
             blamed.update(dict.fromkeys(layers, reason))
         else:
-            half = len(layers) // 2
-            waiting += [layers[half:], layers[:half]]
+            waiting.extend(_parts(layers))
     return blamed
+
+
+def _parts(layers: list[str]) -> list[list[str]]:
+    """Layers by their paths without numbers; halves, where that is one path."""
+    alike: dict[str, list[str]] = {}
+    for layer in layers:
+        alike.setdefault(re.sub(r"\d+", "", layer), []).append(layer)
+    half = len(layers) // 2
+    return list(alike.values()) if len(alike) > 1 else [layers[:half], layers[half:]]
 
 
 def _array(roots: Iterable[int]) -> Labels:

@@ -133,10 +133,7 @@ _FIXED: dict[str, tuple[str, Callable[[], nn.Module]]] = {
         "number of groups is in code",
         lambda: Between(Function(lambda x: functional.group_norm(x, x.shape[1] // 2))),
     ),
-    "local response": (
-        "lies on an axis that a window slides along",
-        lambda: Between(nn.LocalResponseNorm(3)),
-    ),
+    "local response": ("lies on an axis that a window", lambda: Between(nn.LocalResponseNorm(3))),
     "layer, all": ("under layer normalisation", lambda: Between(nn.LayerNorm((8, 4, 4)))),
     "softmax": ("normalised by softmax", lambda: Between(nn.Softmax2d())),
 }

@@ -36,7 +36,7 @@ class SmallGPT(nn.Module):
     """A decoder with learned positions, its head tied to the words."""
 
     def __init__(
-        self, words: int = 24, length: int = 8, width: int = 32, heads: int = 4, depth: int = 2
+        self, words: int = 24, length: int = 8, width: int = 32, heads: int = 4, depth: int = 4
     ) -> None:
         super().__init__()
         self.words, self.places = nn.Embedding(words, width), nn.Embedding(length, width)
@@ -63,14 +63,14 @@ class SmallGPT(nn.Module):
 class EncoderClassifier(nn.Module):
     """PyTorch's encoder over embedded words; padding is masked."""
 
-    def __init__(self, words: int = 30, width: int = 24) -> None:
+    def __init__(self, words: int = 20, width: int = 24) -> None:
         super().__init__()
         self.words, self.places = (
             nn.Embedding(words, width, padding_idx=0),
             nn.Parameter(torch.randn(10, width) / 10),
         )
-        layer = nn.TransformerEncoderLayer(width, 4, 64, dropout=0.0, activation="gelu", batch_first=True)
-        self.encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+        layer = nn.TransformerEncoderLayer(width, 4, 96, dropout=0.0, activation="gelu", batch_first=True)
+        self.encoder = nn.TransformerEncoder(layer, 4, enable_nested_tensor=False)
         self.head = nn.Linear(width, 4)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -81,10 +81,10 @@ class EncoderClassifier(nn.Module):
 class WholeTransformer(nn.Module):
     """PyTorch's encoder and decoder, from words to words."""
 
-    def __init__(self, words: int = 20, width: int = 16) -> None:
+    def __init__(self, words: int = 12, width: int = 16) -> None:
         super().__init__()
         self.source, self.target = nn.Embedding(words, width), nn.Embedding(words, width)
-        self.transformer = nn.Transformer(width, 4, 1, 1, 48, dropout=0.0, batch_first=True)
+        self.transformer = nn.Transformer(width, 4, 2, 2, 64, dropout=0.0, batch_first=True)
         self.out = nn.Linear(width, words)
 
     def forward(self, source: Tensor, target: Tensor) -> Tensor:
@@ -175,19 +175,18 @@ class SpeechEncoder(nn.Module):
         return self.head(self.block(self.shorten(x).transpose(1, 2))).log_softmax(-1)
 
 
-class Rotary(nn.Module):
+class RotaryLayer(nn.Module):
     """Grouped queries turned by their places, and SwiGLU, normalised by root mean squares."""
 
-    def __init__(self, words: int = 24, width: int = 32, heads: int = 4, pairs: int = 2) -> None:
+    def __init__(self, width: int, heads: int, pairs: int, inner: int) -> None:
         super().__init__()
         self.heads, self.pairs, self.size = heads, pairs, width // heads
-        self.words = nn.Embedding(words, width)
-        self.norm1, self.norm2, self.norm3 = (nn.RMSNorm(width) for _ in range(3))
+        self.norm1, self.norm2 = nn.RMSNorm(width), nn.RMSNorm(width)
         self.wq = nn.Linear(width, heads * self.size, bias=False)
         self.wk, self.wv = (nn.Linear(width, pairs * self.size, bias=False) for _ in range(2))
         self.wo = nn.Linear(heads * self.size, width, bias=False)
-        self.w1, self.w3 = (nn.Linear(width, 80, bias=False) for _ in range(2))
-        self.w2, self.head = nn.Linear(80, width, bias=False), nn.Linear(width, words, bias=False)
+        self.w1, self.w3 = (nn.Linear(width, inner, bias=False) for _ in range(2))
+        self.w2 = nn.Linear(inner, width, bias=False)
 
     def turned(self, x: Tensor) -> Tensor:
         half = self.size // 2
@@ -197,18 +196,30 @@ class Rotary(nn.Module):
         left, right = x[..., :half], x[..., half:]
         return x * cos + torch.cat([-right, left], dim=-1) * sin
 
-    def forward(self, x: Tensor) -> Tensor:
-        h = self.words(x)
+    def forward(self, h: Tensor) -> Tensor:
+        batch, length, _ = h.shape
         y = self.norm1(h)
-        q = self.turned(self.wq(y).view(*x.shape, self.heads, self.size).transpose(1, 2))
-        k = self.turned(self.wk(y).view(*x.shape, self.pairs, self.size).transpose(1, 2))
-        v = self.wv(y).view(*x.shape, self.pairs, self.size).transpose(1, 2)
+        q = self.turned(self.wq(y).view(batch, length, self.heads, self.size).transpose(1, 2))
+        k = self.turned(self.wk(y).view(batch, length, self.pairs, self.size).transpose(1, 2))
+        v = self.wv(y).view(batch, length, self.pairs, self.size).transpose(1, 2)
         k, v = (part.repeat_interleave(self.heads // self.pairs, dim=1) for part in (k, v))
         mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-        h = h + self.wo(mixed.transpose(1, 2).reshape(*x.shape, -1))
+        h = h + self.wo(mixed.transpose(1, 2).reshape(batch, length, -1))
         y = self.norm2(h)
-        h = h + self.w2(F.silu(self.w1(y)) * self.w3(y))
-        return self.head(self.norm3(h))
+        return h + self.w2(F.silu(self.w1(y)) * self.w3(y))
+
+
+class Rotary(nn.Module):
+    """Three such layers between words."""
+
+    def __init__(self, words: int = 16, width: int = 32) -> None:
+        super().__init__()
+        self.words = nn.Embedding(words, width)
+        self.layers = nn.Sequential(*[RotaryLayer(width, 4, 2, 80) for _ in range(3)])
+        self.norm, self.head = nn.RMSNorm(width), nn.Linear(width, words, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.norm(self.layers(self.words(x))))
 
 
 class PictureWords(nn.Module):
@@ -218,7 +229,8 @@ class PictureWords(nn.Module):
         super().__init__()
         self.patches = nn.Conv2d(3, width, 4, 4)
         self.token = nn.Parameter(torch.zeros(1, 1, width))
-        self.look = nn.TransformerEncoderLayer(width, 4, 48, 0.0, batch_first=True, norm_first=True)
+        layer = nn.TransformerEncoderLayer(width, 4, 96, 0.0, batch_first=True, norm_first=True)
+        self.look = nn.TransformerEncoder(layer, 3, enable_nested_tensor=False)
         self.words = nn.EmbeddingBag(words, width)
         self.read = nn.Sequential(nn.Linear(width, 32), nn.ReLU(), nn.Linear(32, 16))
         self.picture = nn.Linear(width, 16)
@@ -233,13 +245,13 @@ class PictureWords(nn.Module):
 
 ENTRIES = (
     Entry("small_gpt", "decoder written out", SmallGPT, tokens(8, 24)),
-    Entry("encoder_classifier", "transformer encoder", EncoderClassifier, tokens(9, 30)),
+    Entry("encoder_classifier", "transformer encoder", EncoderClassifier, tokens(9, 20)),
     Entry(
-        "whole_transformer", "encoder and decoder", WholeTransformer, together(tokens(6, 20), tokens(5, 20))
+        "whole_transformer", "encoder and decoder", WholeTransformer, together(tokens(6, 12), tokens(5, 12))
     ),
     Entry("perceiver", "cross-attention", Perceiver, rows(9, 8)),
     Entry("linear_attention", "linear attention", LinearAttention, rows(7, 10)),
     Entry("speech_encoder", "conformer", SpeechEncoder, rows(16, 20)),
-    Entry("rotary", "decoder with grouped queries", Rotary, tokens(7, 24)),
+    Entry("rotary", "decoder with grouped queries", Rotary, tokens(7, 16)),
     Entry("picture_words", "contrastive pair", PictureWords, together(pictures(16), tokens(5, 30))),
 )

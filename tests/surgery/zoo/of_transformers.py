@@ -1,4 +1,8 @@
-"""Networks of transformers with random weights and small configurations; what they give is looked into."""
+"""Networks of transformers with random weights and small configurations; what they give is looked into.
+
+Narrow, but with some layers and wide feed-forward parts: in most, as in large ones, little is embedded, or
+normalised across all of the stream.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,14 +24,14 @@ def _model(family: str, head: str, **options: Any) -> Callable[[], nn.Module]:
 
 
 _NO_DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-_WORDS = 40
+_WORDS = 24
 _SMALL = {
     "vocab_size": _WORDS,
     "hidden_size": 32,
-    "num_hidden_layers": 2,
+    "num_hidden_layers": 4,
     "num_attention_heads": 4,
-    "intermediate_size": 64,
-    "max_position_embeddings": 16,
+    "intermediate_size": 128,
+    "max_position_embeddings": 12,
 }
 _LLAMA = {**_SMALL, "num_key_value_heads": 2, "use_cache": False, "attention_dropout": 0.0, "pad_token_id": 0}
 
@@ -52,9 +56,9 @@ ENTRIES = (
             "LMHeadModel",
             vocab_size=_WORDS,
             n_embd=32,
-            n_layer=2,
+            n_layer=4,
             n_head=4,
-            n_positions=16,
+            n_positions=12,
             resid_pdrop=0.0,
             embd_pdrop=0.0,
             attn_pdrop=0.0,
@@ -73,8 +77,8 @@ ENTRIES = (
             vocab_size=_WORDS,
             d_model=32,
             d_kv=8,
-            d_ff=64,
-            num_layers=2,
+            d_ff=128,
+            num_layers=3,
             num_heads=4,
             dropout_rate=0.0,
             use_cache=False,
@@ -102,10 +106,10 @@ ENTRIES = (
             "ForSequenceClassification",
             vocab_size=_WORDS,
             dim=32,
-            n_layers=2,
+            n_layers=4,
             n_heads=4,
-            hidden_dim=64,
-            max_position_embeddings=16,
+            hidden_dim=128,
+            max_position_embeddings=12,
             dropout=0.0,
             attention_dropout=0.0,
             seq_classif_dropout=0.0,
@@ -121,10 +125,10 @@ ENTRIES = (
             vocab_size=_WORDS,
             hidden_size=32,
             word_embed_proj_dim=32,
-            num_hidden_layers=2,
-            ffn_dim=64,
+            num_hidden_layers=4,
+            ffn_dim=128,
             num_attention_heads=4,
-            max_position_embeddings=16,
+            max_position_embeddings=12,
             dropout=0.0,
             use_cache=False,
         ),
@@ -138,13 +142,13 @@ ENTRIES = (
             "ForConditionalGeneration",
             vocab_size=_WORDS,
             d_model=32,
-            encoder_layers=1,
-            decoder_layers=1,
+            encoder_layers=2,
+            decoder_layers=2,
             encoder_attention_heads=4,
             decoder_attention_heads=4,
-            encoder_ffn_dim=64,
-            decoder_ffn_dim=64,
-            max_position_embeddings=16,
+            encoder_ffn_dim=128,
+            decoder_ffn_dim=128,
+            max_position_embeddings=12,
             dropout=0.0,
             use_cache=False,
         ),
@@ -159,7 +163,7 @@ ENTRIES = (
             vocab_size=_WORDS,
             hidden_size=24,
             state_size=4,
-            num_hidden_layers=2,
+            num_hidden_layers=4,
             use_cache=False,
         ),
         _words(6),
@@ -196,8 +200,8 @@ ENTRIES = (
             text_config={**_SMALL, "eos_token_id": _WORDS - 1, "bos_token_id": 0, "pad_token_id": 1},
             vision_config={
                 "hidden_size": 32,
-                "intermediate_size": 64,
-                "num_hidden_layers": 2,
+                "intermediate_size": 128,
+                "num_hidden_layers": 4,
                 "num_attention_heads": 4,
                 "image_size": 32,
                 "patch_size": 8,
@@ -214,12 +218,12 @@ ENTRIES = (
             vocab_size=_WORDS,
             num_mel_bins=16,
             d_model=32,
-            encoder_layers=1,
-            decoder_layers=1,
+            encoder_layers=2,
+            decoder_layers=2,
             encoder_attention_heads=4,
             decoder_attention_heads=4,
-            encoder_ffn_dim=64,
-            decoder_ffn_dim=64,
+            encoder_ffn_dim=128,
+            decoder_ffn_dim=128,
             max_source_positions=12,
             max_target_positions=12,
             pad_token_id=0,
@@ -239,9 +243,9 @@ ENTRIES = (
             "ForCTC",
             vocab_size=12,
             hidden_size=32,
-            num_hidden_layers=2,
+            num_hidden_layers=4,
             num_attention_heads=4,
-            intermediate_size=64,
+            intermediate_size=128,
             conv_dim=(16, 24),
             conv_stride=(4, 2),
             conv_kernel=(8, 3),

@@ -121,7 +121,7 @@ class MixerBlock(nn.Module):
         super().__init__()
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
         self.across = nn.Sequential(nn.Linear(places, 24), nn.GELU(), nn.Linear(24, places))
-        self.within = nn.Sequential(nn.Linear(width, 64), nn.GELU(), nn.Linear(64, width))
+        self.within = nn.Sequential(nn.Linear(width, 96), nn.GELU(), nn.Linear(96, width))
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.across(self.norm1(x).transpose(1, 2)).transpose(1, 2)
@@ -134,7 +134,7 @@ class Mixer(nn.Module):
     def __init__(self, width: int = 24) -> None:
         super().__init__()
         self.patches = nn.Conv2d(3, width, 4, 4)
-        self.blocks = nn.Sequential(MixerBlock(16, width), MixerBlock(16, width))
+        self.blocks = nn.Sequential(*[MixerBlock(16, width) for _ in range(4)])
         self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, 5)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -200,12 +200,12 @@ class SelectiveState(nn.Module):
 
 
 class SelectiveStates(nn.Module):
-    """Two blocks over embedded words."""
+    """Four blocks over embedded words."""
 
-    def __init__(self, words: int = 20, width: int = 16) -> None:
+    def __init__(self, words: int = 12, width: int = 16) -> None:
         super().__init__()
         self.words = nn.Embedding(words, width)
-        self.blocks = nn.Sequential(SelectiveState(width), SelectiveState(width))
+        self.blocks = nn.Sequential(*[SelectiveState(width) for _ in range(4)])
         self.norm, self.head = nn.RMSNorm(width), nn.Linear(width, words, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -240,6 +240,6 @@ ENTRIES = (
     Entry("convolutional_memory", "ConvLSTM", ConvolutionalMemory, rows(3, 1, 6, 6)),
     Entry("mixer", "mixer", Mixer, pictures(16)),
     Entry("spatial_gates", "gMLP", SpatialGates, tokens(10, 20)),
-    Entry("selective_states", "state space", SelectiveStates, tokens(7, 20)),
+    Entry("selective_states", "state space", SelectiveStates, tokens(7, 12)),
     Entry("spectrum", "Fourier operator", Spectrum, rows(2, 16)),
 )

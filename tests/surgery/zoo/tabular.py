@@ -81,7 +81,7 @@ class FeatureTransformer(nn.Module):
     def __init__(self, numbers: int = 6, categories: int = 12, width: int = 16) -> None:
         super().__init__()
         self.tokens = FeatureTokens(numbers, categories, width)
-        self.layers = nn.ModuleList(FeatureLayer(width, 4, 24) for _ in range(2))
+        self.layers = nn.ModuleList(FeatureLayer(width, 4, 32) for _ in range(4))
         self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, 2)
 
     def forward(self, numbers: Tensor, categories: Tensor) -> Tensor:
