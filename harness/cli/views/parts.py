@@ -16,7 +16,6 @@ from harness.search.space import Int, domain_text
 from harness.sizing.base import Cell
 from harness.study.file import shipped_studies
 
-
 #: Search spaces are those of this cell: digits, three hidden layers of 16 to 512 units.
 _CELL_NAME = "digits, mlp"
 _LAYERS = MLP(3).sized_layers
