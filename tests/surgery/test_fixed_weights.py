@@ -1,4 +1,4 @@
-"""Layers whose weights are buffers, and are not trained: a shortcut that fills up with zeros, a fixed filter."""
+"""Layers whose weights are buffers and not trained: a shortcut filled up with zeros, a fixed filter."""
 
 import torch
 from torch import Tensor, nn
