@@ -1,4 +1,4 @@
-"""ShrinkNets (Leclerc, Castro Fernandez, Madden): gates on every unit, one penalty, dead units removed.
+"""*ShrinkNets* (Leclerc, Castro Fernandez, Madden): gates on every unit, one penalty, dead units removed.
 
 Every sized layer's output is multiplied, unit by unit, by max(0, gate); lambda times the sum of those
 multipliers is added to the loss (equation 2 in its last form). A unit whose gate is not above zero when an
