@@ -11,14 +11,31 @@ from rich.table import Table
 from rich.text import Text
 
 from harness import registry
+from harness.architectures.mlp import MLP
 from harness.datasets import source_names
 from harness.datasets.registry import described, where_from
 from harness.search.samplers import sampler_names, sampling_of
+from harness.search.space import Int, domain_text
+from harness.sizing.base import Cell
 from harness.study.file import shipped_studies
 from harness.study.spaces import CellSpaces
 
 #: A title between asterisks, and the authors or the place in brackets that follow it.
 _CITED = re.compile(r"\*([A-Z][^*]+)\*(?: \(([^()]*)\))?")
+
+#: Where no cell is named, search spaces are those of this one: digits, three hidden layers of 16 to 512 units.
+_CELL_NAME = "digits, mlp"
+_LAYERS = MLP(3).sized_layers
+_CELL = Cell(MLP(3), (1, 8, 8), 10, dict.fromkeys(_LAYERS, Int(16, 512)), dict.fromkeys(_LAYERS, 512))
+
+
+def _searched(part: type) -> str:
+    """What a method with its default options draws in that cell; of one that cannot say, why."""
+    try:
+        space = part().space(_CELL)
+        return ", ".join(f"{name}: {domain_text(domain)}" for name, domain in space.items()) or "nothing"
+    except Exception as error:  # noqa: BLE001 - of strangers' code: the list goes on with the others
+        return f"cannot be said: {type(error).__name__}: {error}"
 
 
 def show_parts(console: Console) -> None:
@@ -42,12 +59,13 @@ def show_parts(console: Console) -> None:
 def _show_methods(console: Console) -> None:
     """What they are, the papers they are from, their options; of a method the controls its claim needs."""
     methods, controls = _methods_and_controls()
-    table = _table("methods", "from", "what it is", "paper", "options and defaults", "held against")
+    searched = f"searched ({_CELL_NAME})"
+    table = _table("methods", "from", "what it is", "paper", "options and defaults", searched, "held against")
     for name in methods:
         part = registry.load("methods", name)
         needed = ", ".join(getattr(part, "controls", ()))
-        texts = name, registry.names("methods")[name], _about(part), source_of(part), _options(part), needed
-        table.add_row(*map(Text, texts))
+        about = registry.names("methods")[name], _about(part), source_of(part), _options(part)
+        table.add_row(*map(Text, (name, *about, _searched(part), needed)))
     console.print(table, "")
     table = _table("controls", "from", "what it is", "paper", "options and defaults", "begins from")
     for name in controls:
