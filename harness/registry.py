@@ -38,6 +38,9 @@ METHODS = {
     "threshold": "harness.sizing.methods.threshold:Threshold",
     "top-k": "harness.sizing.methods.top_k:TopK",
     "threshold-obd": "harness.sizing.methods.threshold_obd:ThresholdOBD",
+    "layer-pruning": "harness.sizing.methods.layer_pruning:LayerPruning",
+    "layer-growing": "harness.sizing.methods.layer_growing:LayerGrowing",
+    "shrinknets-depth": "harness.sizing.methods.shrinknets_depth:ShrinkNetsDepth",
     "gates-only": "harness.sizing.controls.gates_only:GatesOnly",
     "no-removal": "harness.sizing.controls.same_training:NoRemoval",
     "oversized-l2": "harness.sizing.controls.oversized_l2:OversizedL2",
@@ -46,6 +49,7 @@ METHODS = {
     "scratch-b": "harness.sizing.controls.scratch:ScratchFlops",
     "scratch-e": "harness.sizing.controls.scratch:ScratchEpochs",
     "scratch-elsewhere": "harness.sizing.controls.scratch:ScratchElsewhere",
+    "stochastic-depth": "harness.sizing.controls.stochastic_depth:StochasticDepth",
 }
 ARCHITECTURES = {
     "mlp": "harness.architectures.mlp:MLP",
