@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy import special
 
 from harness.design_warnings import FEWEST_SEARCHES
 from reports.arms.arm import Arm
 from reports.arms.costs import cost_ratio
 from reports.arms.tracks import arm_track
 from reports.scope import FEWEST_TRIALS, Scope, margin_of
+from reports.statistics.arrays import settled
 from reports.statistics.best_of_n import Ranking, rank
-from reports.statistics.matching import Gap, Track, gap
+from reports.statistics.matching import Gap, Track, chance_below, gap
 from reports.statistics.savings import CostRatio
 
 
@@ -102,6 +102,8 @@ def weigh(method: Prepared, baseline: Prepared | None, scope: Scope, paired_by_d
     reference = scope.sign * float(tracks[1].at(scope.n).value[0])
     margin = margin_of(scope, baseline.arm, reference)
     value, se, df = difference.at(scope.n)
+    if margin and settled(value + margin, margin) == 0.0:
+        margin = -value  # worse by exactly the margin: rounding must not decide
     return Evidence(
         method=method,
         baseline=baseline,
@@ -110,16 +112,9 @@ def weigh(method: Prepared, baseline: Prepared | None, scope: Scope, paired_by_d
         gap=difference,
         ratios=ratios,
         margin=margin,
-        p_worse=min(1.0, 2 * tail(value + margin, se, df)),
-        p_par=tail(-(value + margin), se, df),
+        p_worse=min(1.0, 2 * float(chance_below(value + margin, se, df))),
+        p_par=float(chance_below(-(value + margin), se, df)),
     )
-
-
-def tail(value: float, se: float, df: float) -> float:
-    """P(T < value / se); without any spread a zero difference decides nothing."""
-    if se == 0.0:
-        return 0.0 if value < 0 else 1.0
-    return float(special.stdtr(df, value / se))
 
 
 def _refusal(

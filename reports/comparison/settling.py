@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from reports.comparison.evidence import Evidence, tail
+from reports.comparison.evidence import Evidence
 from reports.results.contrast import Settle
 from reports.scope import Scope
-from reports.statistics.matching import Gap
+from reports.statistics.matching import Gap, chance_below
 from reports.statistics.savings import CostRatio, log_saving
 
 #: Largest multiple of the present number of trials that "how many more would settle it" looks at.
@@ -44,7 +44,7 @@ def factor_to_settle(evidence: Evidence, unit: str, level: float) -> tuple[float
         if high < 0:
             return factor, "a loss"
         value, se, df = difference.at(difference.n)
-        if evidence.margin > 0 and tail(-(value + evidence.margin), se, df) <= (1 - level):
+        if evidence.margin > 0 and chance_below(-(value + evidence.margin), se, df) <= (1 - level):
             return factor, "that it is on par"
     return None, ""
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from reports.statistics.arrays import Floats, Integers
+from reports.statistics.arrays import Floats, Integers, settled
 from reports.statistics.best_of_n import (
     Ranking,
     best_of_n_df,
@@ -27,18 +27,29 @@ def t_quantile(level: float | Floats, df: Floats) -> Floats:
     return quantile
 
 
+def chance_below(value: npt.ArrayLike, se: npt.ArrayLike, df: npt.ArrayLike) -> Floats:
+    """P(T < value / se); without any spread a value of 0 decides nothing, another one all. Broadcasts."""
+    value, se = np.asarray(value, dtype=np.float64), np.asarray(se, dtype=np.float64)
+    ratio = value / np.where(se > 0, se, 1.0)
+    chance: Floats = np.where(
+        se > 0, special.stdtr(np.asarray(df, dtype=np.float64), ratio), np.where(value < 0, 0.0, 1.0)
+    )
+    return chance
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Track:
     """Expected score of the best of m, for growing m, with standard errors.
 
-    Shapes: m [K]; value, se [..., K]; df broadcastable to them; left_out [K, N] in the table's order, where
-    kept (paired arms need it).
+    Shapes: m [K]; value, se, scale [..., K]; df broadcastable to them; left_out [K, N] in the table's order,
+    where kept (paired arms need it). scale: size of the scores behind a value, i.e. their expected magnitude.
     """
 
     m: Integers
     value: Floats
     se: Floats
     df: Floats
+    scale: Floats
     left_out: Floats | None = None
 
     def at(self, n: int) -> "Track":
@@ -56,17 +67,20 @@ class Track:
             self.value[..., keep],
             self.se[..., keep],
             np.broadcast_to(self.df, self.value.shape)[..., keep],
+            self.scale[..., keep],
             None if self.left_out is None else self.left_out[keep],
         )
 
 
 def independent_track(ranking: Ranking, test: Floats, m: Integers, keep: bool = False) -> Track:
     """Best-of-m of independent trials by exact weights and jackknife; m up to N / 2 is meaningful."""
-    values, errors, kept = [], [], []
+    values, errors, scales, kept = [], [], [], []
+    one_sign = bool((test >= 0).all() or (test <= 0).all())
     for number in m:
         left_out = leave_one_out(ranking, test, int(number))
         values.append(expected_best(ranking, test, int(number)))
-        errors.append(jackknife_se(left_out))
+        scales.append(np.abs(values[-1] if one_sign else expected_best(ranking, np.abs(test), int(number))))
+        errors.append(jackknife_se(left_out, scales[-1]))
         if keep:
             kept.append(left_out)
     return Track(
@@ -74,6 +88,7 @@ def independent_track(ranking: Ranking, test: Floats, m: Integers, keep: bool = 
         np.stack(values, axis=-1),
         np.stack(errors, axis=-1),
         best_of_n_df(ranking.trials, m),
+        np.stack(scales, axis=-1),
         np.stack(kept) if keep else None,
     )
 
@@ -92,14 +107,20 @@ def replicated_track(paths: Floats) -> Track:
         paths: score of the best so far in each search, shape [R, M]; one search alone has no finite error.
     """
     searches = paths.shape[0]
-    error = paths.std(axis=0, ddof=1) / np.sqrt(searches) if searches > 1 else np.full(paths.shape[1], np.inf)
+    scale = np.abs(paths).mean(axis=0)
+    error = np.full(paths.shape[1], np.inf)
+    if searches > 1:
+        error = settled(paths.std(axis=0, ddof=1) / np.sqrt(searches), scale)
     df = np.full(paths.shape[1], float(max(searches - 1, 1)))
-    return Track(np.arange(1, paths.shape[1] + 1), paths.mean(axis=0), error, df)
+    return Track(np.arange(1, paths.shape[1] + 1), paths.mean(axis=0), error, df, scale)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Gap:
-    """D(m) = E[best of m, method] - E[best of n, baseline] for growing m. Shapes as in `Track`."""
+    """D(m) = E[best of m, method] - E[best of n, baseline] for growing m. Shapes as in `Track`.
+
+    Differences and errors are exactly 0 where they are 0 but for rounding (`settled`).
+    """
 
     n: int
     m: Integers
@@ -123,9 +144,10 @@ def gap(method: Track, baseline: Track, n: int, paired: bool = False) -> Gap:
         paired: the arms' trials correspond one to one, in order: joint jackknife over pairs.
     """
     base = baseline.at(n)
-    value = method.value - base.value
+    scale = np.maximum(method.scale, base.scale)
+    value = settled(method.value - base.value, scale)
     if paired and method.left_out is not None and base.left_out is not None:
-        se = jackknife_se(method.left_out - base.left_out)
+        se = jackknife_se(method.left_out - base.left_out, scale)
         df = np.minimum(np.broadcast_to(method.df, value.shape), base.df)
         return Gap(n, method.m, value, se, df)
     squares = method.se**2, base.se**2

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reports.statistics.arrays import Floats
+from reports.statistics.arrays import Floats, settled
 from reports.statistics.best_of_n import jackknife_se
 from reports.statistics.matching import Gap, matched_trials, t_quantile
 
@@ -35,19 +35,19 @@ def log_ratio_of_means(ours: Floats, theirs: Floats) -> CostRatio:
     for values in (ours, theirs):
         size = values.shape[-1]
         spread = values.std(axis=-1, ddof=1) if size > 1 else np.zeros(values.shape[:-1])
-        errors.append(np.asarray(spread / (values.mean(axis=-1) * np.sqrt(size))))
+        errors.append(settled(spread / (values.mean(axis=-1) * np.sqrt(size)), 1.0))
         freedoms.append(max(size - 1, 1))
     se = np.hypot(errors[0], errors[1])
     scatter = errors[0] ** 4 / freedoms[0] + errors[1] ** 4 / freedoms[1]
     df = np.where(scatter > 0, se**4 / np.where(scatter > 0, scatter, 1.0), min(freedoms))
-    return CostRatio(np.asarray(np.log(ours.mean(axis=-1) / theirs.mean(axis=-1))), se, df)
+    return CostRatio(settled(np.log(ours.mean(axis=-1) / theirs.mean(axis=-1)), 1.0), se, df)
 
 
 def log_ratio_of_paired_means(ours: Floats, theirs: Floats) -> CostRatio:
     """Log of the ratio of means of costs that may go together: jackknife over pairs, shapes [N]."""
     left_out = np.log((ours.sum() - ours) / (theirs.sum() - theirs))
-    se = jackknife_se(left_out)
-    return CostRatio(np.log(ours.mean() / theirs.mean()), se, np.asarray(ours.size - 1.0))
+    se = jackknife_se(left_out, 1.0)
+    return CostRatio(settled(np.log(ours.mean() / theirs.mean()), 1.0), se, np.asarray(ours.size - 1.0))
 
 
 def log_saving(gap: Gap, ratio: CostRatio, level: float | Floats) -> tuple[Floats, Floats, Floats]:

@@ -7,7 +7,14 @@ from scipy import special
 
 from reports.statistics.arrays import Floats
 from reports.statistics.best_of_n import rank
-from reports.statistics.matching import Gap, gap, independent_track, matched_trials, t_quantile
+from reports.statistics.matching import (
+    Gap,
+    chance_below,
+    gap,
+    independent_track,
+    matched_trials,
+    t_quantile,
+)
 from reports.statistics.multiplicity import holm
 from reports.statistics.savings import EVEN, CostRatio, log_ratio_of_means, log_saving, saving_p_value
 from tests.calibration.rows import Row
@@ -99,7 +106,7 @@ def claims(gaps: list[Gap], ratios: list[CostRatio], margin: float = 0.0) -> np.
     p = np.stack([saving_p_value(g, r)[0] for g, r in zip(gaps, ratios, strict=True)], axis=-1)
     levels = holm(p, ALPHA)[1]
     at_n = [(g.value[:, g.n - 1], g.se[:, g.n - 1], g.df[:, g.n - 1]) for g in gaps]
-    p_worse = np.stack([2 * special.stdtr(df, (v + margin) / se) for v, se, df in at_n], axis=-1)
+    p_worse = np.stack([2 * chance_below(v + margin, se, df) for v, se, df in at_n], axis=-1)
     levels_worse = holm(np.minimum(p_worse, 1.0), ALPHA)[1]
     kinds = np.zeros(p.shape, dtype=int)
     for cell, (g, r) in enumerate(zip(gaps, ratios, strict=True)):

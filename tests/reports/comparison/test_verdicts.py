@@ -26,6 +26,26 @@ def test_saves() -> None:
     assert "N = 60 and 60" in contrast.verdict.sentence
 
 
+@pytest.mark.parametrize("level", [1.0, 0.97, 0.1, 1 / 3])
+@pytest.mark.parametrize("trials", [20, 50, 61])
+def test_arms_that_never_vary_and_never_differ_decide_nothing(level: float, trials: int) -> None:
+    flat = [
+        arm(name, np.full(count, level), train_seconds=np.full(count, 0.1))
+        for name, count in (("new", trials), ("base", trials + 3))
+    ]
+    for cost in ("trials", "train_seconds"):
+        contrast = contrast_of(*flat, cost=cost)
+        assert contrast.verdict.kind == "inconclusive"
+        assert contrast.difference is not None
+        assert contrast.difference.value == 0.0
+        assert all(saving.p_value == 1.0 for saving in contrast.savings)
+
+
+def test_worse_by_exactly_the_margin_is_neither_on_par_nor_worse() -> None:
+    contrast = contrast_of(arm("new", np.full(40, 0.95)), arm("base", np.full(40, 0.97)), margin=0.02)
+    assert contrast.verdict.kind not in ("on par", "worse")
+
+
 def test_saves_in_trials_but_not_in_seconds() -> None:
     base = arm("base", SPREAD, train_seconds=np.full(60, 10.0))
     new = arm("new", np.linspace(0.85, 0.95, 60), train_seconds=np.full(60, 100.0))
