@@ -6,6 +6,7 @@ from reports.arms.arm import Arm
 from reports.statistics.arrays import Floats
 from reports.statistics.best_of_n import rank, trial_grid
 from reports.statistics.matching import Track, incumbents, independent_track, replicated_track
+from reports.statistics.unseen import Failed
 
 
 def search_paths(arm: Arm, values: Floats) -> Floats:
@@ -40,4 +41,11 @@ def arm_track(arm: Arm, wanted: tuple[int, ...] = (), keep: bool = False) -> Tra
     if arm.is_search:
         return search_track(arm)
     arm.require_independent()
-    return independent_track(rank(arm.validation), arm.test, trial_grid(arm.trials // 2, *wanted), keep)
+    return independent_track(
+        rank(arm.validation), arm.test, trial_grid(arm.trials // 2, *wanted), keep, failed_of(arm)
+    )
+
+
+def failed_of(arm: Arm) -> Failed:
+    """The trials that cannot be chosen, and what they count as."""
+    return Failed(np.asarray((~arm.scored).sum()), arm.failed_score)

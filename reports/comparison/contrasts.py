@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import numpy as np
-from scipy import special
 
 from reports.arms.arm import Arm
 from reports.arms.costs import unit_costs
@@ -175,17 +174,12 @@ def _matched(evidence: Evidence, gap_: Gap, scope: Scope) -> tuple[Matched, ...]
 
 
 def _non_inferiority(evidence: Evidence, gap_: Gap, adjusted: Adjusted, scope: Scope) -> NonInferiority:
-    value, se, df = gap_.at(scope.n)
-
-    def limit(level: float) -> float:
-        return value - float(special.stdtrit(df, level)) * se
-
-    bar = limit(adjusted.par_level)
+    bar = gap_.limits(scope.n, adjusted.par_level)[0]
     return NonInferiority(
         margin=evidence.margin,
         margin_source=scope.margin_rule,
         limit=bar,
-        limit_unadjusted=limit(scope.level),
+        limit_unadjusted=gap_.limits(scope.n, scope.level)[0],
         shown=bar > -evidence.margin,
         p_value=evidence.p_par,
         p_holm=adjusted.par_p,

@@ -66,9 +66,9 @@ def matched_estimate(gap_: Gap, level: float) -> Matched:
 
 def difference_estimate(gap_: Gap, level: float) -> Estimate:
     """The difference at equal n; positive means that the method is better."""
-    value, se, df = gap_.at(gap_.n)
-    half = float(t_quantile(level, np.asarray(df))) * se
-    return Estimate(value, Interval(value - half, value + half, level, method="jackknife t"))
+    method = "jackknife t" if gap_.method is None else "jackknife t, failures by Jeffreys"
+    low, high = gap_.limits(gap_.n, (1 + level) / 2)
+    return Estimate(gap_.at(gap_.n)[0], Interval(low, high, level, method=method))
 
 
 def inverse(estimate: Estimate) -> Estimate:

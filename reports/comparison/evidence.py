@@ -12,7 +12,7 @@ from reports.arms.tracks import arm_track
 from reports.scope import FEWEST_TRIALS, Scope, margin_of
 from reports.statistics.arrays import settled
 from reports.statistics.best_of_n import Ranking, rank
-from reports.statistics.matching import Gap, Track, chance_below, gap
+from reports.statistics.matching import Gap, Track, gap
 from reports.statistics.savings import CostRatio
 
 
@@ -101,7 +101,7 @@ def weigh(method: Prepared, baseline: Prepared | None, scope: Scope, paired_by_d
     ratios = {unit: cost_ratio(baseline.arm, method.arm, unit, pairing) for unit in units}
     reference = scope.sign * float(tracks[1].at(scope.n).value[0])
     margin = margin_of(scope, baseline.arm, reference)
-    value, se, df = difference.at(scope.n)
+    value = difference.at(scope.n)[0]
     if margin and settled(value + margin, margin) == 0.0:
         margin = -value  # worse by exactly the margin: rounding must not decide
     return Evidence(
@@ -112,8 +112,8 @@ def weigh(method: Prepared, baseline: Prepared | None, scope: Scope, paired_by_d
         gap=difference,
         ratios=ratios,
         margin=margin,
-        p_worse=min(1.0, 2 * float(chance_below(value + margin, se, df))),
-        p_par=float(chance_below(-(value + margin), se, df)),
+        p_worse=min(1.0, 2 * difference.chance_above(scope.n, -margin)),
+        p_par=difference.chance_below(scope.n, -margin),
     )
 
 

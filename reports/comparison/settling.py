@@ -24,7 +24,15 @@ def grown(evidence: Evidence, unit: str, factor: float) -> tuple[Gap, CostRatio]
         raise ValueError("a refusal has no evidence to grow")
     difference, ratio = evidence.gap, evidence.ratios[unit]
     shrink = 1 / np.sqrt(factor)
-    more = replace(difference, se=difference.se * shrink, df=difference.df * factor)
+    more = replace(
+        difference,
+        se=difference.se * shrink,
+        df=difference.df * factor,
+        method=None,
+        baseline=None,
+        is_above=None if difference.is_above is None else difference.is_above / shrink,
+        is_below=None if difference.is_below is None else difference.is_below / shrink,
+    )
     return more, replace(ratio, se=ratio.se * shrink, df=ratio.df * factor)
 
 

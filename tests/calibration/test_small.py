@@ -6,7 +6,7 @@ The seed is fixed once for all bars. `make calibrate` runs the full size without
 import pytest
 
 from reports.statistics.savings import EVEN
-from tests.calibration import claims, exact, intervals, tests_of_arms, ties
+from tests.calibration import claims, exact, failures, intervals, tests_of_arms, ties
 from tests.calibration.rows import Row
 from tests.calibration.worlds import D1, D2, D3, D4, NEAR, WORLDS, World
 from tests.reports.tables import arm, judged, table
@@ -71,6 +71,12 @@ TIED = [ties.CONSTANTS[0], ties.CONSTANTS[2], *ties.CEILINGS[-2:], ties.FLOORS[-
 @pytest.mark.parametrize("world", TIED, ids=lambda world: world.name)
 def test_bar_11_ties_make_no_claims(world: ties.Tied) -> None:
     hold(ties.whole_reports(world, 50, 5, 40, SEED), slack=0.0)
+
+
+@pytest.mark.parametrize("setting", [0, 3, 8], ids=lambda i: failures.settings()[i][0])
+def test_bar_12_failures_not_yet_seen(setting: int) -> None:
+    name, base, method = failures.settings()[setting]
+    hold(*failures.matching(base, method, 20, 2, 100, SEED, name), slack=0.02)
 
 
 def test_bar_8_pooling() -> None:
