@@ -173,7 +173,11 @@ def _matched(evidence: Evidence, gap_: Gap, scope: Scope) -> tuple[Matched, ...]
     return tuple(matched_estimate(each, scope.level) for each in (gap_, *others))
 
 
-def _non_inferiority(evidence: Evidence, gap_: Gap, adjusted: Adjusted, scope: Scope) -> NonInferiority:
+def _non_inferiority(
+    evidence: Evidence, gap_: Gap, adjusted: Adjusted, scope: Scope
+) -> NonInferiority | None:
+    if not gap_.reaches(scope.n):
+        return None
     bar = gap_.limits(scope.n, adjusted.par_level)[0]
     return NonInferiority(
         margin=evidence.margin,

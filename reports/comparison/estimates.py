@@ -64,8 +64,10 @@ def matched_estimate(gap_: Gap, level: float) -> Matched:
     return Matched(gap_.n, estimate, int(last))
 
 
-def difference_estimate(gap_: Gap, level: float) -> Estimate:
-    """The difference at equal n; positive means that the method is better."""
+def difference_estimate(gap_: Gap, level: float) -> Estimate | None:
+    """The difference at equal n; positive means that the method is better; None with too few trials for n."""
+    if not gap_.reaches(gap_.n):
+        return None
     method = "jackknife t" if gap_.method is None else "jackknife t, failures by Jeffreys"
     low, high = gap_.limits(gap_.n, (1 + level) / 2)
     return Estimate(gap_.at(gap_.n)[0], Interval(low, high, level, method=method))

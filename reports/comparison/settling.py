@@ -51,6 +51,8 @@ def factor_to_settle(evidence: Evidence, unit: str, level: float) -> tuple[float
             return factor, "a saving"
         if high < 0:
             return factor, "a loss"
+        if not difference.reaches(difference.n):
+            continue
         value, se, df = difference.at(difference.n)
         if evidence.margin > 0 and chance_below(-(value + evidence.margin), se, df) <= (1 - level):
             return factor, "that it is on par"

@@ -200,6 +200,10 @@ class Gap:
         index = self._place(m)
         return float(self.value[index]), float(self.se[index]), float(self.df[index])
 
+    def reaches(self, m: int) -> bool:
+        """Whether the method has trials enough for the best of m."""
+        return bool(m <= self.m[-1])
+
     def _place(self, m: int) -> int:
         return int(np.argmin(np.abs(self.m - m)))
 
