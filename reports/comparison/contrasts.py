@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from reports.arms.arm import Arm
-from reports.arms.costs import unit_costs
+from reports.arms.costs import costs_up_to, own_cost
 from reports.arms.tracks import arm_track
 from reports.comparison.estimates import (
     difference_estimate,
@@ -24,7 +24,6 @@ from reports.results.contrast import Contrast, Matched, NonInferiority, Saving, 
 from reports.results.estimate import Estimate
 from reports.scope import FEWEST_TRIALS, Scope
 from reports.statistics.matching import Gap, gap
-from reports.statistics.savings import CostRatio
 from reports.wording import ScoreWords
 
 
@@ -146,12 +145,9 @@ def _saving(
 ) -> Saving:
     ratio = evidence.ratios[unit]
     level = adjusted.saving_level.get(unit, scope.level)
-    ours, theirs = unit_costs(baseline, unit), unit_costs(evidence.method.arm, unit)
-    mean = float(theirs.mean())
     # Cost to match, m* C_B, is the inverse of a "saving" with n C_A set to 1.
-    spread = float(theirs.std(ddof=1) / (mean * np.sqrt(theirs.size))) if theirs.size > 1 else 0.0
-    inverted = np.asarray(-np.log(mean) - np.log(gap_.n))
-    own = CostRatio(inverted, np.asarray(spread), np.asarray(max(theirs.size - 1.0, 1.0)))
+    own = own_cost(evidence.method.arm, unit)
+    own = replace(own, log=own.log - np.log(gap_.n))
     return Saving(
         unit=unit,
         ratio=saving_estimate(gap_, ratio, scope.level),
@@ -159,7 +155,7 @@ def _saving(
         p_value=adjusted.saving_p_plain.get(unit),
         p_holm=adjusted.saving_p.get(unit),
         cost_to_match=inverse(saving_estimate(gap_, own, scope.level)),
-        baseline_cost=gap_.n * float(ours.mean()),
+        baseline_cost=gap_.n * float(costs_up_to(baseline, unit, gap_.n).mean()),
         primary=unit == scope.cost,
     )
 

@@ -99,7 +99,7 @@ def weigh(method: Prepared, baseline: Prepared | None, scope: Scope, paired_by_d
         return Evidence(method, baseline, "an arm has no curve", pairing)
     difference = gap(tracks[0], tracks[1], scope.n, pairing)
     units = [unit for unit in baseline.arm.costs if unit in method.arm.costs]
-    ratios = {unit: cost_ratio(baseline.arm, method.arm, unit, pairing) for unit in units}
+    ratios = {unit: cost_ratio(baseline.arm, method.arm, unit, scope.n, pairing) for unit in units}
     reference = scope.sign * float(tracks[1].at(scope.n).value[0])
     margin = margin_of(scope, baseline.arm, reference)
     at_n = difference.reaches(scope.n)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reports.statistics.arrays import Floats, settled
+from reports.statistics.arrays import Floats, Integers, settled
 from reports.statistics.best_of_n import jackknife_se
 from reports.statistics.matching import Gap, matched_trials, t_quantile
 
@@ -18,11 +18,23 @@ _HALVINGS = 30
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CostRatio:
-    """Log of the mean cost of a baseline trial over that of a method trial. Shapes [...]."""
+    """Log of the mean cost of a baseline trial over that of a method trial. Shapes [...].
+
+    m: None; or shape [K], and the others have it too: the method's trials cost on average so much up to the
+    m-th, as in a search that learns.
+    """
 
     log: Floats
     se: Floats
     df: Floats
+    m: Integers | None = None
+
+    def at(self, m: Floats) -> "CostRatio":
+        """The ratio where the method spends m trials (at the ends of what is known, beyond it)."""
+        if self.m is None:
+            return self
+        log, se, df = (np.interp(m, self.m, part) for part in (self.log, self.se, self.df))
+        return CostRatio(log, se, df)
 
 
 #: Counting trials: every trial costs 1.
@@ -64,18 +76,28 @@ def log_saving(gap: Gap, ratio: CostRatio, level: float | Floats) -> tuple[Float
         least what that m gives).
     """
     point, low, high = matched_trials(gap, level)
-    base = np.log(gap.n) + ratio.log
-    half = t_quantile(level, ratio.df) * ratio.se
+    at_point, at_low, at_high = (ratio.at(end) for end in (point, low, high))
+    at_last = ratio.at(np.asarray(gap.m[-1], dtype=np.float64))
+    n = np.log(gap.n)
+
+    def half(of: CostRatio) -> Floats:
+        found: Floats = t_quantile(level, of.df) * of.se
+        return found
+
     with np.errstate(divide="ignore", invalid="ignore"):
-        logs = np.log(point), np.log(low), np.log(high)
+        logs = [n + at.log - np.log(end) for at, end in ((at_point, point), (at_low, low), (at_high, high))]
         has_point = np.isfinite(point)
-        down = np.where(has_point & np.isfinite(high), np.hypot(half, logs[2] - logs[0]), np.inf)
+        down = np.where(has_point & np.isfinite(high), np.hypot(half(at_point), logs[0] - logs[2]), np.inf)
         # Without a point there is nothing to take distances from: the limits add up, which is conservative.
-        up = np.where(has_point, base - logs[0] + np.hypot(half, logs[0] - logs[1]), base - logs[1] + half)
+        up = np.where(
+            has_point,
+            logs[0] + np.hypot(half(at_point), logs[1] - logs[0]),
+            logs[1] + half(at_low),
+        )
         # Never reached, even by the upper curve: more than the whole track is needed.
-        beyond = base - np.log(gap.m[-1]) + half
+        beyond = n + at_last.log - np.log(gap.m[-1]) + half(at_last)
         upper = np.where(low <= gap.m[0], np.inf, np.where(np.isfinite(low), up, beyond))
-        return base - logs[0], base - logs[0] - down, upper
+        return logs[0], logs[0] - down, upper
 
 
 def saving_p_value(gap: Gap, ratio: CostRatio) -> tuple[Floats, Floats]:

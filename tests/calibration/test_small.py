@@ -6,7 +6,7 @@ The seed is fixed once for all bars. `make calibrate` runs the full size without
 import pytest
 
 from reports.statistics.savings import EVEN
-from tests.calibration import claims, exact, failures, intervals, tests_of_arms, ties
+from tests.calibration import claims, drifting, exact, failures, intervals, tests_of_arms, ties
 from tests.calibration.rows import Row
 from tests.calibration.worlds import D1, D2, D3, D4, NEAR, WORLDS, World
 from tests.reports.tables import arm, judged, table
@@ -77,6 +77,11 @@ def test_bar_11_ties_make_no_claims(world: ties.Tied) -> None:
 def test_bar_12_failures_not_yet_seen(setting: int) -> None:
     name, base, method = failures.settings()[setting]
     hold(*failures.matching(base, method, 20, 2, 100, SEED, name), slack=0.02)
+
+
+@pytest.mark.parametrize("drift", [0.25, 4.0])
+def test_bar_13_a_search_costs_what_it_spent_by_then(drift: float) -> None:
+    hold(*drifting.coverage(0.2, drift, 100, SEED), slack=0.03)
 
 
 def test_bar_8_pooling() -> None:
