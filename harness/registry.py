@@ -38,6 +38,8 @@ METHODS = {
     "threshold": "harness.sizing.methods.threshold:Threshold",
     "top-k": "harness.sizing.methods.top_k:TopK",
     "threshold-obd": "harness.sizing.methods.threshold_obd:ThresholdOBD",
+    "unit-pruning": "harness.sizing.methods.unit_pruning:UnitPruning",
+    "partial-restart": "harness.sizing.methods.partial_restart:PartialRestart",
     "gates-only": "harness.sizing.controls.gates_only:GatesOnly",
     "no-removal": "harness.sizing.controls.same_training:NoRemoval",
     "oversized-l2": "harness.sizing.controls.oversized_l2:OversizedL2",
