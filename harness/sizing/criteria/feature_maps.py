@@ -61,13 +61,15 @@ def by_unit(layer: nn.Module, values: Tensor) -> Tensor:
 
 
 def gathered(group: Units, values: Mapping[str, Tensor]) -> Tensor:
-    """Sums over the rows of each unit: layer -> [n, rows] to [n, count]."""
+    """Sums over the rows of each unit: layer -> [n, rows] to [n, count]. Layers without values count not."""
     sums: Tensor | None = None
-    for layer, own in group.members.items():
-        rows = own.to(values[layer].device)
+    for layer, own in values.items():
+        if layer not in group.members:
+            continue
+        rows = group.members[layer].to(own.device)
         here = rows >= 0
-        total = values[layer].new_zeros(len(values[layer]), group.count)
-        total.index_add_(1, rows[here], values[layer][:, here])
+        total = own.new_zeros(len(own), group.count)
+        total.index_add_(1, rows[here], own[:, here])
         sums = total if sums is None else sums + total
     assert sums is not None, "a unit is at least in the layer that makes it"
     return sums

@@ -29,8 +29,9 @@ def check_sized_units(cell: Cell, layers: Sequence[str], criterion: UnitCriterio
         ValueError: in one sentence.
     """
     network, structure = _looked_at(cell)
-    check_kinds(network, layers)
-    _check_criterion(network, coupled_units(structure, layers), structure, cell, criterion)
+    units = coupled_units(structure, layers)
+    check_kinds(network, units)
+    _check_criterion(network, units, structure, cell, criterion)
 
 
 def check_filters(cell: Cell, criterion: UnitCriterion, *, convolutions_only: bool) -> None:

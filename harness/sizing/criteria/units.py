@@ -27,6 +27,11 @@ class Units:
     count: int
     members: Mapping[str, Tensor]
 
+    def trained(self, network: nn.Module) -> tuple[str, ...]:
+        """Those of its layers whose weights are parameters: a shortcut of zeros and ones has none."""
+        weights = {layer: network.get_submodule(layer).weight for layer in self.members}
+        return tuple(layer for layer, weight in weights.items() if isinstance(weight, nn.Parameter))
+
     def rows(self, units: Tensor) -> tuple[int, ...]:
         """Rows of `layer` that belong to some units: bool [count]."""
         own = self.members[self.layer]
@@ -75,9 +80,9 @@ def small_network(cell: Cell) -> nn.Module:
         return cell.architecture.build(cell.example_shape, cell.outputs, few).eval()
 
 
-def check_kinds(network: nn.Module, layers: Sequence[str]) -> None:
-    """Raise ValueError, in one sentence, if units of one of these layers have no rows of weights."""
-    for layer in layers:
+def check_kinds(network: nn.Module, units: Sequence[Units]) -> None:
+    """Raise ValueError, in one sentence, if some units have no rows of weights in a layer where they lie."""
+    for layer in dict.fromkeys(layer for group in units for layer in group.trained(network)):
         module = _module(network, layer)
         if not isinstance(module, JUDGED):
             raise ValueError(

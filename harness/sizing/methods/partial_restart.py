@@ -30,8 +30,7 @@ class PartialRestart(Fixed):
     inside residual blocks count too.
 
     layers: "all" whose units another layer reads, or "convolutions" alone. scope: the least of all, or the
-    same share of each layer. criterion, examples, normalised: as of `unit-pruning`; "random" is the control of
-    the choice.
+    same share of each layer. criterion, examples, normalised: as of `unit-pruning`; "random" is a control.
     initialiser: of the new weights: "uniform", "he", "he-as-printed", "min-max", "distribution" or
     "resampled" (`harness.sizing.initialisers`). weights_of: whose weights the last three look at: the
     "filter"'s or the "layer"'s.
@@ -88,8 +87,8 @@ class PartialRestart(Fixed):
         for share in ends_of(space["share"]):
             if not 0 < share < 1:
                 raise ValueError(
-                    f"space.share: a share of filters lies above 0 and below 1, found {share:g}; with none or "
-                    "all of them this is no partial restart"
+                    f"space.share: a share of filters lies above 0 and below 1, found {share:g}; none or "
+                    "all is no partial restart"
                 )
         check_filters(cell, self.criterion, convolutions_only=self.layers == "convolutions")
 
@@ -107,10 +106,8 @@ class PartialRestart(Fixed):
 
         if now.moment.phase % 3 != 1 or not now.moment.phase_ended:
             return now.state, ()
-        score, target = now.history[-1].val_score if now.history else None, self.target
-        if target is not None and score is not None:
-            if score == target or now.probe.objective.is_better(score, target):
-                return now.state, (Stop(f"a validation score of {target:g} was reached"),)
+        if self._has_reached_target(now):
+            return now.state, (Stop(f"a validation score of {self.target:g} was reached"),)
         useless, norms = self._useless(now)
         found = {layer: rows.tolist() for layer, rows in useless.items()}
         if found == now.state.get("useless"):
@@ -119,6 +116,11 @@ class PartialRestart(Fixed):
         for layer, rows in useless.items():
             edits += self._begun_anew(now, layer, rows, norms.get(layer))
         return {"useless": found}, edits
+
+    def _has_reached_target(self, now: Situation) -> bool:
+        scores = [epoch.val_score for epoch in now.history if epoch.val_score is not None]
+        is_better, target = now.probe.objective.is_better, self.target
+        return target is not None and any(score == target or is_better(score, target) for score in scores)
 
     def _useless(self, now: Situation) -> "tuple[dict[str, Tensor], Mapping[str, str]]":
         """Layer -> its useless filters: int64 [k]; and layer -> the normalisation that follows it."""

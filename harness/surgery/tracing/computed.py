@@ -177,11 +177,14 @@ def is_computed_from(tracer: Tracer, path: str) -> bool:
 
 
 def weight_at(network: nn.Module, path: str) -> Tensor:
-    """What a layer multiplies with: the parameter at a path, or the weight of which it is the direction."""
+    """What a layer multiplies with: the parameter or buffer at a path, or the weight of which it is the
+    direction."""
     module = network.get_submodule(layer_of(path))
     if _is_direction(module, path.rpartition(".")[2], parametrized=".parametrizations." in f".{path}"):
         return computed(module, "weight")
-    return network.get_parameter(path).detach()
+    holder, _, name = path.rpartition(".")
+    held: Tensor = getattr(network.get_submodule(holder), name)
+    return held.detach()
 
 
 def _is_direction(module: nn.Module, last: str, *, parametrized: bool) -> bool:
