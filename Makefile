@@ -15,9 +15,9 @@ quickstart: $(INSTALLED)
 test: $(INSTALLED)
 	$(BIN)/pytest tests -n auto --maxprocesses 8 --dist loadfile
 
-# Many more random networks than `make test` tries (tests/surgery/grammar).
+# Many more networks than `make test` tries: random ones (tests/surgery/grammar), and all of tests/surgery/zoo.
 test-surgery: $(INSTALLED)
-	HARNESS_NETWORKS=500 $(BIN)/pytest tests/surgery/test_grammar.py -n auto --maxprocesses 8
+	HARNESS_NETWORKS=500 $(BIN)/pytest tests/surgery/test_grammar.py tests/surgery/test_zoo.py -n auto --maxprocesses 8
 
 test-integrations: $(INTEGRATIONS)/.installed
 	$(INTEGRATIONS)/bin/pytest tests/integrations

@@ -33,7 +33,18 @@ from harness.surgery import Structure, SurgeryError, apply, trace
 from tests.benchmarks.pruned_elsewhere import verdict
 from tests.benchmarks.timing import machine
 from tests.surgery.helpers import removals
-from tests.surgery.trial import Cut, both_modes, change, clone, cut, hold, perturbed, reasons, train
+from tests.surgery.trial import (
+    Cut,
+    both_modes,
+    change,
+    clone,
+    cut,
+    hold,
+    is_normalised,
+    perturbed,
+    reasons,
+    train,
+)
 from tests.surgery.zoo import ENTRIES, Entry, Example, in_type
 
 _EXACT, _ALONG = 1e-10, 1e-6
@@ -138,7 +149,7 @@ def _exact(line: Line) -> Structure:
             line.share, line.why = done.structure.refused_share, reasons(done.structure)
             line.change, line.left = done.change, done.refused
             line.differs = bool(done.receipt.exact_in_evaluation_only)
-        if done.classes and not done.receipt.folded:
+        if done.classes and not done.receipt.folded and not is_normalised(done.small):
             line.along[name] = _along(done, optimizer, _made(line.entry)[1])
     assert done is not None
     return done.structure

@@ -371,3 +371,29 @@ def test_what_is_left_can_be_copied_and_built_again(kind: str) -> None:
     built.load_state_dict(network.state_dict())
     wanted = copied(network).eval()(x)
     assert torch.equal(built.eval()(x), wanted)
+
+
+class Tied(nn.Module):
+    """What a normed weight makes of its input it turns back by the same weight."""
+
+    def __init__(self, norm: Norm) -> None:
+        super().__init__()
+        self.inside, self.head = norm(nn.Linear(6, 8)), nn.Linear(6, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        layer: Any = self.inside
+        made: Tensor = self.head(nn.functional.linear(torch.relu(layer(x)), layer.weight.t()))
+        return made
+
+
+@pytest.mark.parametrize("kind", WEIGHT_NORMS)
+def test_a_normed_weight_that_is_used_both_ways_loses_what_it_makes_between(kind: str) -> None:
+    torch.manual_seed(0)
+    network, x = Tied(WEIGHT_NORMS[kind]).double(), torch.randn(3, 6, dtype=torch.float64)
+    structure = trace(network, x)
+    assert structure.group("inside").removable == 8
+    classes = some_classes(structure, every=3)
+    silence(network, structure, classes)
+    before = both_modes(network, x)
+    assert apply(network, None, removals(structure, classes), x).removed == {"inside": 3}
+    assert max(change(before, both_modes(network, x))) <= _TOLERANCE

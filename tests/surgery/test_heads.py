@@ -224,3 +224,15 @@ def test_one_of_two_factors_that_are_summed_over_is_enough_to_be_silent() -> Non
     assert max(change(before, measure(network, x))) <= 1e-12
     receipt = apply(network, None, [Remove("attention.q", (0,), exact=True)], x)
     assert receipt.refused == {"attention.q": "still varies"}
+
+
+def test_what_stops_one_layer_of_every_block_stops_no_others() -> None:
+    torch.manual_seed(0)
+    blocks = [
+        nn.Sequential(Block(Stiff), nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, _WIDTH)) for _ in range(12)
+    ]
+    network, x = nn.Sequential(*blocks).double(), torch.randn(2, 5, _WIDTH, dtype=torch.float64)
+    structure = trace(network, x)
+    for number in range(12):
+        assert structure.group(f"{number}.1").removable == 8
+        assert structure.group(f"{number}.0.attention.qkv").removable == 0

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 #: Numbers of a layer: what a unit costs, in units of lambda; and lambda times that.
 _COST, _PRICE = "cost of ", "price of "
 #: Classes of layers that are sized and can be given gates (`harness.sizing.gates.layers`).
-_GATED = ("Linear", "Conv1d", "Conv2d", "Conv3d")
+_GATED = ("Linear", "Conv1d", "Conv2d", "Conv3d", "MultiheadAttention")
 
 
 @dataclass(frozen=True)

@@ -252,9 +252,7 @@ def _zeros(weight: Tensor, axis: int, labels: np.typing.NDArray[np.int64]) -> Co
 
 
 def mark_of(tracer: Tracer, normed: Normed) -> Mark:
-    """The mark of a normed weight: its units are those of v, named by g where each has one of its own."""
+    """The mark of a normed weight: its units are those of v."""
     weight = tracer.tensors[normed.direction]
     planes = {axis: Plane(tracer.labels(normed.direction, axis)) for axis in range(weight.dim())}
-    if normed.magnitude is not None and normed.axis == normed.out_axis:
-        planes[normed.axis] = Plane(tracer.labels(normed.magnitude, normed.axis))
     return Mark(planes, signal=False, source=normed.direction)
