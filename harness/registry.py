@@ -41,6 +41,8 @@ METHODS = {
     "layer-pruning": "harness.sizing.methods.layer_pruning:LayerPruning",
     "layer-growing": "harness.sizing.methods.layer_growing:LayerGrowing",
     "shrinknets-depth": "harness.sizing.methods.shrinknets_depth:ShrinkNetsDepth",
+    "unit-pruning": "harness.sizing.methods.unit_pruning:UnitPruning",
+    "partial-restart": "harness.sizing.methods.partial_restart:PartialRestart",
     "gates-only": "harness.sizing.controls.gates_only:GatesOnly",
     "no-removal": "harness.sizing.controls.same_training:NoRemoval",
     "oversized-l2": "harness.sizing.controls.oversized_l2:OversizedL2",
