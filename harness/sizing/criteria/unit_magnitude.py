@@ -20,7 +20,8 @@ def incoming(network: nn.Module, units: Sequence[Units], order: int) -> dict[str
 
     def norm(layer: str) -> Tensor:
         weight = network.get_parameter(f"{layer}.weight").detach()
-        return weight.flatten(1).to(torch.float64).norm(p=order, dim=1)
+        rows: Tensor = torch.linalg.vector_norm(weight.flatten(1).to(torch.float64), ord=order, dim=1)
+        return rows
 
     return _means(network, units, norm)
 

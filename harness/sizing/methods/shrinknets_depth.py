@@ -83,7 +83,10 @@ class ShrinkNetsDepth(ShrinkNets):
             return None
         total = super().penalty(tensors, of_live_gates(numbers, tensors))
         price, rule = numbers["lambda"] * self.block_price, self._rule()
-        return sum((price * rule.factor(gate).abs() for gate in _block_gates(tensors).values()), total)
+        for gate in _block_gates(tensors).values():
+            own = price * rule.factor(gate).abs()
+            total = own if total is None else total + own
+        return total
 
     def penalty_gradient(
         self, tensors: "Mapping[str, Tensor]", numbers: "Mapping[str, Tensor]"
