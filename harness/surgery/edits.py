@@ -46,12 +46,15 @@ class Widen:
     has none; outgoing: consumer path -> weights that read the new units, shaped as the consumer's weight
     with `new` (or the flattened multiple of it) on its input axis. Absent consumers read zeros, so that the
     network's output is unchanged. Optimizer state of new entries is zero.
+    passing: path of a parameter or buffer that new units pass through, such as scale, shift or running
+    averages of a normalisation -> [new]; at rest where absent.
     """
 
     layer: str
     incoming: Tensor
     incoming_bias: Tensor | None
     outgoing: dict[str, Tensor]
+    passing: dict[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -45,9 +45,8 @@ def _has_right_types(edit: Edit) -> bool:
         case Reset(layer=str(), weight=Tensor(), bias=None | Tensor()):
             return _are_indices(edit.units)
         case Widen(layer=str(), incoming=Tensor(), incoming_bias=None | Tensor()):
-            return all(
-                isinstance(path, str) and isinstance(weight, Tensor) for path, weight in edit.outgoing.items()
-            )
+            given = (*edit.outgoing.items(), *edit.passing.items())
+            return all(isinstance(path, str) and isinstance(weight, Tensor) for path, weight in given)
         case Mask(parameter=str(), keep=Tensor()) | RemoveBlock(block=str()):
             return True
         case Unmask(parameter=str(), entries=Tensor()):

@@ -37,6 +37,7 @@ def widen(draft: Draft, tracer: Tracer, edit: Widen) -> int:
     path, axis = tracer.producers[edit.layer]
     readers = {read.weight: read.in_axis for read in tracer.reads}
     grown: dict[str, None] = {}
+    passed: set[str] = set()
     for own, starts in tracer.starts.items():
         for place, start in enumerate(starts):
             size = tracer.tensors[own].shape[place]
@@ -53,6 +54,9 @@ def widen(draft: Draft, tracer: Tracer, edit: Widen) -> int:
                 values = edit.incoming_bias
             elif readers.get(own) == place:
                 values = edit.outgoing.get(own.rpartition(".")[0], 0.0)
+            elif own in edit.passing:
+                values = edit.passing[own]
+                passed.add(own)
             else:
                 values = _start(draft.network, own, edit.outgoing)
             draft.change(
@@ -61,6 +65,8 @@ def widen(draft: Draft, tracer: Tracer, edit: Widen) -> int:
                 Insert(place, int(positions[-1]) + 1, new * times, 0.0, own),
             )
             grown[own.rpartition(".")[0]] = None
+    if strange := sorted(edit.passing.keys() - passed):
+        raise SurgeryError(f"New units of {edit.layer!r} do not pass through {strange[0]!r}.")
     for layer in grown:
         fit_attributes(draft, layer)
     return new
