@@ -152,7 +152,7 @@ def main() -> bool:
     theirs = [line.theirs for line in lines if line.theirs is not None]
     if theirs:
         counts = {kind: theirs.count(kind) for kind in dict.fromkeys(theirs)}
-        ours = sum(line.change is not None and not line.silent for line in lines)
+        ours = sum(line.share < 1 and line.change is not None and not line.silent for line in lines)
         silent = sum(line.silent for line in lines)
         print(f"  Torch-Pruning on the same: {counts}; ours: {ours} exact, {silent} silent")
     else:
