@@ -329,7 +329,7 @@ def test_options_that_make_no_sense_are_refused() -> None:
         ({"weight_decay": -1.0}, "weight_decay must be a number from 0 up"),
     ):
         with pytest.raises(ValueError, match=message):
-            PartialRestart(**options)  # type: ignore[arg-type]
+            PartialRestart(**options)
     for name in ("rounds", "min_units", "examples"):
         with pytest.raises(ValueError, match=f"{name} must be at least 1, found 0"):
             UnitPruning(**{name: 0})  # type: ignore[arg-type]
