@@ -248,12 +248,40 @@ def test_sizes_of_units() -> None:
 def test_normalised_scores_have_a_norm_of_one_a_layer() -> None:
     network, (x, y) = plain(), examples()
     units, _, norms = looked_at(network)
-    for criterion in ("taylor", "taylor-absolute", "zeros", "l1", "l2", "random"):
+    for criterion in ("taylor", "taylor-absolute", "zeros", "l1", "l2"):
         generator = torch.Generator().manual_seed(0)
         found = unit_scores(
             network, units, norms, probe_of(x, y), generator, criterion, examples=5, normalised=True
         )
         assert [float(own.norm()) for own in found.values()] == pytest.approx([1.0] * 3)
+
+
+def test_at_random_a_large_layer_loses_no_more_than_its_share() -> None:
+    network = started(nn.Sequential(nn.Linear(3, 400), nn.ReLU(), nn.Linear(400, 40), nn.Linear(40, 2)))
+    structure = trace(network, torch.zeros(1, 3, dtype=torch.float64))
+    units = single_units(network, structure, JUDGED)
+    probe = probe_of(torch.zeros(4, 3), torch.zeros(4))
+    found = unit_scores(network, units, {}, probe, torch.Generator(), "random", normalised=True)
+    gone = least(found, 220, by_layer=False)
+    assert 12 <= int(gone["2"].sum()) <= 28, "half of 40, and not those of a layer with larger scores"
+
+
+def test_a_layer_that_is_not_called_is_refused() -> None:
+    class Bare(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.hidden, self.output = nn.Linear(3, 4), nn.Linear(4, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            made: Tensor = self.output(nn.functional.linear(x, self.hidden.weight).relu())
+            return made
+
+    network, x = started(Bare()), torch.zeros(2, 3, dtype=torch.float64)
+    units = single_units(network, trace(network, x[:1]), JUDGED)
+    probe = probe_of(x, torch.zeros(2, dtype=torch.int64))
+    for criterion in ("taylor", "zeros"):
+        with pytest.raises(ValueError, match="the units of hidden make cannot be seen"):
+            unit_scores(network, units, {}, probe, torch.Generator(), criterion)
 
 
 def test_scores_that_are_not_finite_are_an_error() -> None:

@@ -14,12 +14,14 @@ def places_of_maps(units: Sequence[Units], network: nn.Module, norms: Mapping[st
     The batch normalisation that follows it, where there is one: surgery removes a unit there, so that is
     where a unit that is zero counts for nothing. Else the layer itself.
     """
-    layers = dict.fromkeys(layer for group in units for layer in group.members)
-    places = {layer: norms.get(layer, layer) for layer in layers}
-    return {
-        layer: place if isinstance(network.get_submodule(place), nn.modules.batchnorm._BatchNorm) else layer
-        for layer, place in places.items()
-    }
+    rows = {layer: len(own) for group in units for layer, own in group.members.items()}
+    places = {}
+    for layer, count in rows.items():
+        place = norms.get(layer, layer)
+        norm = network.get_submodule(place)
+        of_these = isinstance(norm, nn.modules.batchnorm._BatchNorm) and norm.num_features == count
+        places[layer] = place if of_these else layer
+    return places
 
 
 @contextmanager
@@ -38,6 +40,15 @@ def watched(network: nn.Module, places: Mapping[str, str]) -> Iterator[dict[str,
     finally:
         for hook in hooks:
             hook.remove()
+
+
+def check_seen(made: Mapping[str, Sequence[Tensor]]) -> None:
+    """Raise ValueError, in one sentence, if the network has run and a layer has made no feature map."""
+    for layer, maps in made.items():
+        if not maps:
+            raise ValueError(
+                f"what the units of {layer} make cannot be seen, because the network does not call that layer"
+            )
 
 
 class _Keeper:

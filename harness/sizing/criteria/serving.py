@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from harness.sizing.base import Cell
-from harness.sizing.criteria.feature_maps import places_of_maps
+from harness.sizing.criteria.feature_maps import check_seen, places_of_maps, watched
 from harness.sizing.criteria.unit_magnitude import norm_scales
 from harness.sizing.criteria.units import (
     CONVOLUTIONS,
@@ -56,8 +56,12 @@ def _looked_at(cell: Cell) -> tuple[nn.Module, Structure]:
 def _check_criterion(
     network: nn.Module, units: Sequence[Units], structure: Structure, cell: Cell, criterion: UnitCriterion
 ) -> None:
+    x, places = torch.zeros(2, *cell.example_shape), places_of_maps(units, network, structure.norms)
     if criterion == "scale":
         norm_scales(network, units, structure.norms)
-    if criterion == "zeros":
-        x = torch.zeros(2, *cell.example_shape)
-        activity(network, units, places_of_maps(units, network, structure.norms), [(x, x)])
+    elif criterion == "zeros":
+        activity(network, units, places, [(x, x)])
+    elif criterion in ("taylor", "taylor-absolute"):
+        with torch.no_grad(), watched(network, places) as made:
+            network(x)
+        check_seen(made)

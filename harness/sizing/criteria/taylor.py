@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from harness.sizing.criteria.feature_maps import by_unit, gathered, watched
+from harness.sizing.criteria.feature_maps import by_unit, check_seen, gathered, watched
 from harness.sizing.criteria.units import Units
 from harness.sizing.probe import Probe
 
@@ -53,6 +53,7 @@ def _products(
     with torch.enable_grad(), watched(network, places) as made:
         # Summed over examples, so that each gives the gradient of its own loss.
         loss = probe.criterion(network(x), y, "sum")
+        check_seen(made)
         maps = [(layer, own) for layer, runs in made.items() for own in runs]
         gradients = torch.autograd.grad(loss, [own for _, own in maps], allow_unused=True)
     found: dict[str, Tensor] = {}

@@ -20,8 +20,8 @@ def incoming(network: nn.Module, units: Sequence[Units], order: int) -> dict[str
 
     def norm(layer: str) -> Tensor:
         weight = network.get_parameter(f"{layer}.weight").detach()
-        rows: Tensor = torch.linalg.vector_norm(weight.flatten(1).to(torch.float64), ord=order, dim=1)
-        return rows
+        found: Tensor = torch.linalg.vector_norm(weight.flatten(1).to(torch.float64), order, dim=1)
+        return found
 
     return _means(network, units, norm)
 
@@ -36,7 +36,8 @@ def norm_scales(network: nn.Module, units: Sequence[Units], norms: Mapping[str, 
     def scale(layer: str) -> Tensor:
         norm = network.get_submodule(norms[layer]) if layer in norms else None
         gamma = getattr(norm, "weight", None)
-        if not isinstance(gamma, Tensor):
+        rows = len(network.get_parameter(f"{layer}.weight"))
+        if not isinstance(gamma, Tensor) or gamma.shape != (rows,):
             raise ValueError(
                 f"the scale of a normalisation is asked for, and none follows {layer}; choose another "
                 "criterion"

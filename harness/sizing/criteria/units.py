@@ -71,7 +71,7 @@ def single_units(network: nn.Module, structure: Structure, kinds: tuple[type[nn.
 def small_network(cell: Cell) -> nn.Module:
     """A network of the cell with two units a layer, to look at its structure: in evaluation mode, on the CPU.
     Torch's global generator is left as it is."""
-    blocks = cell.architecture.sized_blocks
+    blocks = getattr(cell.architecture, "sized_blocks", ())
     few = {
         layer: cell.start[layer] if layer in blocks else 2 * cell.steps.get(layer, 1)
         for layer in cell.architecture.sized_layers

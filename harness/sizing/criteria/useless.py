@@ -33,7 +33,8 @@ def unit_scores(
     Args:
         norms: layer -> normalisation that directly follows it.
         examples: random ones of the training part that feature maps are taken of; None for all.
-        normalised: divide the scores of each layer by their Euclidean norm, so that layers compare.
+        normalised: divide the scores of each layer by their Euclidean norm, so that layers compare; random
+            ones compare as they are.
 
     Raises:
         FloatingPointError: in one sentence, if a score is not finite.
@@ -59,7 +60,7 @@ def unit_scores(
     for layer, own in found.items():
         if not own.isfinite().all():
             raise FloatingPointError(f"what the units of {layer!r} are worth is not finite")
-    if normalised:
+    if normalised and criterion != "random":  # or a large layer would lose more than its share
         found = {layer: own / own.norm().clamp(min=1e-300) for layer, own in found.items()}
     return found
 

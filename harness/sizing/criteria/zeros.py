@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from harness.sizing.criteria.feature_maps import by_unit, gathered, watched
+from harness.sizing.criteria.feature_maps import by_unit, check_seen, gathered, watched
 from harness.sizing.criteria.units import Units
 
 #: Operations that make zeros of a whole range of numbers.
@@ -63,6 +63,7 @@ def _shares(network: nn.Module, places: Mapping[str, str], x: Tensor) -> dict[st
         watch = _Watch(network, made)
         with watch:
             network(x)
+        check_seen(made)
     return watch.shares
 
 

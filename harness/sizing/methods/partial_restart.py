@@ -155,20 +155,20 @@ class PartialRestart(Fixed):
 
         module = now.network.get_submodule(layer)
         by_filter = self.weights_of == "filter"
-        weight = new_weights(
-            module.get_parameter("weight"), rows, self.initialiser, now.generator, by_filter=by_filter
-        )
+        weights = module.get_parameter("weight")
+        weight = new_weights(weights, rows, self.initialiser, now.generator, by_filter=by_filter)
         has_bias = self.biases and module.bias is not None
         edits: list[Edit] = [
             Reset(layer, tuple(rows.tolist()), weight, torch.zeros(len(rows)) if has_bias else None)
         ]
         if self.norms and norm is not None:
-            for name, start in _began(now.network.get_submodule(norm)).items():
+            for name, start in _began(now.network.get_submodule(norm), len(weights)).items():
                 edits.append(Assign(f"{norm}.{name}", torch.full((len(rows),), start), rows, forget=True))
         return edits
 
 
-def _began(norm: "nn.Module") -> dict[str, float]:
-    """What a normalisation begins with, of each unit: scale, shift and running averages that it has."""
+def _began(norm: "nn.Module", units: int) -> dict[str, float]:
+    """What a normalisation of so many units begins with: scale, shift and running averages that it has."""
     starts = {"weight": 1.0, "bias": 0.0, "running_mean": 0.0, "running_var": 1.0}
-    return {name: start for name, start in starts.items() if getattr(norm, name, None) is not None}
+    held = {name: getattr(norm, name, None) for name in starts}
+    return {name: starts[name] for name, own in held.items() if own is not None and own.shape == (units,)}
