@@ -1,7 +1,7 @@
 """Whole residual blocks go (*Self-Optimizing Networks* (Lee), section 4.1): the least efficient first.
 
-The paper takes out layers whose efficiency lies below a bound, leaves it undefined, and has no numbers. A bound on
-losses means something else in every network, so here a quantile of the blocks goes.
+The paper takes out layers whose efficiency lies below a bound, leaves it undefined, and has no numbers. A
+bound on losses means something else in every network, so here a quantile of the blocks goes.
 """
 
 from collections.abc import Mapping, Sequence
