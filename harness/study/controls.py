@@ -45,9 +45,6 @@ def _entry(control: str, method: Method) -> Method:
     theirs, own = make_method(method), registry.load("methods", control)
     for field in dataclasses.fields(own) if dataclasses.is_dataclass(own) else ():
         value = getattr(theirs, field.name, dataclasses.MISSING)
-        missing = dataclasses.MISSING
-        if field.name in options or value is missing or field.default is missing:
-            continue
-        if value != field.default:
-            options[field.name] = value
+        if field.name not in options and dataclasses.MISSING not in (value, field.default):
+            options |= {field.name: value} if value != field.default else {}
     return Method(name=f"{method.name}-{control}", method=control, options=options, of=method.name)

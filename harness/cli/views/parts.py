@@ -23,7 +23,7 @@ from harness.study.spaces import CellSpaces
 #: A title between asterisks, and the authors or the place in brackets that follow it.
 _CITED = re.compile(r"\*([A-Z][^*]+)\*(?: \(([^()]*)\))?")
 
-#: Where no cell is named, search spaces are those of this one: three hidden layers of 16 to 512 units.
+#: Where no cell is named, search spaces are those of this: digits, three hidden layers of 16 to 512 units.
 _CELL_NAME = "digits, mlp"
 _LAYERS = MLP(3).sized_layers
 _CELL = Cell(MLP(3), (1, 8, 8), 10, dict.fromkeys(_LAYERS, Int(16, 512)), dict.fromkeys(_LAYERS, 512))
