@@ -86,7 +86,7 @@ def test_a_block_that_gives_nothing_is_worth_nothing(network: nn.Module) -> None
 
 def test_the_size_of_a_branch_is_relative_to_what_it_is_added_to(network: nn.Module) -> None:
     x = torch.randn(20, *_SHAPE)
-    noted = {}
+    noted: dict[str, torch.Tensor] = {}
     block = network.get_submodule("stage1.1")
     block.register_forward_hook(lambda module, given, made: noted.update(x=given[0]))
     network.get_submodule("stage1.1.norm2").register_forward_hook(lambda m, g, made: noted.update(f=made))
