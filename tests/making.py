@@ -43,6 +43,11 @@ def plan_of(
     return make_plan(Study.model_validate(fields), "study.yaml", prepare, version)
 
 
+def warnings_of(fields: Fields) -> tuple[str, ...]:
+    """Of a study with six trials an arm: the fewest that are enough for n = 1."""
+    return plan_of(fields | {"trials": 6}).warnings
+
+
 def trials_of(plan: Plan) -> dict[str, list[Trial]]:
     """Arm -> the trials that the plan holds, of all its replicates."""
     return {key: [t for (k, _), ts in plan.frozen.items() if k == key for t in ts] for key in plan.arms}

@@ -236,11 +236,32 @@ def extract(
 
 
 @app.command()
-def methods() -> None:
-    """List the sizing methods, architectures, data sets, samplers and shipped studies."""
-    from harness.cli.views.parts import show_parts
+def methods(
+    study: Annotated[
+        str | None, typer.Argument(help="A study, whose cells methods are to be listed for.")
+    ] = None,
+    dataset: Annotated[str | None, typer.Option(help="A data set: what would be searched on it.")] = None,
+    architecture: Annotated[str | None, typer.Option(help="With --dataset: the networks.")] = None,
+    data: DataOption = None,
+) -> None:
+    """List methods and controls, architectures, data sets, samplers and shipped studies; or, for a study or a
+    cell, what every method searches there."""
+    from harness.cli.views.parts import show_parts, show_spaces
+    from harness.datasets import prepare
+    from harness.datasets.base import data_root
+    from harness.study.file import load_study
+    from harness.study.parts import StudyError
+    from harness.study.spaces import spaces_of_cell, spaces_of_study
 
-    show_parts(terminal())
+    if (dataset is None) != (architecture is None) or (study is not None and dataset is not None):
+        raise StudyError("harness methods: name a study, or a cell with both --dataset and --architecture")
+    root = data_root(data)
+    if study is not None:
+        show_spaces(terminal(), spaces_of_study(load_study(study), study, lambda spec: prepare(spec, root)))
+    elif dataset is not None and architecture is not None:
+        show_spaces(terminal(), spaces_of_cell(dataset, architecture, lambda spec: prepare(spec, root)))
+    else:
+        show_parts(terminal())
 
 
 @app.command()

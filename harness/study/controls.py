@@ -1,5 +1,7 @@
 """`controls: all`: the arms that the methods of a study are held against, as if they had been written."""
 
+import dataclasses
+
 from harness import registry
 from harness.study.making import make_method
 from harness.study.schema import Method, Study
@@ -39,4 +41,10 @@ def with_controls(study: Study) -> Study:
 def _entry(control: str, method: Method) -> Method:
     shared = registry.method_options(control)
     options = {name: value for name, value in method.options.items() if name in shared}
+    # What the method does unless told otherwise, and the control does not.
+    theirs, own = make_method(method), registry.load("methods", control)
+    for field in dataclasses.fields(own) if dataclasses.is_dataclass(own) else ():
+        value = getattr(theirs, field.name, dataclasses.MISSING)
+        if field.name not in options and dataclasses.MISSING not in (value, field.default):
+            options |= {field.name: value} if value != field.default else {}
     return Method(name=f"{method.name}-{control}", method=control, options=options, of=method.name)

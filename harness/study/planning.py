@@ -291,7 +291,9 @@ def _checked_reach(
     ask(method.check, cell, space)
     reach = ask(method.reach, cell, space)
     for layer, (low, high) in reach.items():
-        if wrong := wrong_sizes(cell.architecture, layer, low, high):
+        # Nothing is built with 0 units of a layer that is not searched: it can go with the block it is in.
+        least = low if layer in space else max(1, low)
+        if wrong := wrong_sizes(cell.architecture, layer, least, high):
             raise ValueError(f"space.{layer}: {wrong}")
     return {layer: (0 if layer in choice.at_times else low, high) for layer, (low, high) in reach.items()}
 

@@ -52,14 +52,17 @@ def _free(tracer: Tracer) -> dict[str, int]:
 
 
 def _search(free: dict[str, int], state: Trial) -> dict[str, str]:
-    """Layer -> why it cannot be cut: all at once, then those of one place in their blocks, then halves of
-    these; each beside those that are cleared.
+    """Layer -> why it cannot be cut: all at once, then what was reshaped or split apart from the others, then
+    those of one place in their blocks, then halves of these; each beside those that are cleared.
 
     Blocks are written by the same code, so that what stops one of them stops its like, and no others.
     """
+    classes: dict[int, list[str]] = {}
+    for layer, root in free.items():
+        classes.setdefault(root, []).append(layer)
     cleared: list[str] = []
     blamed: dict[str, str] = {}
-    waiting = deque([list(free)])
+    waiting = deque([[own[0] for own in classes.values()]])
     trials = 0
     while waiting:
         layers = waiting.popleft()
@@ -68,10 +71,19 @@ def _search(free: dict[str, int], state: Trial) -> dict[str, str]:
         if reason is None:
             cleared += layers
         elif len(layers) == 1 or trials >= _TRIALS:
-            blamed.update(dict.fromkeys(layers, reason))
+            blamed.update((own, reason) for layer in layers for own in classes[free[layer]])
         else:
-            waiting.extend(_parts(layers))
+            apart = _apart(state.tracer, free, layers) if trials == 1 else []
+            waiting.extend(apart if len(apart) > 1 else _parts(layers))
     return blamed
+
+
+def _apart(tracer: Tracer, free: dict[str, int], layers: list[str]) -> list[list[str]]:
+    """Layers that no reshape or split has met, and those that may be used by code for fixed sizes."""
+    met = np.concatenate([np.empty(0, dtype=np.int64), *tracer.rigid])
+    suspects = set(tracer.coupling.roots(met).tolist())
+    sides = ([layer for layer in layers if (free[layer] in suspects) == side] for side in (False, True))
+    return [side for side in sides if side]
 
 
 def _parts(layers: list[str]) -> list[list[str]]:

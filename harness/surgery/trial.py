@@ -20,6 +20,7 @@ from harness.surgery.changes.draft import Draft
 from harness.surgery.errors import SurgeryError
 from harness.surgery.operations.removal import Removal, cut, meets_reshapes, verified
 from harness.surgery.rounding import beyond_rounding
+from harness.surgery.tracing.computed import holds_weights
 from harness.surgery.tracing.example import Example, floating, tensors, twice
 from harness.surgery.tracing.follow import quiet
 from harness.surgery.tracing.labels import Labels
@@ -149,9 +150,9 @@ def _silenced(
             return new
         new = new.double() if wide else new
         path = paths[id(own)]
-        if not isinstance(own, nn.Parameter) or path not in tracer.starts:
+        if not holds_weights(own) or path not in tracer.starts:
             return new
-        new = value(new, generator)
+        new = value(new, generator) if isinstance(own, nn.Parameter) else new
         normed = tracer.normed.get(path)
         for axis in range(new.dim()) if normed is None else normed.silencing:
             gone = members[tracer.labels(path, axis)]

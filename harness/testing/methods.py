@@ -1,4 +1,7 @@
-"""Holds a sizing method against the contract in `harness.sizing.base`, on a small network and digits."""
+"""Holds a sizing method against the contract in `harness.sizing.base`, on a small network and digits.
+
+The network is an MLP; of a method that refuses those, one with a residual block.
+"""
 
 import copy
 from collections.abc import Mapping
@@ -38,7 +41,7 @@ def check_method(name: str, options: Mapping[str, Any] | None = None) -> list[Fi
     method = make_method(name, options or {})  # a wrong name or option is the caller's fault
     with offered():
         try:
-            plan = _plan_for(name, dict(options or {}))
+            plan = _plan_where_it_works(name, dict(options or {}))
         except StudyError as error:
             return [Finding("planning: a study that names it can be planned", str(error))]
         return [
@@ -69,6 +72,21 @@ def _plan_for(name: str, options: dict[str, Any], family: str = "mlp", epochs: i
     return make_plan(study, "conformance", lambda spec: prepare(spec, None))
 
 
+def _plan_where_it_works(name: str, options: dict[str, Any]) -> Plan:
+    """A plan for an MLP; where the method's check refuses that, for a network with a residual block."""
+    try:
+        return _plan_for(name, options)
+    except StudyError as error:
+        if not _is_refusal(error):
+            raise
+        return _plan_for(name, options, RESIDUAL)
+
+
+def _is_refusal(error: StudyError) -> bool:
+    """Whether a method has said itself that it cannot work in a cell."""
+    return isinstance(error.__cause__, ValueError) and error.__cause__.__cause__ is None
+
+
 def _arm_of(plan: Plan) -> Arm:
     """The arm of the method under examination; before it comes the one that a control begins from."""
     return list(plan.arms.values())[-1]
@@ -87,8 +105,7 @@ def _without_layers(name: str, options: dict[str, Any]) -> str:
     try:
         _plan_for(name, options, OF_ONE_SIZE)
     except StudyError as error:
-        own = isinstance(error.__cause__, ValueError) and error.__cause__.__cause__ is None
-        return "" if own else str(error)
+        return "" if _is_refusal(error) else str(error)
     return ""
 
 

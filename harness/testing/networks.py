@@ -34,6 +34,7 @@ class Residual(Architecture):
 
         network = nn.Sequential()
         network.add_module("stem", nn.Conv2d(example_shape[0], _CHANNELS, 3, padding=1))
+        network.add_module("stem_relu", nn.ReLU())  # so that the block can be left out
         network.add_module("block", Block(_CHANNELS, sizes["block.inner"]))
         network.add_module("pool", nn.AdaptiveAvgPool2d(2))
         network.add_module("flatten", nn.Flatten())

@@ -3,9 +3,10 @@
 import numpy as np
 
 from reports.arms.arm import Arm
-from reports.statistics.arrays import Floats
+from reports.statistics.arrays import Floats, Integers
 from reports.statistics.best_of_n import rank, trial_grid
 from reports.statistics.matching import Track, incumbents, independent_track, replicated_track
+from reports.statistics.unseen import Failed
 
 
 def search_paths(arm: Arm, values: Floats) -> Floats:
@@ -13,6 +14,12 @@ def search_paths(arm: Arm, values: Floats) -> Floats:
 
     Returns:
         Shape [R, M] with M the length of the shortest search. Ties keep the earlier trial.
+    """
+    return np.stack([values[row][incumbents(arm.validation[row])] for row in in_order(arm)])
+
+
+def in_order(arm: Arm) -> list[Integers]:
+    """The trials of each replicated search in the order of drawing, as many as the shortest search has.
 
     Raises:
         ValueError: the arm has no searches or no order of drawing.
@@ -21,8 +28,7 @@ def search_paths(arm: Arm, values: Floats) -> Floats:
         raise ValueError("replicated searches need the columns replicate and index")
     rows = [np.flatnonzero(arm.search == number) for number in np.unique(arm.search)]
     length = min(row.size for row in rows)
-    drawn = [row[np.argsort(arm.position[row], kind="stable")][:length] for row in rows]
-    return np.stack([values[row][incumbents(arm.validation[row])] for row in drawn])
+    return [row[np.argsort(arm.position[row], kind="stable")][:length] for row in rows]
 
 
 def search_track(arm: Arm) -> Track:
@@ -40,4 +46,11 @@ def arm_track(arm: Arm, wanted: tuple[int, ...] = (), keep: bool = False) -> Tra
     if arm.is_search:
         return search_track(arm)
     arm.require_independent()
-    return independent_track(rank(arm.validation), arm.test, trial_grid(arm.trials // 2, *wanted), keep)
+    return independent_track(
+        rank(arm.validation), arm.test, trial_grid(arm.trials // 2, *wanted), keep, failed_of(arm)
+    )
+
+
+def failed_of(arm: Arm) -> Failed:
+    """The trials that cannot be chosen, and what they count as."""
+    return Failed(np.asarray((~arm.scored).sum()), arm.failed_score)

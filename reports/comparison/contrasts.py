@@ -3,10 +3,9 @@
 from dataclasses import replace
 
 import numpy as np
-from scipy import special
 
 from reports.arms.arm import Arm
-from reports.arms.costs import unit_costs
+from reports.arms.costs import costs_up_to, own_cost
 from reports.arms.tracks import arm_track
 from reports.comparison.estimates import (
     difference_estimate,
@@ -25,7 +24,6 @@ from reports.results.contrast import Contrast, Matched, NonInferiority, Saving, 
 from reports.results.estimate import Estimate
 from reports.scope import FEWEST_TRIALS, Scope
 from reports.statistics.matching import Gap, gap
-from reports.statistics.savings import CostRatio
 from reports.wording import ScoreWords
 
 
@@ -147,12 +145,9 @@ def _saving(
 ) -> Saving:
     ratio = evidence.ratios[unit]
     level = adjusted.saving_level.get(unit, scope.level)
-    ours, theirs = unit_costs(baseline, unit), unit_costs(evidence.method.arm, unit)
-    mean = float(theirs.mean())
     # Cost to match, m* C_B, is the inverse of a "saving" with n C_A set to 1.
-    spread = float(theirs.std(ddof=1) / (mean * np.sqrt(theirs.size))) if theirs.size > 1 else 0.0
-    inverted = np.asarray(-np.log(mean) - np.log(gap_.n))
-    own = CostRatio(inverted, np.asarray(spread), np.asarray(max(theirs.size - 1.0, 1.0)))
+    own = own_cost(evidence.method.arm, unit)
+    own = replace(own, log=own.log - np.log(gap_.n))
     return Saving(
         unit=unit,
         ratio=saving_estimate(gap_, ratio, scope.level),
@@ -160,7 +155,7 @@ def _saving(
         p_value=adjusted.saving_p_plain.get(unit),
         p_holm=adjusted.saving_p.get(unit),
         cost_to_match=inverse(saving_estimate(gap_, own, scope.level)),
-        baseline_cost=gap_.n * float(ours.mean()),
+        baseline_cost=gap_.n * float(costs_up_to(baseline, unit, gap_.n).mean()),
         primary=unit == scope.cost,
     )
 
@@ -174,18 +169,17 @@ def _matched(evidence: Evidence, gap_: Gap, scope: Scope) -> tuple[Matched, ...]
     return tuple(matched_estimate(each, scope.level) for each in (gap_, *others))
 
 
-def _non_inferiority(evidence: Evidence, gap_: Gap, adjusted: Adjusted, scope: Scope) -> NonInferiority:
-    value, se, df = gap_.at(scope.n)
-
-    def limit(level: float) -> float:
-        return value - float(special.stdtrit(df, level)) * se
-
-    bar = limit(adjusted.par_level)
+def _non_inferiority(
+    evidence: Evidence, gap_: Gap, adjusted: Adjusted, scope: Scope
+) -> NonInferiority | None:
+    if not gap_.reaches(scope.n):
+        return None
+    bar = gap_.limits(scope.n, adjusted.par_level)[0]
     return NonInferiority(
         margin=evidence.margin,
         margin_source=scope.margin_rule,
         limit=bar,
-        limit_unadjusted=limit(scope.level),
+        limit_unadjusted=gap_.limits(scope.n, scope.level)[0],
         shown=bar > -evidence.margin,
         p_value=evidence.p_par,
         p_holm=adjusted.par_p,

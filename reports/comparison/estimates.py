@@ -24,9 +24,10 @@ _SCORES: tuple[Literal["validation", "test"], ...] = ("validation", "test")
 def saving_estimate(gap_: Gap, ratio: CostRatio, level: float) -> Estimate:
     """The saving with limits; censored ends carry the largest (smallest) value that the data reach."""
     point, low, high = (float(end) for end in log_saving(gap_, ratio, level))
-    base = float(np.log(gap_.n) + ratio.log)
-    half = float(t_quantile(level, ratio.df) * ratio.se)
-    cap, floor = base - np.log(gap_.m[0]), base - np.log(gap_.m[-1])
+    first, last = (ratio.at(np.asarray(m, dtype=np.float64)) for m in (gap_.m[0], gap_.m[-1]))
+    half = float(t_quantile(level, first.df) * first.se)
+    cap = float(np.log(gap_.n) + first.log - np.log(gap_.m[0]))
+    floor = float(np.log(gap_.n) + last.log - np.log(gap_.m[-1]))
     is_open = np.isinf(high)
     interval = Interval(
         finite(float(np.exp(low))) if np.isfinite(low) else None,
@@ -64,11 +65,13 @@ def matched_estimate(gap_: Gap, level: float) -> Matched:
     return Matched(gap_.n, estimate, int(last))
 
 
-def difference_estimate(gap_: Gap, level: float) -> Estimate:
-    """The difference at equal n; positive means that the method is better."""
-    value, se, df = gap_.at(gap_.n)
-    half = float(t_quantile(level, np.asarray(df))) * se
-    return Estimate(value, Interval(value - half, value + half, level, method="jackknife t"))
+def difference_estimate(gap_: Gap, level: float) -> Estimate | None:
+    """The difference at equal n; positive means that the method is better; None with too few trials for n."""
+    if not gap_.reaches(gap_.n):
+        return None
+    method = "jackknife t" if gap_.method is None else "jackknife t, failures by Jeffreys"
+    low, high = gap_.limits(gap_.n, (1 + level) / 2)
+    return Estimate(gap_.at(gap_.n)[0], Interval(low, high, level, method=method))
 
 
 def inverse(estimate: Estimate) -> Estimate:

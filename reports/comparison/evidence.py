@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy import special
 
 from harness.design_warnings import FEWEST_SEARCHES
 from reports.arms.arm import Arm
 from reports.arms.costs import cost_ratio
 from reports.arms.tracks import arm_track
 from reports.scope import FEWEST_TRIALS, Scope, margin_of
+from reports.statistics.arrays import settled
 from reports.statistics.best_of_n import Ranking, rank
 from reports.statistics.matching import Gap, Track, gap
 from reports.statistics.savings import CostRatio
@@ -72,7 +72,8 @@ class Evidence:
     """A method against the baseline in one cell.
 
     refusal: why nothing is claimed, else "". ratios: of mean costs, by cost unit. margin: how much worse is
-    on par. p_worse (two-sided) and p_par (one-sided): of the difference at n against minus the margin.
+    on par. p_worse (two-sided) and p_par (one-sided): of the difference at n against minus the margin; None
+    where the method has too few trials for n.
     """
 
     method: Prepared
@@ -82,8 +83,8 @@ class Evidence:
     gap: Gap | None = None
     ratios: Mapping[str, CostRatio] = field(default_factory=dict)
     margin: float = 0.0
-    p_worse: float = 1.0
-    p_par: float = 1.0
+    p_worse: float | None = None
+    p_par: float | None = None
 
 
 def weigh(method: Prepared, baseline: Prepared | None, scope: Scope, paired_by_design: bool) -> Evidence:
@@ -98,10 +99,13 @@ def weigh(method: Prepared, baseline: Prepared | None, scope: Scope, paired_by_d
         return Evidence(method, baseline, "an arm has no curve", pairing)
     difference = gap(tracks[0], tracks[1], scope.n, pairing)
     units = [unit for unit in baseline.arm.costs if unit in method.arm.costs]
-    ratios = {unit: cost_ratio(baseline.arm, method.arm, unit, pairing) for unit in units}
+    ratios = {unit: cost_ratio(baseline.arm, method.arm, unit, scope.n, pairing) for unit in units}
     reference = scope.sign * float(tracks[1].at(scope.n).value[0])
     margin = margin_of(scope, baseline.arm, reference)
-    value, se, df = difference.at(scope.n)
+    at_n = difference.reaches(scope.n)
+    value = difference.at(scope.n)[0]
+    if at_n and margin and settled(value + margin, margin) == 0.0:
+        margin = -value  # worse by exactly the margin: rounding must not decide
     return Evidence(
         method=method,
         baseline=baseline,
@@ -110,16 +114,9 @@ def weigh(method: Prepared, baseline: Prepared | None, scope: Scope, paired_by_d
         gap=difference,
         ratios=ratios,
         margin=margin,
-        p_worse=min(1.0, 2 * tail(value + margin, se, df)),
-        p_par=tail(-(value + margin), se, df),
+        p_worse=min(1.0, 2 * difference.chance_above(scope.n, -margin)) if at_n else None,
+        p_par=difference.chance_below(scope.n, -margin) if at_n else None,
     )
-
-
-def tail(value: float, se: float, df: float) -> float:
-    """P(T < value / se); without any spread a zero difference decides nothing."""
-    if se == 0.0:
-        return 0.0 if value < 0 else 1.0
-    return float(special.stdtr(df, value / se))
 
 
 def _refusal(
@@ -140,13 +137,13 @@ def _refusal(
     paired, problem = _pairing(method.arm, baseline.arm, paired_by_design)
     if problem:
         return problem, paired
+    # The method needs trials for the m that match, not for n.
+    if baseline.track is not None and scope.n > baseline.track.m[-1]:
+        need, have = 2 * scope.n, f"{baseline.arm.trials} trials"
+        if baseline.arm.search is not None:
+            need, have = scope.n, f"searches of {int(baseline.track.m[-1])} trials"
+        return f"n = {scope.n} needs {need} trials of {baseline.arm.method}, which has {have}", paired
     for side in (baseline, method):
-        if side.track is not None and scope.n > side.track.m[-1]:
-            need = 2 * scope.n if side.arm.search is None else scope.n
-            have = f"{side.arm.trials} trials"
-            if side.arm.search is not None:
-                have = f"searches of {int(side.track.m[-1])} trials"
-            return f"n = {scope.n} needs {need} trials of {side.arm.method}, which has {have}", paired
         if scope.cost not in side.arm.costs:
             why = side.arm.withheld.get(scope.cost, f"the table has no {scope.cost} for them")
             return f"the claim is in {scope.cost}, which cannot be told for {side.arm.method}: {why}", paired

@@ -52,8 +52,10 @@ def adjust(pairs: Sequence[tuple[Evidence, Test | str]], scope: Scope) -> list[t
             if gap is not None:
                 plain[unit][i] = float(saving_p_value(gap, ratio)[0])
     savings = {unit: _placed(list(ps), family(list(ps.values()), scope.alpha)) for unit, ps in plain.items()}
-    worse = _placed(judged, family([pairs[i][0].p_worse for i in judged], scope.alpha))
-    par = _placed(judged, family([pairs[i][0].p_par for i in judged], scope.alpha))
+    p_worse = {i: p for i in judged if (p := pairs[i][0].p_worse) is not None}
+    p_par = {i: p for i in judged if (p := pairs[i][0].p_par) is not None}
+    worse = _placed(list(p_worse), family(list(p_worse.values()), scope.alpha))
+    par = _placed(list(p_par), family(list(p_par.values()), scope.alpha))
     tested = {i: test.p_value for i, (_, test) in enumerate(pairs) if isinstance(test, Test)}
     tests = _placed(list(tested), family(list(tested.values()), scope.alpha))
     found: list[tuple[Adjusted, Test | str]] = []

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from reports.comparison.evidence import Evidence, tail
+from reports.comparison.evidence import Evidence
 from reports.results.contrast import Settle
 from reports.scope import Scope
-from reports.statistics.matching import Gap
+from reports.statistics.matching import Gap, chance_below
 from reports.statistics.savings import CostRatio, log_saving
 
 #: Largest multiple of the present number of trials that "how many more would settle it" looks at.
@@ -24,7 +24,15 @@ def grown(evidence: Evidence, unit: str, factor: float) -> tuple[Gap, CostRatio]
         raise ValueError("a refusal has no evidence to grow")
     difference, ratio = evidence.gap, evidence.ratios[unit]
     shrink = 1 / np.sqrt(factor)
-    more = replace(difference, se=difference.se * shrink, df=difference.df * factor)
+    more = replace(
+        difference,
+        se=difference.se * shrink,
+        df=difference.df * factor,
+        method=None,
+        baseline=None,
+        is_above=None if difference.is_above is None else difference.is_above / shrink,
+        is_below=None if difference.is_below is None else difference.is_below / shrink,
+    )
     return more, replace(ratio, se=ratio.se * shrink, df=ratio.df * factor)
 
 
@@ -43,8 +51,10 @@ def factor_to_settle(evidence: Evidence, unit: str, level: float) -> tuple[float
             return factor, "a saving"
         if high < 0:
             return factor, "a loss"
+        if not difference.reaches(difference.n):
+            continue
         value, se, df = difference.at(difference.n)
-        if evidence.margin > 0 and tail(-(value + evidence.margin), se, df) <= (1 - level):
+        if evidence.margin > 0 and chance_below(-(value + evidence.margin), se, df) <= (1 - level):
             return factor, "that it is on par"
     return None, ""
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from reports.arms.arm import Arm
-from reports.arms.tracks import search_track
+from reports.arms.tracks import failed_of, search_track
 from reports.results.arm_result import Curve
 from reports.results.estimate import Estimate, Interval, finite
 from reports.scope import Scope
@@ -20,7 +20,8 @@ from reports.statistics.best_of_n import (
     median_best,
     trial_grid,
 )
-from reports.statistics.matching import Track, t_quantile
+from reports.statistics.matching import Mixed, Track, t_quantile
+from reports.statistics.unseen import unseen
 
 POINTWISE = "jackknife t joined with percentile bootstrap"
 JACKKNIFE = "jackknife t"
@@ -66,6 +67,10 @@ def best_curve(arm: Arm, ranking: Ranking, scope: Scope) -> Curve | None:
         generator = arm.generator(scope.seed, "bootstrap")
         replicates = bootstrap_best(ranking, arm.test, grid, scope.resamples, generator)
     low, high = hull_limits(values, errors, best_of_n_df(arm.trials, grid), replicates, scope.level)
+    by_rate = unseen(ranking, arm.test, grid, failed_of(arm))
+    mixed = Mixed(by_rate.value, by_rate.se, best_of_n_df(arm.trials, grid))
+    one_sided = (1 + scope.level) / 2
+    low, high = np.minimum(low, mixed.limit(one_sided, 1.0)), np.maximum(high, mixed.limit(one_sided, -1.0))
     method = POINTWISE if replicates is not None else JACKKNIFE
     estimates = tuple(
         score_estimate(scope, float(v), float(lo), float(hi), method)

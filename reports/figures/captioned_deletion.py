@@ -24,6 +24,8 @@ T = TypeVar("T")
 
 Styles = Mapping[str, MethodStyle]
 _COLUMN = "layer_weights"
+#: What a history must tell, for a path to be drawn.
+_PATH = {"trial_id", "epoch", "parameters", "nonzeros", "val_loss"}
 #: A path of fewer points is none.
 _FEWEST = 3
 
@@ -64,7 +66,7 @@ def _some(parts: Mapping[str, T], methods: Sequence[str]) -> dict[str, T]:
 
 def _paths(arm: Arm, histories: pd.DataFrame) -> list[pd.DataFrame]:
     """Of each trial in whose network more and more parameters became zero, and not merely went with units."""
-    if "trial_id" not in arm.facts:
+    if "trial_id" not in arm.facts or not set(histories.columns) >= _PATH:
         return []
     own = histories[histories["trial_id"].isin(arm.facts["trial_id"]) & histories["nonzeros"].notna()]
     found = []

@@ -153,7 +153,8 @@ class Contrast:
     baseline: str
     n: int
     level_adjusted: float  # confidence level of the Holm-adjusted limits of this contrast
-    difference: Estimate | None  # E[best of n], method minus baseline, positive = method better
+    # E[best of n], method minus baseline, positive = method better; None with too few trials for n
+    difference: Estimate | None
     difference_adjusted: Estimate | None
     difference_without_failed: Estimate | None  # sensitivity: only trials that finished, in both arms
     non_inferiority: NonInferiority | None

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from reports.statistics.arrays import Floats, Integers
+from reports.statistics.arrays import Floats, Integers, settled
 
 #: Above this many trials the bootstrap adds nothing to the jackknife and is left out.
 BOOTSTRAP_LIMIT = 2_000
@@ -61,9 +61,10 @@ class Ranking:
 
     def tie_means(self, ranked: Floats) -> Floats:
         """Means over tie groups of values already in ranked order: ties are broken uniformly."""
-        total = _leading_sums(ranked)
-        upper = np.take_along_axis(total, self.last + 1, axis=-1)
-        lower = np.take_along_axis(total, self.first, axis=-1)
+        # Summed from the best down: a huge loss among the worst must not round the others.
+        total = _leading_sums(ranked[..., ::-1])[..., ::-1]
+        upper = np.take_along_axis(total, self.first, axis=-1)
+        lower = np.take_along_axis(total, self.last + 1, axis=-1)
         means: Floats = np.where(
             self.first == self.last, ranked, (upper - lower) / (self.last - self.first + 1)
         )
@@ -142,13 +143,17 @@ def leave_one_out(ranking: Ranking, values: Floats, n: int) -> Floats:
     return ranking.unsorted(left + own + right)
 
 
-def jackknife_se(left_out: Floats) -> Floats:
+def jackknife_se(left_out: Floats, scale: npt.ArrayLike | None = None) -> Floats:
     """Standard error from leave-one-out values, shape [..., N] -> [...]; on average too large if anything
-    (Efron & Stein 1981)."""
+    (Efron & Stein 1981). Zero where it is zero but for rounding.
+
+    scale: size of the numbers that the values came from, shape [...]; None: the largest of the values.
+    """
     trials = left_out.shape[-1]
     spread = left_out - left_out.mean(axis=-1, keepdims=True)
-    error: Floats = np.sqrt((trials - 1) / trials * np.sum(spread**2, axis=-1))
-    return error
+    error = np.sqrt((trials - 1) / trials * np.sum(spread**2, axis=-1))
+    found: Floats = settled(error, np.abs(left_out).max(axis=-1) if scale is None else scale)
+    return found
 
 
 def best_of_n_df(trials: int, n: int | Integers) -> Any:

@@ -10,10 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reports.statistics.arrays import Floats, Integers
-
-#: Components below this share of the whole are zero but for rounding.
-_ROUNDING = 1e-12
+from reports.statistics.arrays import ROUNDING, Floats, Integers
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +48,7 @@ def components(scores: Floats, points: Integers, starts: Integers, splits: Integ
     sizes = max(same_split - same_point, 0.0)
     split = None if anything is None else max(anything - same_split, 0.0)
     whole = sizes + training + (split or 0.0)
-    least = _ROUNDING * max(whole, float(np.square(scores).mean()))
+    least = ROUNDING * max(whole, float(np.square(scores).mean()))
     if whole <= least:
         return None
 

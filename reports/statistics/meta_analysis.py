@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import stats
 
-from reports.statistics.arrays import Floats
+from reports.statistics.arrays import Floats, settled
 from reports.statistics.matching import t_quantile
 
 
@@ -20,7 +20,8 @@ def pool_new(logs: Floats, level: float) -> tuple[Floats, Floats]:
     third of the cases (IntHout et al. 2014).
     """
     size = logs.shape[-1]
-    half = t_quantile(level, np.asarray(size - 1.0)) * logs.std(axis=-1, ddof=1) / np.sqrt(size)
+    spread = settled(logs.std(axis=-1, ddof=1), np.maximum(np.abs(logs).max(axis=-1), 1.0))
+    half = t_quantile(level, np.asarray(size - 1.0)) * spread / np.sqrt(size)
     return logs.mean(axis=-1), half
 
 

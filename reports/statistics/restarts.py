@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from reports.statistics.arrays import Floats, Integers
+from reports.statistics.arrays import Floats, Integers, settled
 
 #: Simulated restarts of a cost-to-target curve, and points kept of it.
 RESTARTS = 2_000
@@ -53,12 +53,13 @@ def cost_to_target(costs: Floats, reached: npt.NDArray[np.bool_], level: float) 
     size = costs.shape[-1]
     k = reached.sum(axis=-1)
     mean = costs.mean(axis=-1)
-    deviation = costs.std(axis=-1, ddof=1) if size > 1 else np.zeros(mean.shape)
+    deviation = settled(costs.std(axis=-1, ddof=1), mean) if size > 1 else np.zeros(mean.shape)
     t = special.stdtrit(max(size - 1, 1), (1 + level) / 2)
     half = t * deviation / (mean * np.sqrt(size))
     p_low, p_high = wilson(k, size, level)
     joint = ((costs - mean[..., None]) * (reached - (k / size)[..., None])).sum(axis=-1)
     spread = np.sqrt(((costs - mean[..., None]) ** 2).sum(axis=-1) * k * (size - k) / size)
+    spread = settled(spread, size * mean)
     correlation = np.where(spread > 0, joint / np.where(spread > 0, spread, 1.0), 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         log_rate = np.log(k / size)

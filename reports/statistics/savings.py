@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reports.statistics.arrays import Floats
+from reports.statistics.arrays import Floats, Integers, settled
 from reports.statistics.best_of_n import jackknife_se
 from reports.statistics.matching import Gap, matched_trials, t_quantile
 
@@ -18,11 +18,23 @@ _HALVINGS = 30
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CostRatio:
-    """Log of the mean cost of a baseline trial over that of a method trial. Shapes [...]."""
+    """Log of the mean cost of a baseline trial over that of a method trial. Shapes [...].
+
+    m: None; or shape [K], and the others have it too: the method's trials cost on average so much up to the
+    m-th, as in a search that learns.
+    """
 
     log: Floats
     se: Floats
     df: Floats
+    m: Integers | None = None
+
+    def at(self, m: Floats) -> "CostRatio":
+        """The ratio where the method spends m trials (at the ends of what is known, beyond it)."""
+        if self.m is None:
+            return self
+        log, se, df = (np.interp(m, self.m, part) for part in (self.log, self.se, self.df))
+        return CostRatio(log, se, df)
 
 
 #: Counting trials: every trial costs 1.
@@ -35,19 +47,19 @@ def log_ratio_of_means(ours: Floats, theirs: Floats) -> CostRatio:
     for values in (ours, theirs):
         size = values.shape[-1]
         spread = values.std(axis=-1, ddof=1) if size > 1 else np.zeros(values.shape[:-1])
-        errors.append(np.asarray(spread / (values.mean(axis=-1) * np.sqrt(size))))
+        errors.append(settled(spread / (values.mean(axis=-1) * np.sqrt(size)), 1.0))
         freedoms.append(max(size - 1, 1))
     se = np.hypot(errors[0], errors[1])
     scatter = errors[0] ** 4 / freedoms[0] + errors[1] ** 4 / freedoms[1]
     df = np.where(scatter > 0, se**4 / np.where(scatter > 0, scatter, 1.0), min(freedoms))
-    return CostRatio(np.asarray(np.log(ours.mean(axis=-1) / theirs.mean(axis=-1))), se, df)
+    return CostRatio(settled(np.log(ours.mean(axis=-1) / theirs.mean(axis=-1)), 1.0), se, df)
 
 
 def log_ratio_of_paired_means(ours: Floats, theirs: Floats) -> CostRatio:
     """Log of the ratio of means of costs that may go together: jackknife over pairs, shapes [N]."""
     left_out = np.log((ours.sum() - ours) / (theirs.sum() - theirs))
-    se = jackknife_se(left_out)
-    return CostRatio(np.log(ours.mean() / theirs.mean()), se, np.asarray(ours.size - 1.0))
+    se = jackknife_se(left_out, 1.0)
+    return CostRatio(settled(np.log(ours.mean() / theirs.mean()), 1.0), se, np.asarray(ours.size - 1.0))
 
 
 def log_saving(gap: Gap, ratio: CostRatio, level: float | Floats) -> tuple[Floats, Floats, Floats]:
@@ -64,18 +76,28 @@ def log_saving(gap: Gap, ratio: CostRatio, level: float | Floats) -> tuple[Float
         least what that m gives).
     """
     point, low, high = matched_trials(gap, level)
-    base = np.log(gap.n) + ratio.log
-    half = t_quantile(level, ratio.df) * ratio.se
+    at_point, at_low, at_high = (ratio.at(end) for end in (point, low, high))
+    at_last = ratio.at(np.asarray(gap.m[-1], dtype=np.float64))
+    n = np.log(gap.n)
+
+    def half(of: CostRatio) -> Floats:
+        found: Floats = t_quantile(level, of.df) * of.se
+        return found
+
     with np.errstate(divide="ignore", invalid="ignore"):
-        logs = np.log(point), np.log(low), np.log(high)
+        logs = [n + at.log - np.log(end) for at, end in ((at_point, point), (at_low, low), (at_high, high))]
         has_point = np.isfinite(point)
-        down = np.where(has_point & np.isfinite(high), np.hypot(half, logs[2] - logs[0]), np.inf)
+        down = np.where(has_point & np.isfinite(high), np.hypot(half(at_point), logs[0] - logs[2]), np.inf)
         # Without a point there is nothing to take distances from: the limits add up, which is conservative.
-        up = np.where(has_point, base - logs[0] + np.hypot(half, logs[0] - logs[1]), base - logs[1] + half)
+        up = np.where(
+            has_point,
+            logs[0] + np.hypot(half(at_point), logs[1] - logs[0]),
+            logs[1] + half(at_low),
+        )
         # Never reached, even by the upper curve: more than the whole track is needed.
-        beyond = base - np.log(gap.m[-1]) + half
+        beyond = n + at_last.log - np.log(gap.m[-1]) + half(at_last)
         upper = np.where(low <= gap.m[0], np.inf, np.where(np.isfinite(low), up, beyond))
-        return base - logs[0], base - logs[0] - down, upper
+        return logs[0], logs[0] - down, upper
 
 
 def saving_p_value(gap: Gap, ratio: CostRatio) -> tuple[Floats, Floats]:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special, stats
 
-from reports.statistics.arrays import Floats
+from reports.statistics.arrays import ROUNDING, Floats, settled
 
 #: Above this many trials together, and with `LARGE_ARM` in each arm, Student's t replaces permutations.
 PERMUTATION_LIMIT = 1_000
@@ -67,7 +67,7 @@ def _studentised(
     sum_b, sum_b_2 = total_b - of_b, squares_b - 2 * cross + of_b_2
     var_a, var_b = _variance(sum_a, sum_a_2, a) / b**2, _variance(sum_b, sum_b_2, b) / a**2
     shift = sum_b / (a * b) - 0.5
-    shift = np.where(np.abs(shift) < 1e-12, 0.0, shift)
+    shift = settled(shift, 1.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         statistic = shift / np.sqrt(var_a / a + var_b / b)
     return np.where(shift == 0.0, 0.0, statistic)
@@ -122,8 +122,8 @@ def a12_moments(second: Floats, first: Floats) -> tuple[float, float, float]:
     in_b = (np.searchsorted(ranked_b, first, "left") + np.searchsorted(ranked_b, first, "right")) / (2 * b)
     in_a = (np.searchsorted(ranked_a, second, "left") + np.searchsorted(ranked_a, second, "right")) / (2 * a)
     parts = (
-        in_b.var(ddof=1) / a if a > 1 else 0.0,
-        in_a.var(ddof=1) / b if b > 1 else 0.0,
+        float(settled(in_b.std(ddof=1), 1.0)) ** 2 / a if a > 1 else 0.0,
+        float(settled(in_a.std(ddof=1), 1.0)) ** 2 / b if b > 1 else 0.0,
     )
     scatter = parts[0] ** 2 / max(a - 1, 1) + parts[1] ** 2 / max(b - 1, 1)
     df = (parts[0] + parts[1]) ** 2 / scatter if scatter > 0 else float(max(min(a, b) - 1, 1))
@@ -195,8 +195,8 @@ def paired_p(second: Floats, first: Floats, permutations: int, generator: np.ran
         mean = signed.mean(axis=-1)
         error = signed.std(axis=-1, ddof=1) / np.sqrt(size)
         with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = np.abs(mean) / np.where(error > 1e-12, error, 0.0)
-        return np.asarray(np.where(np.abs(mean) < 1e-12, 0.0, ratio))
+            ratio = np.abs(mean) / settled(error, size)
+        return np.asarray(np.where(settled(mean, size) == 0.0, 0.0, ratio))
 
     observed = float(statistic(differences))
     if observed == 0.0:
@@ -230,7 +230,7 @@ def search_p(second: Floats, first: Floats, permutations: int, generator: np.ran
         return distance
 
     observed = float(shift(np.asarray(second.sum())))
-    slack = 1e-12 * max(1.0, float(np.abs(pooled).max()))
+    slack = ROUNDING * float(np.abs(pooled).max())
     if comb(size, b) <= EXACT_SPLITS:
         splits = np.array(list(combinations(range(size), b)))
         return float(np.mean(shift(pooled[splits].sum(axis=1)) >= observed - slack))

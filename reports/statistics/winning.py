@@ -6,7 +6,7 @@ Selection on validation, comparison on test; exact weights, so no trial is drawn
 import numpy as np
 from scipy import special
 
-from reports.statistics.arrays import Floats, Integers
+from reports.statistics.arrays import ROUNDING, Floats, Integers
 from reports.statistics.best_of_n import (
     Ranking,
     best_of_n_df,
@@ -26,8 +26,10 @@ def win_scores(method_test: Floats, baseline_test: Floats, baseline_weights: Flo
     order = np.argsort(baseline_test, kind="stable")
     bar = baseline_test[order] - margin
     reach = np.concatenate(([0.0], np.cumsum(baseline_weights[order])))
-    below = reach[np.searchsorted(bar, method_test, side="left")]
-    up_to = reach[np.searchsorted(bar, method_test, side="right")]
+    # A difference of exactly the margin is a tie, though rounding may have moved it off.
+    slack = ROUNDING * np.abs(method_test)
+    below = reach[np.searchsorted(bar, method_test - slack, side="left")]
+    up_to = reach[np.searchsorted(bar, method_test + slack, side="right")]
     scores: Floats = (below + up_to) / 2
     return scores
 
@@ -73,9 +75,9 @@ def win_limits(
     """
     searches = max(1, min(trials[0] // n, trials[1] // m))
     edge = ((1 - level) / 2) ** (1 / searches)
-    if value <= 1e-12:
+    if value <= ROUNDING:
         return 0.0, 1 - edge
-    if value >= 1 - 1e-12:
+    if value >= 1 - ROUNDING:
         return edge, 1.0
     df = np.minimum(best_of_n_df(trials[0], n), best_of_n_df(trials[1], m))
     half = float(t_quantile(level, df)) * se / (value * (1 - value))

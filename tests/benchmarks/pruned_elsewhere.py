@@ -1,6 +1,10 @@
 """The same networks under Torch-Pruning's graph, as it comes: a quarter of every group silenced and cut."""
 
 import copy
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 import torch
@@ -10,6 +14,8 @@ from tests.surgery.trial import both_modes, change
 from tests.surgery.zoo import Example
 
 _TOLERANCE = 1e-10
+#: Its search of a graph does not always end.
+_SECONDS = 60
 
 
 def verdict(network: nn.Module, example: Example, outputs: set[str]) -> str | None:
@@ -24,7 +30,28 @@ def verdict(network: nn.Module, example: Example, outputs: set[str]) -> str | No
         import torch_pruning
     except ImportError:
         return None
-    network = copy.deepcopy(network).eval()
+    try:
+        with _in_time():
+            return _verdict(torch_pruning, copy.deepcopy(network).eval(), example, outputs)
+    except TimeoutError:
+        return "refused"
+
+
+@contextmanager
+def _in_time() -> Iterator[None]:
+    def ring(number: int, frame: FrameType | None) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.alarm(_SECONDS)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _verdict(torch_pruning: Any, network: nn.Module, example: Example, outputs: set[str]) -> str:
     kept = [network.get_submodule(path) for path in outputs]
     try:
         graph = torch_pruning.DependencyGraph().build_dependency(network, example_inputs=example)

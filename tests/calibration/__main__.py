@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
-from tests.calibration import claims, exact, intervals, replays, tests_of_arms
+from tests.calibration import claims, drifting, exact, failures, intervals, replays, tests_of_arms, ties
 from tests.calibration.rows import Row
 from tests.calibration.worlds import D1, D2, D3, WORLDS
 
@@ -42,6 +42,21 @@ def jobs() -> list[Job]:
         ]
     for trials, n in ((50, 5), (100, 10)):
         found += [(claims.whole_reports, (trials, n, unit, STUDIES, SEED)) for unit in (True, False)]
+    found += [
+        (drifting.coverage, (rate, drift, STUDIES // 2, SEED))
+        for rate in (0.1, 0.2)
+        for drift in drifting.DRIFTS
+    ]
+    found += [
+        (failures.matching, (base, method, trials, n, STUDIES // 2, SEED, setting))
+        for trials, n in failures.SIZES
+        for setting, base, method in failures.settings()
+    ]
+    found += [
+        (ties.whole_reports, (world, trials, n, STUDIES // 2, SEED))
+        for world in ties.TIED
+        for trials, n in ((20, 2), (50, 5), (100, 10))
+    ]
     found.append((claims.adjusted_power, (STUDIES, SEED)))
     found += [
         (intervals.cost_ratios, (rates, trials, 5 * STUDIES, SEED))

@@ -7,9 +7,17 @@ from scipy import special
 
 from reports.statistics.arrays import Floats
 from reports.statistics.best_of_n import rank
-from reports.statistics.matching import Gap, gap, independent_track, matched_trials, t_quantile
+from reports.statistics.matching import (
+    Gap,
+    chance_below,
+    gap,
+    independent_track,
+    matched_trials,
+    t_quantile,
+)
 from reports.statistics.multiplicity import holm
 from reports.statistics.savings import EVEN, CostRatio, log_ratio_of_means, log_saving, saving_p_value
+from reports.statistics.unseen import Failed
 from tests.calibration.rows import Row
 from tests.calibration.worlds import D1, D2, D3, D4, FAR, NEAR, STEEP, World, true_best, true_match
 
@@ -23,8 +31,9 @@ def _gaps(
 ) -> Gap:
     m = np.arange(1, trials // 2 + 1)
     ours, theirs = baseline.draw(studies, trials, generator), method.draw(studies, trials, generator)
-    track = independent_track(rank(theirs[0]), theirs[1], m)
-    base = independent_track(rank(ours[0]), ours[1], np.array([n]))
+    none = Failed(np.zeros(studies, dtype=np.int64), 0.0)
+    track = independent_track(rank(theirs[0]), theirs[1], m, failed=none)
+    base = independent_track(rank(ours[0]), ours[1], np.array([n]), failed=none)
     return gap(track, base, n)
 
 
@@ -99,7 +108,7 @@ def claims(gaps: list[Gap], ratios: list[CostRatio], margin: float = 0.0) -> np.
     p = np.stack([saving_p_value(g, r)[0] for g, r in zip(gaps, ratios, strict=True)], axis=-1)
     levels = holm(p, ALPHA)[1]
     at_n = [(g.value[:, g.n - 1], g.se[:, g.n - 1], g.df[:, g.n - 1]) for g in gaps]
-    p_worse = np.stack([2 * special.stdtr(df, (v + margin) / se) for v, se, df in at_n], axis=-1)
+    p_worse = np.stack([2 * chance_below(v + margin, se, df) for v, se, df in at_n], axis=-1)
     levels_worse = holm(np.minimum(p_worse, 1.0), ALPHA)[1]
     kinds = np.zeros(p.shape, dtype=int)
     for cell, (g, r) in enumerate(zip(gaps, ratios, strict=True)):
@@ -151,6 +160,8 @@ def drawn_table(seed: int, trials: int, method: World) -> list[tuple[str, str, F
 def gap_of(baseline: tuple[str, str, Floats, Floats], method: tuple[str, str, Floats, Floats], n: int) -> Gap:
     """The gap of one cell of `drawn_table`, with a batch axis of 1."""
     trials = baseline[2].size
-    track = independent_track(rank(method[2][None]), method[3][None], np.arange(1, trials // 2 + 1))
-    base = independent_track(rank(baseline[2][None]), baseline[3][None], np.array([n]))
+    none = Failed(np.zeros(1, dtype=np.int64), 0.0)
+    m = np.arange(1, trials // 2 + 1)
+    track = independent_track(rank(method[2][None]), method[3][None], m, failed=none)
+    base = independent_track(rank(baseline[2][None]), baseline[3][None], np.array([n]), failed=none)
     return gap(track, base, n)

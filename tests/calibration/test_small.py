@@ -6,7 +6,7 @@ The seed is fixed once for all bars. `make calibrate` runs the full size without
 import pytest
 
 from reports.statistics.savings import EVEN
-from tests.calibration import claims, exact, intervals, tests_of_arms
+from tests.calibration import claims, drifting, exact, failures, intervals, tests_of_arms, ties
 from tests.calibration.rows import Row
 from tests.calibration.worlds import D1, D2, D3, D4, NEAR, WORLDS, World
 from tests.reports.tables import arm, judged, table
@@ -63,6 +63,25 @@ def test_bar_6_non_inferiority() -> None:
 @pytest.mark.parametrize("in_trials", [True, False])
 def test_bar_7_whole_reports(in_trials: bool) -> None:
     hold(claims.whole_reports(50, 5, in_trials, 250, SEED))
+
+
+TIED = [ties.CONSTANTS[0], ties.CONSTANTS[2], *ties.CEILINGS[-2:], ties.FLOORS[-1]]
+
+
+@pytest.mark.parametrize("world", TIED, ids=lambda world: world.name)
+def test_bar_11_ties_make_no_claims(world: ties.Tied) -> None:
+    hold(ties.whole_reports(world, 50, 5, 40, SEED), slack=0.0)
+
+
+@pytest.mark.parametrize("setting", [0, 3, 8], ids=lambda i: failures.settings()[i][0])
+def test_bar_12_failures_not_yet_seen(setting: int) -> None:
+    name, base, method = failures.settings()[setting]
+    hold(*failures.matching(base, method, 20, 2, 100, SEED, name), slack=0.02)
+
+
+@pytest.mark.parametrize("drift", [0.25, 4.0])
+def test_bar_13_a_search_costs_what_it_spent_by_then(drift: float) -> None:
+    hold(*drifting.coverage(0.2, drift, 100, SEED), slack=0.03)
 
 
 def test_bar_8_pooling() -> None:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.surgery.test_zoo import is_cut_exactly
 from tests.surgery.zoo import ENTRIES
+from tests.surgery.zoo_trial import is_cut_exactly
 
 _FOREIGN = [name for name, entry in ENTRIES.items() if entry.source in ("timm", "transformers")]
 

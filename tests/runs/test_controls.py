@@ -13,7 +13,7 @@ from harness.sizing.ledger.size import FLOPS_PER_MAC
 from harness.study.parts import StudyError
 from harness.surgery import Edit, Mask, Remove
 from tests.runs.executors.driving import records_of
-from tests.runs.test_origins import finish
+from tests.runs.finishing import finish
 
 Fields = dict[str, Any]
 

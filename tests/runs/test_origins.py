@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from rich.console import Console
 
 from harness.cli.views.plan import show_plan
@@ -17,15 +16,15 @@ from harness.records.directory import RunDirectory
 from harness.records.record import Record
 from harness.results.tabulate import read_run
 from harness.runs.origins import NEVER_LOOKED, origin_outcome, phases_run
-from harness.runs.run import RunRequest, plan_study, run_study
+from harness.runs.run import plan_study
 from harness.runs.trial_runner import TrialRunner
 from harness.sizing.base import Phase
 from harness.sizing.interval import Epoch
 from harness.study.parts import StudyError
 from harness.study.schema import Study
-from harness.watching import Silent
 from tests.making import SIZE
 from tests.runs.executors.driving import outcomes_of, records_of
+from tests.runs.finishing import finish
 
 Fields = dict[str, Any]
 
@@ -56,12 +55,6 @@ FIELDS: Fields = {
     "claim": {"baseline": "shrinknets", "n": 1},
     "plugins": [str(PLUGIN)],
 }
-
-
-def finish(fields: Fields, out: Path, **options: Any) -> RunDirectory:
-    file = out.with_suffix(".yaml")
-    file.write_text(yaml.safe_dump(fields), encoding="utf-8")
-    return run_study(RunRequest(str(file), out, "inline", **options), Silent()).directory
 
 
 @pytest.fixture(scope="module")

@@ -350,6 +350,49 @@ def _exchanged() -> nn.Module:
     return layer
 
 
+class _Dense(nn.Module):
+    """Somebody's own linear layer: its units lie along the second axis of its weight."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.rand(6, 6)), nn.Parameter(torch.rand(6))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.addmm(self.bias, x, self.weight)
+
+
+class _ScaledWords(nn.Embedding):
+    def forward(self, input: Tensor) -> Tensor:
+        return 2.0 * super().forward(input)
+
+
+@pytest.mark.parametrize(
+    ("build", "is_words"),
+    [
+        (_Dense, False),
+        (partial(nn.Embedding, 9, 6), True),
+        (partial(_ScaledWords, 9, 6), True),
+        (partial(nn.EmbeddingBag, 9, 6), True),
+    ],
+)
+def test_gates_go_on_columns_where_these_are_the_units(
+    build: Callable[[], nn.Module], is_words: bool
+) -> None:
+    network = nn.Sequential(build(), nn.ReLU(), nn.Linear(6, 2)).double()
+    x = torch.randint(0, 9, (4, 3)) if is_words else torch.randn(4, 6).double()
+    plain, gate = copy.deepcopy(network), torch.rand(6).double()
+    gate[2] = 0
+    attach_gates(network, ["0"], {"0": gate})
+    plain.get_submodule("0").register_forward_hook(_times(gate))
+    wanted = _every_way(plain, lambda own: own(x))
+    assert _apart(wanted, _every_way(copy.deepcopy(network), lambda own: own(x))) <= _EXACT
+    assert apply(network, None, [Remove("0", (2,), exact=True)], x).removed == {"0": 1}
+    assert _apart(wanted, _every_way(network, lambda own: own(x))) <= _EXACT
+    fold_gates(network)
+    assert type(network.get_submodule("0")) is type(plain.get_submodule("0"))
+    assert _apart(wanted, _every_way(network, lambda own: own(x))) <= _EXACT
+
+
 @pytest.mark.parametrize(
     ("build", "words"),
     [

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from tests.making import plan_of, put
-from tests.study.test_planning import warnings_of
+from tests.making import plan_of, put, warnings_of
 
 Fields = dict[str, Any]
 

@@ -11,7 +11,7 @@ from harness.search.samplers import sampler_names
 from harness.search.space import Choice, Float, Int
 from harness.study.parts import StudyError
 from harness.study.plan import Plan
-from tests.making import facts_of, plan_of, put, trials_of
+from tests.making import facts_of, plan_of, put, trials_of, warnings_of
 
 Fields = dict[str, Any]
 
@@ -314,11 +314,6 @@ def test_seeds_differ_between_trials_replicates_and_purposes(tiny: Fields) -> No
 
 
 # --- what the plan warns of
-
-
-def warnings_of(fields: Fields) -> tuple[str, ...]:
-    """Of a study with six trials an arm: the fewest that are enough for n = 1."""
-    return plan_of(fields | {"trials": 6}).warnings
 
 
 def test_a_fair_study_has_no_warning(tiny: Fields) -> None:

@@ -16,7 +16,18 @@ from torch import Tensor, nn
 from harness.sizing.gates import attach_gates, fold_gates, places_for_gates
 from harness.surgery import SurgeryError, trace
 from tests.surgery.grammar import OPERATIONS, Plan, build, example, plan, source
-from tests.surgery.trial import both_modes, change, clone, cut, hold, perturbed, tensors_in, train
+from tests.surgery.trial import (
+    Modes,
+    both_modes,
+    change,
+    clone,
+    cut,
+    hold,
+    is_normalised,
+    perturbed,
+    tensors_in,
+    train,
+)
 from tests.surgery.zoo import call
 
 _NETWORKS = int(os.environ.get("HARNESS_NETWORKS", "40"))
@@ -59,8 +70,7 @@ def _made(own: Plan, seed: int) -> tuple[nn.Module, Tensor] | None:
         given = both_modes(network, x)
     except Exception:  # noqa: BLE001
         return None
-    usable = all(bool(made.isfinite().all()) for mode in given for made in mode)
-    return (network, x) if usable and any(True for _ in network.parameters()) else None
+    return (network, x) if _is_finite(given) and any(True for _ in network.parameters()) else None
 
 
 def trial(own: Plan, seed: int) -> str | None:
@@ -74,6 +84,8 @@ def trial(own: Plan, seed: int) -> str | None:
     )
     try:
         done = cut(network, optimizer, x, steps=2, every=3)
+        if not _is_finite(both_modes(done.full, x)):  # e.g. a silent row divided by its length
+            return None
         evaluation, training = done.change
         if done.receipt.exact_in_evaluation_only:
             training = 0.0
@@ -90,7 +102,7 @@ def trial(own: Plan, seed: int) -> str | None:
             (done.small, done.small_optimizer),
         ):
             train(each, memory, x, 2, partial(hold, each, {} if each is done.small else done.zeroed))
-        if done.receipt.folded or not done.classes or _is_normalised(done.small):
+        if done.receipt.folded or not done.classes or is_normalised(done.small):
             return None
         worst = _between(done.full, done.small, x)
         if worst > _ALONG and worst > _ROUNDING * _between(done.full, moved, x):
@@ -134,9 +146,8 @@ def trial_of_gates(own: Plan, seed: int) -> str | None:
     return None
 
 
-def _is_normalised(network: nn.Module) -> bool:
-    """Whether weights are made of directions: masked columns of these go on counting in their lengths."""
-    return any(path.endswith(("original1", "weight_v")) for path, _ in network.named_parameters())
+def _is_finite(given: Modes) -> bool:
+    return all(bool(made.isfinite().all()) for mode in given for made in mode)
 
 
 def _traceback(error: Exception) -> str:

@@ -195,3 +195,26 @@ def test_what_lies_between_layers_keeps_its_output(name: str) -> None:
         assert receipt.removed["a"] >= 2
     else:
         assert group.refused or receipt.refused
+
+
+class Literal(nn.Module):
+    """Layers that are split at sizes that stand in the code, each behind one that is not."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.plain = nn.ModuleList(nn.Linear(4, 6) for _ in range(count))
+        self.split = nn.ModuleList(nn.Linear(6, 8) for _ in range(count))
+
+    def forward(self, x: Tensor) -> Tensor:
+        for plain, split in zip(self.plain, self.split, strict=True):
+            value, gate = split(plain(x).relu()).split([4, 4], 1)
+            x = value * gate.sigmoid()
+        return x
+
+
+def test_many_layers_of_literal_sizes_do_not_cost_the_others_their_units() -> None:
+    torch.manual_seed(0)
+    structure = trace(Literal(24), torch.randn(3, 4))
+    for number in range(23):
+        assert structure.group(f"plain.{number}").refused is None
+        assert structure.group(f"split.{number}").removable == 0

@@ -17,6 +17,8 @@ from tests.surgery.zoo.entry import Example, call
 
 #: What a network gives in evaluation and in training mode.
 Modes = tuple[list[Tensor], list[Tensor]]
+#: Parameters that give a normalised weight its direction alone, by the ends of their paths.
+_DIRECTIONS = ("original1", "weight_v")
 
 
 def tensors_in(made: Any) -> list[Tensor]:
@@ -121,7 +123,7 @@ def silence(network: nn.Module, example: Example, classes: set[int]) -> dict[str
     zeroed: dict[str, Tensor] = {}
     for path, parameter in network.named_parameters():
         # The direction of a normalised weight: its length silences what it makes; zero has no direction.
-        if path.endswith(("original1", "weight_v")):
+        if path.endswith(_DIRECTIONS):
             continue
         entries = torch.zeros_like(parameter, dtype=torch.bool)
         for axis in range(parameter.dim()):
@@ -228,3 +230,8 @@ def perturbed(network: nn.Module, by: float) -> None:
     """Move every parameter by about so much of itself."""
     for parameter in network.parameters():
         parameter.mul_(1 + by * torch.randn_like(parameter))
+
+
+def is_normalised(network: nn.Module) -> bool:
+    """Whether weights are made of directions: masked columns of these go on counting in their lengths."""
+    return any(path.endswith(_DIRECTIONS) for path, _ in network.named_parameters())

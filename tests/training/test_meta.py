@@ -89,7 +89,8 @@ def test_a_value_that_is_read_inside_an_epoch_is_seen() -> None:
     assert reads.count(Noted("_local_scalar_dense", "training/step.py:__call__")) == steps
 
 
-@pytest.mark.parametrize("method", sorted(registry.METHODS))
+# The others look at values to decide what goes: that is read back when they are asked, and nothing besides.
+@pytest.mark.parametrize("method", ["fixed", "l2", "shrinknets", "no-removal", "gates-only"])
 @pytest.mark.parametrize("family", sorted(registry.ARCHITECTURES))
 def test_values_are_read_back_once_at_the_end_of_an_epoch(family: str, method: str) -> None:
     reads, on_host = _trained(family, registry.make_method(method, {}))

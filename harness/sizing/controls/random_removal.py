@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RandomRemoval(Control):
-    """The origin's counts of units and single weights, by layer and moment, of random ones; its blocks go as
-    they went, since which block goes is a size.
+    """The origin's counts of units and single weights, by layer and moment, and of blocks, by moment, of
+    random ones: of blocks any that can be left out.
 
-    Trained with the origin's phases. Of coupled layers a unit is chosen once and goes everywhere.
+    Units of layers that a block has taken with it here, and not there, are let be. Trained with the origin's
+    phases. Of coupled layers a unit is chosen once and goes everywhere.
     """
 
     def phases(self, params: Params, schedule: Schedule) -> Sequence[Phase]:
@@ -29,14 +30,11 @@ class RandomRemoval(Control):
         return origin.status == "collapsed" and origin.epochs_run > 0
 
     def edits(self, now: Situation) -> "tuple[State, Sequence[Edit]]":
-        from harness.surgery.edits import RemoveBlock
-
         done, origin, moment = now.state.get("done", 0), now.cell.origin, now.moment
         due = origin.edits_until(moment.epoch, moment.step, done) if origin else ()
         if not due:
             return now.state, ()
-        blocks = [RemoveBlock(path) for edit in due for path in edit.blocks]
-        proposed = (*_masks(now, due), *_removals(now, due), *blocks)
+        proposed = (*_masks(now, due), *_removals(now, due), *_blocks(now, due))
         return {"done": done + len(due)}, proposed
 
 
@@ -94,6 +92,21 @@ def _removals(now: Situation, due: Sequence[OriginEdit]) -> "list[Edit]":
         if chosen:
             removals.append(Remove(layer, tuple(sorted(chosen))))
     return removals
+
+
+def _blocks(now: Situation, due: Sequence[OriginEdit]) -> "list[Edit]":
+    """So many residual blocks, random ones of those that can be left out."""
+    import torch
+
+    from harness.sizing.blocks import LOOKED_AT, removable_blocks
+    from harness.surgery.edits import RemoveBlock
+
+    count = sum(len(edit.blocks) for edit in due)
+    if not count:
+        return []
+    blocks = removable_blocks(now.network, now.probe.part.x[:LOOKED_AT])
+    order = torch.randperm(len(blocks), generator=now.generator).tolist()
+    return [RemoveBlock(blocks[place]) for place in order[:count]]
 
 
 def _shuffled(classes: Sequence[int], now: Situation) -> list[int]:

@@ -20,7 +20,7 @@ from harness.surgery.changes.heads import HeadAttention
 
 _NORMS = nn.modules.batchnorm._NormBase
 _CONVOLUTIONS = nn.modules.conv._ConvNd
-_UNITS = (*GATED, _NORMS)
+_UNITS = (*GATED, nn.EmbeddingBag, _NORMS)
 #: Attributes that a gated layer has beside those of its plain class.
 _ATTRIBUTES = (
     *("gate", "block_gate", "gate_rule", "block_gate_rule", "path_in_block"),
@@ -39,9 +39,10 @@ def gated_kind(module: nn.Module, path: str) -> type[nn.Module]:
     layer = f"The layer {path!r} is a {type(module).__name__}"
     if isinstance(module, Gated) and module.block_gate is not None and module.path_in_block is None:
         raise ValueError(f"{layer} that undoes the gate of its block, and takes no other gates.")
-    if isinstance(module, Gated) and isinstance(module, _UNITS):
+    if isinstance(module, Gated) and (isinstance(module, _UNITS) or _may_be_linear(module)):
         return module.kind
-    if not isinstance(module, _UNITS) and not _normalises(module):
+    is_own = not isinstance(module, _UNITS) and not _normalises(module)
+    if is_own and not _may_be_linear(module):
         allowed = ", ".join(sorted(plain.__name__ for plain in GATED))
         raise ValueError(f"{layer}; gates go on {allowed}.")
     if isinstance(module, LazyModuleMixin):
@@ -55,7 +56,7 @@ def gated_kind(module: nn.Module, path: str) -> type[nn.Module]:
                 f"{layer}, an attention of its own making, so gates of its heads cannot be known."
             )
         return gated_class(type(module), tuple(GatedMultiheadAttention.scaled.items()))
-    if isinstance(module, nn.Embedding) and module.max_norm is not None:
+    if isinstance(module, nn.Embedding | nn.EmbeddingBag) and module.max_norm is not None:
         raise ValueError(f"{layer} that shortens its rows as it reads them, which gates would change.")
     if type(module) in GATED and "weight" in own:
         return GATED[type(module)]
@@ -63,9 +64,10 @@ def gated_kind(module: nn.Module, path: str) -> type[nn.Module]:
     if clash is not None:
         raise ValueError(f"{layer} that has an attribute {clash!r} of its own, which a gated layer needs.")
     for scaled in _candidates(module, own):
-        kind = gated_class(type(module), tuple(scaled.items()))
-        if _acts(module, kind):
-            return kind
+        for axis in (0, 1) if is_own else (0,):
+            kind = gated_class(type(module), tuple(scaled.items()), axis)
+            if _acts(module, kind):
+                return kind
     raise ValueError(f"{layer}, and no factor on its weight or bias acts as a gate of its units does.")
 
 
@@ -109,17 +111,25 @@ def _normalises(module: nn.Module) -> bool:
     return isinstance(module, _NORMS) or isinstance(module._buffers.get("running_mean"), Tensor)
 
 
-def unit_count(module: nn.Module) -> int:
-    """How many units a layer has that can be gated."""
+def _may_be_linear(module: nn.Module) -> bool:
+    """Whether a module of any class has what a linear layer of its own making has."""
+    weight = module._parameters.get("weight")
+    return weight is not None and weight.dim() == 2 and next(module.children(), None) is None
+
+
+def unit_count(module: nn.Module, kind: type[nn.Module]) -> int:
+    """How many units a layer has that can be gated; kind: its class with gates."""
     if isinstance(module, nn.MultiheadAttention):
         return int(module.num_heads)
-    if isinstance(module, nn.Embedding):
-        return module.embedding_dim
     if isinstance(module, _CONVOLUTIONS):
         return module.out_channels
     if isinstance(module, nn.Linear | nn.Bilinear):
         return module.out_features
-    return module.num_features if isinstance(module, _NORMS) else len(cast(Tensor, module.running_mean))
+    if isinstance(module, _NORMS):
+        return module.num_features
+    if _normalises(module):
+        return len(cast(Tensor, module.running_mean))
+    return module.get_parameter("weight").shape[cast(type[Gated], kind).unit_axis]
 
 
 def _candidates(module: nn.Module, own: Mapping[str, Tensor | None]) -> Iterable[dict[str, str]]:
@@ -134,7 +144,7 @@ def _candidates(module: nn.Module, own: Mapping[str, Tensor | None]) -> Iterable
     for name in ("weight", "weight_g", "weight_orig"):
         if own.get(name) is not None:
             yield {name: name} | bias
-    units = unit_count(module)
+    units = unit_count(module, gated_class(type(module), ()))
     others = [
         name
         for name, parameter in module._parameters.items()
@@ -150,7 +160,7 @@ def _candidates(module: nn.Module, own: Mapping[str, Tensor | None]) -> Iterable
 @torch.no_grad()
 def _acts(module: nn.Module, kind: type[nn.Module]) -> bool:
     """Whether each unit of a layer answers to its own gate, and is silent or constant with it shut."""
-    return any(_tried(module, kind, shapes) for shapes in _inputs(module))
+    return any(_tried(module, kind, shapes) for shapes in _inputs(module, kind))
 
 
 def _tried(module: nn.Module, kind: type[nn.Module], shapes: list[tuple[int, ...]]) -> bool:
@@ -175,11 +185,11 @@ def _answers(trial: nn.Module, kind: type[nn.Module], shapes: list[tuple[int, ..
             values = _drawn(drawn, tensor.shape)
             tensor.copy_(values - 0.5 if tensor.dim() and tensor.numel() > len(tensor) else values + 0.5)
     first, second = ([_drawn(drawn, shape) - 0.5 for shape in shapes] for _ in range(2))
-    if isinstance(trial, nn.Embedding):
-        first, second = ([torch.arange(row, row + 2, device="cpu")] for row in (0, 2))
-    axis = -1 if isinstance(trial, nn.Linear | nn.Bilinear | nn.Embedding) else 1
+    if isinstance(trial, nn.Embedding | nn.EmbeddingBag):
+        first, second = ([torch.tensor([[row, row + 1]], device="cpu")] for row in (0, 2))
+    axis = 1 if isinstance(trial, _CONVOLUTIONS) or _normalises(trial) else -1
     plain = trial(*first).movedim(axis, 0)
-    units = unit_count(trial)
+    units = unit_count(trial, kind)
     if len(plain) != units:
         return False
     put(trial, kind, "gate", torch.ones(units, dtype=torch.float64, device="cpu"), Rectified())
@@ -223,7 +233,7 @@ def _drawn(generator: torch.Generator, shape: Sequence[int]) -> Tensor:
     return torch.rand(tuple(shape), generator=generator, dtype=torch.float64, device="cpu")
 
 
-def _inputs(module: nn.Module) -> list[list[tuple[int, ...]]]:
+def _inputs(module: nn.Module, kind: type[nn.Module]) -> list[list[tuple[int, ...]]]:
     """Of what shapes a layer may take its inputs, for a few examples."""
     if isinstance(module, nn.Bilinear):
         return [[(3, module.in1_features), (3, module.in2_features)]]
@@ -232,4 +242,7 @@ def _inputs(module: nn.Module) -> list[list[tuple[int, ...]]]:
     if isinstance(module, _CONVOLUTIONS):
         reach = zip(module.kernel_size, module.dilation, strict=True)
         return [[(2, module.in_channels, *(spacing * (size - 1) + 4 for size, spacing in reach))]]
-    return [[(4, unit_count(module), *(3 for _ in range(axes)))] for axes in (2, 0, 1, 3)]
+    if not _normalises(module):
+        weight = module.get_parameter("weight")
+        return [[(3, weight.shape[1 - cast(type[Gated], kind).unit_axis])]]
+    return [[(4, unit_count(module, kind), *(3 for _ in range(axes)))] for axes in (2, 0, 1, 3)]

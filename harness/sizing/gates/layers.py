@@ -115,7 +115,7 @@ class Gated:
         return other
 
     def __reduce__(self) -> Any:
-        return _blank, (self.plain, tuple(self.scaled.items())), self.__dict__
+        return _blank, (self.plain, tuple(self.scaled.items()), self.unit_axis), self.__dict__
 
 
 def _multiplied(name: str) -> Any:
@@ -344,37 +344,41 @@ for _plain, _gated in GATED.items():
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
 #: Gated classes of subclasses, made as they are met.
-_MADE: dict[tuple[type[nn.Module], tuple[tuple[str, str], ...]], type[nn.Module]] = {}
+_MADE: dict[tuple[Any, ...], type[nn.Module]] = {}
 
 
-def gated_class(plain: type[nn.Module], scaled: tuple[tuple[str, str], ...]) -> type[nn.Module]:
+def gated_class(
+    plain: type[nn.Module], scaled: tuple[tuple[str, str], ...], unit_axis: int = 0
+) -> type[nn.Module]:
     """The gated class of a plain one.
 
     Args:
-        plain: one of `GATED`, or a subclass.
+        plain: any class of layers.
         scaled: what its gates multiply, as `Gated.scaled`.
+        unit_axis: of the weight, where the class itself does not say it.
     """
     if plain in GATED and dict(scaled) == cast(type[Gated], GATED[plain]).scaled:
         return GATED[plain]
-    if (plain, scaled) in _MADE:
-        return _MADE[plain, scaled]
     base, names = Gated, [name for name, _ in scaled]
     if issubclass(plain, _TRANSPOSED):
         base = _Transposed
-    elif issubclass(plain, nn.Embedding):
+    elif issubclass(plain, nn.Embedding | nn.EmbeddingBag):
         base = _Columns
     elif issubclass(plain, HeadAttention):
         base, names = _CutHeads, []
-    own: dict[str, Any] = {name: _multiplied(name) for name in names}
-    own |= {"scaled": dict(scaled), "plain": plain, "__module__": __name__, "__doc__": plain.__doc__}
-    made = type(f"Gated{plain.__name__}", (base, plain), own)
-    made.kind = made  # type: ignore[attr-defined]
-    _MADE[plain, scaled] = made
-    return made
+    axis = max(base.unit_axis, unit_axis)
+    if (plain, scaled, axis) not in _MADE:
+        own: dict[str, Any] = {name: _multiplied(name) for name in names}
+        own |= {"scaled": dict(scaled), "unit_axis": axis, "plain": plain}
+        own |= {"__module__": __name__, "__doc__": plain.__doc__}
+        made = type(f"Gated{plain.__name__}", (base, plain), own)
+        made.kind = made  # type: ignore[attr-defined]
+        _MADE[plain, scaled, axis] = made
+    return _MADE[plain, scaled, axis]
 
 
-def _blank(plain: type[nn.Module], scaled: tuple[tuple[str, str], ...]) -> nn.Module:
-    kind = gated_class(plain, scaled)
+def _blank(plain: type[nn.Module], scaled: tuple[tuple[str, str], ...], unit_axis: int) -> nn.Module:
+    kind = gated_class(plain, scaled, unit_axis)
     return kind.__new__(kind)
 
 

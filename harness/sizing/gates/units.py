@@ -58,10 +58,10 @@ def attach_gates(
             allowed = ", ".join(sorted(plain.__name__ for plain in GATED))
             raise ValueError(f"The layer {layer!r} is a {kind.__name__}; gates go on {allowed}.")
         holders.check(module, layer, kind)
-        _check_initial(layer, unit_count(module), initial)
+        _check_initial(layer, unit_count(module, kind), initial)
         chosen[layer] = module, kind
     for layer, (module, kind) in chosen.items():
-        put(module, kind, "gate", _start(module, layer, initial), rule)
+        put(module, kind, "gate", _start(module, unit_count(module, kind), layer, initial), rule)
 
 
 def _check_initial(layer: str, units: int, initial: Mapping[str, Tensor] | float | None) -> None:
@@ -69,11 +69,10 @@ def _check_initial(layer: str, units: int, initial: Mapping[str, Tensor] | float
         raise ValueError(f"Gates of the layer {layer!r} need {units} starting values.")
 
 
-def _start(module: nn.Module, layer: str, initial: Mapping[str, Tensor] | float | None) -> Tensor:
+def _start(module: nn.Module, units: int, layer: str, initial: Mapping[str, Tensor] | float | None) -> Tensor:
     like = next(
         (tensor for tensor in (*module.parameters(), *module.buffers()) if tensor.dim()), torch.empty(0)
     )
-    units = unit_count(module)
     if initial is None:
         # rand() lies in [0, 1): turned round, no gate starts dead.
         return 1 - torch.rand(units, dtype=like.dtype, device=like.device)

@@ -40,7 +40,7 @@ class OBD(Deleting):
     estimator: Literal["energies", "gradients", "double-backward", "gauss-newton", "hutchinson"] = (
         "gauss-newton"
     )
-    examples: int | None = 128
+    examples: int | None = 64
     epsilon: float = 1e-3
     probes: int = 16
     negative: Literal["clip", "absolute"] = "clip"

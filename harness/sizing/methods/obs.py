@@ -48,7 +48,7 @@ class OBS(Deleting):
     biases: bool = True
     per_step: int | float = 0.5
     hessian: Literal["gauss-newton", "exact"] = "gauss-newton"
-    examples: int | None = 128
+    examples: int | None = 64
     negative: Literal["clip", "absolute"] = "clip"
     damping: float = 1e-6
 

@@ -1,4 +1,4 @@
-"""ShrinkNets (Leclerc, Castro Fernandez, Madden): gates on every unit, one penalty, dead units removed.
+"""*ShrinkNets* (Leclerc, Castro Fernandez, Madden): gates on every unit, one penalty, dead units removed.
 
 Every sized layer's output is multiplied, unit by unit, by max(0, gate); lambda times the sum of those
 multipliers is added to the loss (equation 2 in its last form). A unit whose gate is not above zero when an
@@ -216,3 +216,13 @@ def _priced_gates(numbers: "Mapping[str, Tensor]") -> "list[tuple[str, Tensor]]"
     return [
         (f"{name.removeprefix(_COST)}.gate", cost) for name, cost in numbers.items() if name.startswith(_COST)
     ]
+
+
+def of_live_gates(numbers: "Mapping[str, Tensor]", tensors: "Mapping[str, Tensor]") -> "dict[str, Tensor]":
+    """A trial's numbers without the prices of gates that are not there: they went with their block."""
+    live = {}
+    for name, number in numbers.items():
+        is_price = name.startswith((_COST, _PRICE))
+        if not is_price or f"{name.removeprefix(_COST).removeprefix(_PRICE)}.gate" in tensors:
+            live[name] = number
+    return live

@@ -14,7 +14,7 @@ from harness.surgery.operations.norms import correction, lost_of
 from harness.surgery.operations.removal import Removal, differing
 from harness.surgery.operations.silence import Fold, contribution
 from harness.surgery.rounding import beyond_rounding
-from harness.surgery.tracing.computed import weight_at
+from harness.surgery.tracing.computed import holds_weights, weight_at
 from harness.surgery.tracing.example import Example, floating
 from harness.surgery.tracing.follow import run
 from harness.surgery.tracing.scratch import scratch
@@ -139,7 +139,7 @@ def _held(tracer: Tracer, removal: Removal, network: nn.Module) -> Callable[[Ten
                 new.dtype
             )
         normed = tracer.normed.get(path)
-        if isinstance(own, nn.Parameter):
+        if holds_weights(own):
             for axis in range(own.dim()) if normed is None else normed.others:
                 gone = members[tracer.labels(path, axis)]
                 if gone.any():

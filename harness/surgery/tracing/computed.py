@@ -176,12 +176,20 @@ def is_computed_from(tracer: Tracer, path: str) -> bool:
     return any(path in (own.direction, own.magnitude) for own in tracer.normed.values())
 
 
+def holds_weights(own: Tensor) -> bool:
+    """Whether a network multiplies with a tensor: a parameter, or a buffer that is a weight, not trained."""
+    return isinstance(own, nn.Parameter) or (own.is_floating_point() and own.dim() > 1)
+
+
 def weight_at(network: nn.Module, path: str) -> Tensor:
-    """What a layer multiplies with: the parameter at a path, or the weight of which it is the direction."""
+    """What a layer multiplies with: the tensor at a path, or the weight that it is the direction of."""
     module = network.get_submodule(layer_of(path))
     if _is_direction(module, path.rpartition(".")[2], parametrized=".parametrizations." in f".{path}"):
         return computed(module, "weight")
-    return network.get_parameter(path).detach()
+    holder, _, name = path.rpartition(".")
+    registered = network.get_submodule(holder)
+    own: Tensor = {**registered._parameters, **registered._buffers}[name]  # type: ignore[assignment]
+    return own.detach()
 
 
 def _is_direction(module: nn.Module, last: str, *, parametrized: bool) -> bool:

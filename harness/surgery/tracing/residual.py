@@ -85,6 +85,22 @@ def residual_blocks(
     return found
 
 
+def branches(network: nn.Module, example: Example) -> dict[str, list[tuple[Tensor, Tensor]]]:
+    """Block -> of each run of it, what it was given and what its branch added to that, in evaluation mode.
+
+    Modules that add nothing to their own input are left out. Arguments and errors as of `residual_blocks`.
+    """
+    check_plain(network)
+    check_example(network, example)
+    paths = {module: path for path, module in network.named_modules()}
+    found: dict[str, list[tuple[Tensor, Tensor]]] = {}
+    for module, runs in _watch(network, example).items():
+        pairs = [(own.given, own.branch) for own in runs if own.given is not None and own.branch is not None]
+        if pairs and len(pairs) == len(runs):
+            found[paths[module]] = pairs
+    return found
+
+
 @dataclass(slots=True)
 class _Run:
     """One run of a module: its one input, its output, its own additions, and what it added to its input."""

@@ -26,6 +26,52 @@ def test_saves() -> None:
     assert "N = 60 and 60" in contrast.verdict.sentence
 
 
+@pytest.mark.parametrize("level", [1.0, 0.97, 0.1, 1 / 3])
+@pytest.mark.parametrize("trials", [20, 50, 61])
+def test_arms_that_never_vary_and_never_differ_decide_nothing(level: float, trials: int) -> None:
+    flat = [
+        arm(name, np.full(count, level), train_seconds=np.full(count, 0.1))
+        for name, count in (("new", trials), ("base", trials + 3))
+    ]
+    for cost in ("trials", "train_seconds"):
+        contrast = contrast_of(*flat, cost=cost)
+        assert contrast.verdict.kind == "inconclusive"
+        assert contrast.difference is not None
+        assert contrast.difference.value == 0.0
+        assert all(saving.p_value == 1.0 for saving in contrast.savings)
+
+
+def test_worse_by_exactly_the_margin_is_neither_on_par_nor_worse() -> None:
+    contrast = contrast_of(arm("new", np.full(40, 0.95)), arm("base", np.full(40, 0.97)), margin=0.02)
+    assert contrast.verdict.kind not in ("on par", "worse")
+
+
+def test_the_method_needs_trials_for_what_matches_and_not_for_n() -> None:
+    generator = np.random.default_rng(3)
+    searched = arm(
+        "base",
+        np.concatenate([np.sort(generator.uniform(0.60, 0.80, 30)) for _ in range(6)]),
+        sampling="adaptive",
+        sampler="TPESampler",
+        replicate=np.repeat(np.arange(6), 30),
+        index=np.tile(np.arange(30), 6),
+    )
+    new = arm("new", generator.uniform(0.75, 0.95, 50), index=np.arange(50))
+    contrast = only(judged(table(searched, new), n=30))
+    assert contrast.verdict.kind == "saves"
+    assert contrast.matched[0].searched_to == 25
+    assert contrast.difference is None
+    assert contrast.non_inferiority is None
+    hopeless = arm("new", generator.uniform(0.1, 0.2, 50), index=np.arange(50))
+    assert only(judged(table(searched, hopeless), n=30)).verdict.kind == "censored"
+
+
+def test_the_baseline_needs_trials_for_n() -> None:
+    contrast = only(judged(table(arm("base", SPREAD), arm("new", SPREAD)), n=31))
+    assert contrast.verdict.kind == "refused"
+    assert "needs 62 trials of base" in contrast.verdict.sentence
+
+
 def test_saves_in_trials_but_not_in_seconds() -> None:
     base = arm("base", SPREAD, train_seconds=np.full(60, 10.0))
     new = arm("new", np.linspace(0.85, 0.95, 60), train_seconds=np.full(60, 100.0))
@@ -109,7 +155,7 @@ def test_replicated_searches_are_judged_as_whole_searches() -> None:
     [
         (arm("new", SPREAD, sampling="design"), None, {}, "described and not tested"),
         (arm("new", SPREAD[:3]), None, {}, "3 trials"),
-        (arm("new", SPREAD[:8]), None, {}, "needs 10 trials of new, which has 8"),
+        (arm("new", SPREAD), arm("base", SPREAD[:8]), {}, "needs 10 trials of base, which has 8"),
         (arm("new", SPREAD), arm("base", np.full(20, np.nan)), {}, "every trial of the baseline base failed"),
         (arm("new", SPREAD), None, {"cost": "joules"}, "the claim is in joules"),
         (arm("new", SPREAD), arm("other", SPREAD), {}, "no trials of the baseline base"),
