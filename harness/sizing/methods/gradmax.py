@@ -1,4 +1,4 @@
-"""GradMax (Evci, van Merrienboer, Unterthiner, Vladymyrov and Pedregosa 2022, arXiv 2201.05125).
+"""*GradMax: Growing Neural Networks using Gradient Information* (Evci and others 2022, arXiv 2201.05125).
 
 New units leave the output as it is and have the largest gradients: incoming weights are zero, and outgoing
 ones are the leading left singular vectors of the loss's mixed second derivative, which is the mean of

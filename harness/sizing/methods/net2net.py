@@ -1,4 +1,4 @@
-"""Net2Net (Chen, Goodfellow and Shlens 2016, arXiv 1511.05641): start small, widen by splitting units.
+"""*Net2Net* (Chen, Goodfellow and Shlens 2016, arXiv 1511.05641): start small, widen by splitting units.
 
 Net2WiderNet: a new unit is a copy of an existing one drawn at random, and what reads the copies reads each
 with an equal part of the weight, so that the network computes what it did. A little noise on the copies lets

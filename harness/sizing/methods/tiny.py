@@ -1,4 +1,4 @@
-"""TINY (Verbockhaven, Rudkiewicz, Chevallier and Charpiat 2024, arXiv 2405.19816): growing where it is tight.
+"""*Growing Tiny Networks* (Verbockhaven, Rudkiewicz, Chevallier and Charpiat 2024, arXiv 2405.19816).
 
 What the loss wants a layer to compute, and its weights cannot, is its expressivity bottleneck. The new units
 are those that give most of it: by the singular value decomposition of the covariance of what is missing and
