@@ -140,6 +140,7 @@ def new_block(flow: "Tensor", inner: int | None, generator: "Generator") -> "nn.
 
     def make() -> nn.Module:
         layers: list[nn.Module]
+        last: nn.BatchNorm1d | nn.BatchNorm2d
         if flow.dim() == 4:
             last: nn.BatchNorm1d | nn.BatchNorm2d = nn.BatchNorm2d(width)
             layers = [
