@@ -142,7 +142,7 @@ def new_block(flow: "Tensor", inner: int | None, generator: "Generator") -> "nn.
         layers: list[nn.Module]
         last: nn.BatchNorm1d | nn.BatchNorm2d
         if flow.dim() == 4:
-            last: nn.BatchNorm1d | nn.BatchNorm2d = nn.BatchNorm2d(width)
+            last = nn.BatchNorm2d(width)
             layers = [
                 nn.Conv2d(width, middle, 3, padding=1, bias=False),
                 nn.BatchNorm2d(middle),
