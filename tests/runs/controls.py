@@ -60,4 +60,4 @@ class RandomRemoval(Scratch):
         return {"done": done + len(due)}, removals
 
 
-METHODS = {"scratch": Scratch, "random-removal": RandomRemoval}
+METHODS = {"scratch": Scratch, "random-units": RandomRemoval}

@@ -34,9 +34,9 @@ FIELDS: Fields = {
     "datasets": ["digits", {"name": "elsewhere", "source": "digits"}],
     "architectures": [{"name": "mlp", "options": {"hidden_layers": 2}, "widths": {"low": 4, "high": 24}}],
     "methods": [
-        {"name": "again", "method": "random-removal", "of": "random"},
+        {"name": "again", "method": "random-units", "of": "random"},
         {"name": "scratch", "of": "shrinknets"},
-        {"name": "random", "method": "random-removal", "of": "shrinknets"},
+        {"name": "random", "method": "random-units", "of": "shrinknets"},
         {
             "name": "far",
             "method": "scratch",
