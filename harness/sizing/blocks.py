@@ -1,9 +1,11 @@
 """Residual blocks as methods choose among them: which may go, where one may be put in, what stands."""
 
 import math
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
+from harness.search.space import Domain
+from harness.sizing.amounts import ends_of
 from harness.sizing.base import Cell
 
 if TYPE_CHECKING:
@@ -71,6 +73,13 @@ def check_has_places(cell: Cell) -> None:
             "it puts blocks behind residual ones, act(x + branch(x)), that follow each other in an "
             "nn.Sequential, and this architecture has none"
         )
+
+
+def check_quantile(space: Mapping[str, Domain]) -> None:
+    """Raise ValueError if the share of the blocks that go each time is no share."""
+    for end in ends_of(space["quantile"]):
+        if not 0 <= end <= 1:
+            raise ValueError(f"space.quantile: a quantile lies between 0 and 1, found {end:g}")
 
 
 def reach_without_blocks(cell: Cell) -> dict[str, tuple[int, int]]:

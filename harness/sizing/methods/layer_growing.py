@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from harness.search.space import Domain, Float
-from harness.sizing.amounts import ends_of
 from harness.sizing.base import Cell, Params, Phase, Schedule, Situation, SizingMethod, State
 from harness.sizing.blocks import (
     LOOKED_AT,
     Cost,
     check_has_places,
+    check_quantile,
     check_worth,
     new_block,
     number_to_go,
@@ -78,9 +78,7 @@ class LayerGrowing(SizingMethod):
 
     def check(self, cell: Cell, space: Mapping[str, Domain]) -> None:
         check_has_places(cell)
-        for end in ends_of(space["quantile"]):
-            if not 0 <= end <= 1:
-                raise ValueError(f"space.quantile: a quantile lies between 0 and 1, found {end:g}")
+        check_quantile(space)
 
     def reach(self, cell: Cell, space: Mapping[str, Domain]) -> dict[str, tuple[int, int]]:
         return reach_without_blocks(cell)

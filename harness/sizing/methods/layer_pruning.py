@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from harness.search.space import Domain, Float
-from harness.sizing.amounts import ends_of
 from harness.sizing.base import Cell, Params, Phase, Schedule, Situation, SizingMethod, State
 from harness.sizing.blocks import (
     LOOKED_AT,
     Cost,
     Worth,
     check_has_blocks,
+    check_quantile,
     check_worth,
     number_to_go,
     reach_without_blocks,
@@ -74,9 +74,7 @@ class LayerPruning(SizingMethod):
 
     def check(self, cell: Cell, space: Mapping[str, Domain]) -> None:
         check_has_blocks(cell)
-        for end in ends_of(space["quantile"]):
-            if not 0 <= end <= 1:
-                raise ValueError(f"space.quantile: a quantile lies between 0 and 1, found {end:g}")
+        check_quantile(space)
 
     def reach(self, cell: Cell, space: Mapping[str, Domain]) -> dict[str, tuple[int, int]]:
         return reach_without_blocks(cell)
