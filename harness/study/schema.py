@@ -16,7 +16,7 @@ from pydantic import (
 from harness.attributes import file_of
 from harness.study.parts import Label, Options, Part, Size, added, named
 from harness.study.ranges import SpaceEntry, Start, Widths
-from harness.study.training import Training
+from harness.study.training import Optimizer, Training
 
 
 class Dataset(Part):
@@ -170,6 +170,9 @@ class Method(Part):
     sampler: Sampler | None = Field(default=None, description="instead of the study's")
     trials: int | None = Field(default=None, ge=1, description="instead of the study's")
     search: dict[str, SpaceEntry] = added(3, {}, description="beside its own space; goes before the study's")
+    optimizer: Annotated[Optimizer, BeforeValidator(named, json_schema_input_type=str | Optimizer)] | None = (
+        added(3, None, description="instead of training.optimizer; of a control, its origin's unless said")
+    )
     of: Of | None = added(
         3, None, description="the method whose trials those of this one begin from, trial by trial"
     )
