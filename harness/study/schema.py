@@ -46,6 +46,9 @@ class Dataset(Part):
     )
     test_fraction: float | None = added(3, None, gt=0, lt=1, description="drawn for the test part")
     test_seed: int = added(3, 0, ge=0, description="of that draw")
+    train_examples: int | None = added(
+        3, None, ge=1, description="of the training part, drawn from every class alike; all unless said"
+    )
     options: Options = added(3, {}, description="of a plug-in's, or what a module's attribute is called with")
     _study_folder: Path | None = PrivateAttr(default=None)
 
