@@ -139,7 +139,7 @@ class StudyDesign:
     settings: dict[str, str] = field(default_factory=dict)  # label -> text, for the design card
     warnings: tuple[str, ...] = ()  # what the plan already warned of
     lost_attempts: int = 0
-    set_aside: int = 0  # damaged records that were put aside
+    set_aside: int = 0  # records that were put aside, damaged or of another plan
     score: Score = field(default_factory=Score)
     replays: tuple[ReplayDesign, ...] = ()
 

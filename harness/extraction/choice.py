@@ -24,7 +24,7 @@ def choose(directory: RunDirectory, wanted: str) -> Record:
         ExtractionError: if no trial, or more than one, is meant, or the trial has no selected network.
     """
     plan = directory.read_plan()
-    records, damaged = directory.store.read_all()
+    records, damaged = directory.read_records(plan)
     if wanted == BEST or wanted.startswith(f"{BEST}:"):
         return _best(directory, plan, records.values(), wanted.partition(":")[2])
     known = {*records, *damaged, *(trial.id for trial in plan.trials)}

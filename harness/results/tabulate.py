@@ -26,21 +26,21 @@ from harness.trial_table import COLUMNS, PARAMETER_PREFIX, SCHEMA_VERSION
 def read_run(path: Path) -> "tuple[pd.DataFrame, pd.DataFrame, StudyDesign]":
     """The trial table, the histories (one row an epoch) and the design of a run directory.
 
-    Damaged records are counted in the design and not read. Trials that the pruner of a search that learns
-    stopped are told as they were by then; those that it cannot be asked of yet are left out. Rows are in the
-    order of the plan's arms, then of replicate, index and repeat.
+    Damaged records and those of other plans are counted in the design and not read. Trials that the pruner of
+    a search that learns stopped are told as they were by then; those that it cannot be asked of yet are left
+    out. Rows are in the order of the plan's arms, then of replicate, index and repeat.
 
     Raises:
         DirectoryError: if this is no run directory.
     """
     directory = RunDirectory(path)
     plan = directory.read_plan()
-    records, damaged = directory.store.read_all()
+    records, others = directory.read_records(plan)
     order = {key: position for position, key in enumerate(plan.arms)}
-    ours = [record for record in records.values() if record.arm in order]
+    ours = list(records.values())
     ours.sort(key=lambda record: (order[record.arm], record.replicate, record.index, record.repeat))
     ours = as_searched(plan, ours)
-    aside = len(damaged) + len(list((path / "set-aside").glob("*.json")))
+    aside = len(others) + len(list((path / "set-aside").glob("*.json")))
     return (
         trial_table(plan, ours),
         histories(plan, ours),

@@ -159,7 +159,8 @@ def run_study(request: RunRequest, watcher: Watcher) -> RunResult:
             f"--certify: certificates take training time, and {plan.study.claim.cost} are the cost of this "
             "study's claim; leave --certify out, or claim in train_flops"
         )
-    directory.open_for(plan)
+    if directory.open_for(plan):
+        watcher.say(f"Note: {directory.plan_file} was lost, and is written again: the records fit this study")
     if not is_new and (sentence := directory.begun_otherwise()):
         watcher.say(f"Note: {sentence}")
     try:
@@ -183,9 +184,9 @@ def _run_into(
     with directory.locked():
         for warning in plan.warnings:
             watcher.say(f"Note: {warning}")
-        records, damaged = directory.store.read_all()
+        records, others = directory.read_records_for(plan)
         dealer = Dealer(plan, records, directory.log.starts(), chosen)
-        for trial_id, wrong in damaged.items():
+        for trial_id, wrong in others.items():
             aside = directory.store.set_aside(trial_id)
             then = (
                 ", its trial runs again" if trial_id in dealer.trials else "; the plan has no such trial yet"
