@@ -195,11 +195,15 @@ def export(
 ) -> None:
     """Write the trial table of a run to a file: one row a trial."""
     from harness.results.tabulate import read_run
+    from reports.formulas import guarded
 
     table, _, _ = read_run(directory)
     path = out or directory / f"trials.{format.value}"
     try:
-        table.to_csv(path, index=False) if format is TableFormat.csv else table.to_parquet(path, index=False)
+        if format is TableFormat.csv:
+            guarded(table).to_csv(path, index=False)
+        else:
+            table.to_parquet(path, index=False)
     except OSError as error:
         from harness.records.directory import DirectoryError
 

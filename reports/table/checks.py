@@ -225,7 +225,7 @@ def _fill_ids(trials: pd.DataFrame, source: str) -> None:
 def _fill_status(trials: pd.DataFrame, scores: tuple[str, str], notes: list[str], source: str) -> None:
     has_scores = trials[list(scores)].notna().all(axis=1)
     given = trials["status"] if "status" in trials else pd.Series("", index=trials.index)
-    allowed = f"one of {', '.join((*OUTCOMES, LOST))}"
+    allowed = f"one of {', '.join((*OUTCOMES, LOST))} (what other tools wrote, `harness import` reads)"
     _refuse((given != "") & ~given.isin((*OUTCOMES, LOST)), given, "status", source, allowed)
     unsaid = given == ""
     scoreless = int((unsaid & ~has_scores).sum())

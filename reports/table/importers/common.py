@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -14,6 +15,7 @@ from reports.table.checks import LOST, nearest
 NAMES = ("dataset", "architecture", "method")
 _SCHEMA = {column.name for column in COLUMNS}
 _INTEGERS = {column.name for column in COLUMNS if column.kind == "integer"}
+_NUMBERS = {column.name for column in COLUMNS if column.kind != "text"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,19 @@ def to_table(source: str, trials: Iterable[ForeignTrial], options: ImportOptions
     return pd.DataFrame(rows)
 
 
+def inside(root: Path, path: Path) -> Path:
+    """A file or folder that is to be read, which must be what it seems and lie within what is imported.
+
+    Raises:
+        TableError: it is a link that leads out, a pipe or a device.
+    """
+    if not path.resolve().is_relative_to(root.resolve()):
+        raise TableError(f"{path}: a link found that leads out of {root}; what lies there is not read")
+    if not path.is_file() and not path.is_dir():
+        raise TableError(f"{path}: neither a file nor a folder found")
+    return path
+
+
 def score(facts: Mapping[str, Any], name: str) -> float | None:
     """A finite number of that name, or None."""
     value = facts.get(name)
@@ -132,7 +147,18 @@ def _row(source: str, trial: ForeignTrial, options: ImportOptions) -> dict[str, 
         options.test_column: trial.test,
     }
     for name, value in trial.facts.items():
-        if name in _SCHEMA and name not in row:
+        if name in _SCHEMA and name not in row and _fits(name, value):
             row[name] = int(value) if name in _INTEGERS and isinstance(value, float) else value
     row |= {f"{PARAMETER_PREFIX}{name}": value for name, value in trial.values.items() if name not in NAMES}
     return row
+
+
+def _fits(column: str, value: Any) -> bool:
+    """Whether a fact can be meant as the column of its name: tools let one note anything under any name."""
+    if value is None or column not in _NUMBERS:
+        return value is None or isinstance(value, str | int | float)
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return False
+    return math.isfinite(number) and (column not in _INTEGERS or number == int(number))
