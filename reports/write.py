@@ -1,6 +1,7 @@
 """Writes a report: one page, its numbers, tables and figures."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from reports.errors import TableError
 from reports.figures.captioned import draw_figures
 from reports.figures.files import inline_svg, svg_text, write_pdf
 from reports.page.document import baseline_of, build_document
-from reports.page.exports import write_tables
+from reports.page.exports import all_tables, write_tables
 from reports.page.render import PageFigure, render
 from reports.settings import Settings
 from reports.table.checks import TrialTable, check_table
@@ -27,6 +28,8 @@ from reports.table.scores import settle_scores
 
 #: What a figure of units over epochs needs of every row.
 HISTORY_COLUMNS = ("trial_id", "dataset", "architecture", "method", "epoch", "train_loss", "units_total")
+#: Names of figures: no paths.
+_FIGURE = re.compile(r"[\w-]+(\.[\w-]+)*")
 #: Figures take at most so much of the page, which stays under 10 MB; what is beyond is in `figures/` alone.
 PAGE_FIGURE_BYTES = 8_000_000
 
@@ -126,8 +129,10 @@ def _write(
     figures_folder, tables_folder = out / "figures", out / "tables"
     for folder in (out, figures_folder, tables_folder):
         folder.mkdir(parents=True, exist_ok=True)
-    _clear(figures_folder, ("*.svg", "*.pdf"))
-    _clear(tables_folder, ("*.csv", "*.tex"))
+    _clear_figures(out)
+    for name in all_tables(document):
+        for ending in ("csv", "tex"):
+            (tables_folder / f"{name}.{ending}").unlink(missing_ok=True)
     shown, room = [], PAGE_FIGURE_BYTES
     listed: list[Mapping[str, str]] = []
     for placed in draw_figures(arms, histories, document, settings):
@@ -151,8 +156,17 @@ def _write(
     return page
 
 
-def _clear(folder: Path, patterns: tuple[str, ...]) -> None:
-    """Removes an earlier report's files, so that a figure of an arm that is gone does not stay behind."""
-    for pattern in patterns:
-        for path in folder.glob(pattern):
-            path.unlink()
+def _clear_figures(out: Path) -> None:
+    """Removes the figures that an earlier report lists, so that one of an arm that is gone does not stay.
+
+    Only those: the folder may be a link into a user's own, who keeps figures there.
+    """
+    try:
+        listed = json.loads((out / "results.json").read_bytes())["figures"]
+        names = [figure["name"] for figure in listed]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):  # there is none, or it is none of ours
+        return
+    for name in names:
+        if isinstance(name, str) and _FIGURE.fullmatch(name):
+            for ending in ("svg", "pdf"):
+                (out / "figures" / f"{name}.{ending}").unlink(missing_ok=True)

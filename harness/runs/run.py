@@ -56,14 +56,17 @@ class RunResult:
         return self.done == self.plan.planned_trials
 
 
-def plan_study(source: str | Study, data_root: Path | None) -> Plan:
+def plan_study(source: str | Study, data_root: Path | None, name: str | None = None) -> Plan:
     """Plan a study: one that was loaded, a file's, or a shipped one's by its name.
+
+    Args:
+        name: of the file that a study was loaded from, for messages; unless given, its own.
 
     Raises:
         StudyError, DataError: one sentence each.
     """
     study = source if isinstance(source, Study) else load_study(source)
-    return _planned(study, _name_of(source), data_root, None)
+    return _planned(study, _name_of(name or source), data_root, None)
 
 
 def _planned(study: Study, source: str, data_root: Path | None, begun: WrittenPlan | None) -> Plan:
