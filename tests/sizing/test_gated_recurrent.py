@@ -14,7 +14,7 @@ from harness.sizing.gates.rules import Debounced
 from harness.sizing.gates.units import attach_gates, dead_units, fold_gates, gates
 from harness.surgery import Remove, Structure, apply, trace
 from tests.surgery.helpers import change, measure, train
-from tests.surgery.test_recurrent import NAMES, Reader, build, sequences
+from tests.surgery.recurrences import NAMES, Reader, build, sequences
 
 _EXACT = 1e-10
 _FORMS = [*NAMES, "lstm-projected"]
@@ -101,7 +101,7 @@ def test_a_gate_multiplies_what_a_unit_writes_and_shuts_it_for_good(kind: type[A
 
 
 class _Ran(nn.LSTM):
-    def forward(self, input: Any, hx: Any = None) -> Any:  # type: ignore[override]
+    def forward(self, input: Any, hx: Any = None) -> Any:
         return super().forward(input * 2, hx)
 
 
