@@ -16,14 +16,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from harness import attributes
 from harness.architectures import constructors
 from harness.architectures.named import NamedNetwork, fields_of
-from harness.attributes import Origin
 from harness.datasets import registry as datasets
 from harness.nearest import nearest
 from harness.objectives.base import Objective
-from harness.options import with_options
+from harness.plugins import attributes
+from harness.plugins.attributes import Origin
+from harness.plugins.options import with_options
 
 if TYPE_CHECKING:
     from harness.architectures.base import Architecture

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from harness import attributes, registry
+from harness import registry
+from harness.plugins import attributes
+from harness.plugins.sources import sources_of
 from harness.records.directory import DirectoryError, RunDirectory
-from harness.sources import sources_of
 from harness.study.plan import Plan
 from tests.making import plan_of
 

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness import attributes
+from harness.plugins import attributes
 
 
 def ask(question: str, about: Mapping[str, Any]) -> Any:

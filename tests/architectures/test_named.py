@@ -10,10 +10,11 @@ import pytest
 import torch
 from torch import nn
 
-from harness import attributes, registry
+from harness import registry
 from harness.architectures.constructors import arguments_for
 from harness.architectures.named import NamedNetwork
 from harness.datasets import DatasetFacts, DatasetSpec
+from harness.plugins import attributes
 from harness.registry import make_architecture
 from harness.study.file import load_study
 from harness.study.parts import StudyError

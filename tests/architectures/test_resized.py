@@ -11,8 +11,9 @@ import pytest
 import torch
 
 import harness
-from harness import attributes, registry
+from harness import registry
 from harness.datasets import DatasetFacts, DatasetSpec
+from harness.plugins import attributes
 from harness.search.space import Choice, Float, Int
 from harness.sizing.multiplier import Multiplier
 from harness.study.parts import StudyError

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness import attributes
 from harness.datasets import DatasetSpec, prepare
 from harness.datasets.preparation import decoded
+from harness.plugins import attributes
 from tests.datasets.kinds import Refusal
 
 CODE = """

@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from harness.nearest import close_match
-from harness.sources import is_installed, sources_of
+from harness.plugins.sources import is_installed, sources_of
 
 
 @dataclass(frozen=True, slots=True)
