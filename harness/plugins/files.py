@@ -15,7 +15,8 @@ from typing import TypeVar
 
 from harness.plugins.sources import sources_of
 
-K, V = TypeVar("K"), TypeVar("V")
+K = TypeVar("K")
+V = TypeVar("V")
 
 #: Plug-in file -> what it was, with all it imports, when it was loaded; itself; what it imported.
 _loaded: dict[Path, tuple[dict[str, str], ModuleType, dict[str, ModuleType]]] = {}

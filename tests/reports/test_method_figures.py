@@ -60,7 +60,7 @@ def test_a_restart_has_the_score_at_the_end_of_the_training_after_it() -> None:
             0.5,
             0.4,
         ]
-    gone = restarting("a", 0.3, 0.5).assign(val_score=[0.3, 0.1, None, None])
+    gone = restarting("a", 0.3, 0.5).assign(val_score=[0.3, 0.1, np.nan, np.nan])
     assert np.isnan(scores_by_restart(gone, {"raised"})).tolist() == [False, True]
     assert phases_after(pd.concat([restarting("a", 0.3, 0.5), restarting("b", 0.1)])) == {"raised"}
 
@@ -129,7 +129,7 @@ def test_n_trials_cost_n_times_the_mean_and_those_of_a_search_what_its_first_n_c
     arms = [a_result("iid", 0.5, 0.6), a_result("search", 0.5, 0.7)]
     found = budget_drawing("key", arms, drawn, method_styles(list(drawn)), SCORE, 0.95)
     assert found is not None
-    ends = [line.get_xdata()[-1] for line in found.figure.axes[0].lines[::2]]
+    ends = [float(np.asarray(line.get_xdata())[-1]) for line in found.figure.axes[0].lines[::2]]
     assert ends == [4e6, 2e6]
     assert "iid: 60.00 % is expected of 2 of its 4 trials" in found.alt
 
