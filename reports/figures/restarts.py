@@ -88,8 +88,7 @@ def scores_by_restart(history: pd.DataFrame, after: set[str]) -> Floats:
     inorder = history[history["phase"] != RESTART].sort_values("epoch")
     begins = inorder["phase"].isin(after) & ~inorder["phase"].shift().isin(after)
     scores = inorder["val_score"].astype(float).groupby(begins.cumsum()).last()  # the last there is
-    found: Floats = scores.reindex(range(int(begins.sum()) + 1)).to_numpy(dtype=np.float64)
-    return found
+    return np.asarray(scores.reindex(range(int(begins.sum()) + 1)), dtype=np.float64)
 
 
 def draw_scores_by_restart(trials: Mapping[str, Sequence[Floats]], styles: Styles, label: str) -> Figure:
