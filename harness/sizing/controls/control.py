@@ -10,7 +10,7 @@ from harness.sizing.base import Cell, Params, Phase, Schedule, Situation, Sizing
 from harness.sizing.origin import OriginEdit, OriginOutcome
 
 if TYPE_CHECKING:
-    from harness.surgery.edits import Edit
+    from harness.surgery.edits import Mask
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def held_by(edits: Iterable[OriginEdit]) -> dict[str, int]:
     return {path: count for path, count in counts.items() if count > 0}
 
 
-def random_masks(now: Situation, counts: Mapping[str, int]) -> "list[Edit]":
+def random_masks(now: Situation, counts: Mapping[str, int]) -> "list[Mask]":
     """So many more entries of each parameter held at zero, random ones of those that are free.
 
     Parameters that the network does not have are let be.
@@ -95,7 +95,7 @@ def random_masks(now: Situation, counts: Mapping[str, int]) -> "list[Edit]":
     from harness.surgery.masking import mask_at
 
     parameters = dict(now.network.named_parameters())
-    masks: list[Edit] = []
+    masks: list[Mask] = []
     for path, count in counts.items():
         if path not in parameters:
             continue

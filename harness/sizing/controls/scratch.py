@@ -88,7 +88,7 @@ def _until_selected(origin: OriginOutcome) -> tuple[OriginEdit, ...]:
     return tuple(edit for edit in origin.edits if edit.epoch <= last)
 
 
-def _masks(now: Situation, found: Size, until: Sequence[OriginEdit]) -> "list[Edit]":
+def _masks(now: Situation, found: Size, until: Sequence[OriginEdit]) -> "Sequence[Edit]":
     """As many weights held at zero as the origin held, in the same parameters, at random."""
     parameters = dict(now.network.named_parameters())
     counts = {
