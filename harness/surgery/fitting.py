@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from harness.surgery.blame import to_blame
 from harness.surgery.operations.resize import own_sizes
 from harness.surgery.tracing.example import Example
 from harness.surgery.tracing.fits import Fit
@@ -74,16 +75,19 @@ def settled(network: nn.Module, example: Example) -> Tracer:
     return follow(network, example, avoided=avoided)
 
 
-def fit_to(tracer: Tracer, network: nn.Module, example: Example, roots: Iterable[int]) -> None:
-    """Find the numbers that must follow when some classes of units go, if code holds any that could."""
-    roots = [root for root in roots if _kinds(tracer, network, root)]
-    read = numbers_read(network, example) if roots else set()
-    roots = [root for root in roots if _kinds(tracer, network, root, read)]
-    if not roots:
+def fit_to(tracer: Tracer, network: nn.Module, example: Example, going: Mapping[str, int]) -> None:
+    """Find the numbers that must follow when some classes of units go, if code holds any that could.
+
+    Args:
+        going: layer -> a class of its units.
+    """
+    if not any(_kinds(tracer, network, root) for root in set(going.values())):
         return
-    with trial(tracer, network, example, _array(roots)) as state:
-        if state.fails(_array(roots)) is not None:
-            fit(tracer, network, roots, state)
+    with trial(tracer, network, example, _array(going.values())) as state:
+        # A number that is as large as two axes is one of the two; what stands a cut as it is needs none.
+        blamed = to_blame(going, state)
+        if blamed:
+            fit(tracer, network, dict.fromkeys(going[layer] for layer in blamed), state)
 
 
 def fit(tracer: Tracer, network: nn.Module, roots: Iterable[int], state: Trial) -> list[int]:
@@ -134,13 +138,14 @@ def _kinds(
             if members[start : start + size].any():
                 axes.setdefault(path.rpartition(".")[0], []).append((path, axis, size))
     top = _common(list(axes))
+    bound = {(own.layer, own.name) for own in tracer.bounds}
     kinds: dict[_Kind, dict[str, Fit]] = {}
     for layer, own in axes.items():
         for holder in _upwards(layer, top):
             module = network.get_submodule(holder)
             known = own_sizes(module)
             for name, value in vars(module).items():
-                if type(value) is not int or name in known or value < 2:
+                if type(value) is not int or name in known or value < 2 or (holder, name) in bound:
                     continue
                 if read is not None and (holder, name) not in read:
                     continue

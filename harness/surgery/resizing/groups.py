@@ -85,6 +85,8 @@ def width_groups(network: nn.Module, example: Example) -> tuple[WidthGroup, ...]
 def traced_for_resizing(network: nn.Module, example: Example) -> Traced:
     """Follow a network, and find its groups as far as a look at it shows. Raises SurgeryError."""
     tracer = follow(network, example, RESIZING_RULES)
+    for labels in tracer.stretches:  # of what is left, a constructor would make parts of its own
+        tracer.coupling.freeze(labels, "cut at fixed bounds")
     layers = {layer: tracer.coupling.roots(unit_labels(tracer, network, layer)) for layer in tracer.producers}
     frozen = tracer.coupling.frozen()
     norms = dict(_norms(tracer, network))

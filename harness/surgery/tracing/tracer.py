@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from harness.surgery.errors import SurgeryError
 from harness.surgery.tracing.aliases import Aliases, seen_through
+from harness.surgery.tracing.bounds import Bound
 from harness.surgery.tracing.choices import Choice
 from harness.surgery.tracing.example import Example, tensors
 from harness.surgery.tracing.fits import Fit
@@ -80,6 +81,8 @@ class Tracer(TorchDispatchMode):
             it must not be the one that would be preferred.
         pairs: products of two signals that sum over units, in order of execution.
         fits: numbers that modules hold and that must follow the size of an axis.
+        bounds: numbers that modules hold and that are the length of a stretch of an axis.
+        stretches: labels of parts of an axis that code took at unequal bounds, of which each is to be tried.
         rigid: labels whose axis was reshaped or split, perhaps by code written for fixed sizes.
         normed: weights under weight norm and spectral norm, by the parameter that gives their direction.
         astray: a sentence on a parameter that was read, but not from where it is registered; or None.
@@ -126,6 +129,8 @@ class Tracer(TorchDispatchMode):
         self.avoided: tuple[int, ...] = ()
         self.pairs: list[Pair] = []
         self.fits: list[Fit] = []
+        self.bounds: list[Bound] = []
+        self.stretches: list[Labels] = []
         self._owners: list[tuple[int, str, int]] = []
         for path, tensor in [*network.named_parameters(), *network.named_buffers()]:
             self._own(path, tensor)
