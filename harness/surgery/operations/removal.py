@@ -73,8 +73,9 @@ def _settle(
         judgement = judge(tracer, network, going, held)
         stay = dict(judgement.refused)
         fresh = {root for root in judgement.varying if not asked[root][1] and root not in forced}
-        for root in judgement.varying - fresh:
-            stay.setdefault(root, "still varies" if asked[root][1] else "cannot be held at a constant")
+        for root in judgement.varying.keys() - fresh:
+            why = judgement.varying[root] if asked[root][1] else "cannot be held at a constant"
+            stay.setdefault(root, why)
         if not stay and not fresh:
             last = _last_squeezed(tracer, going)
             if last is None:

@@ -17,6 +17,8 @@ Positions = npt.NDArray[np.intp]
 Values = npt.NDArray[np.float64]
 #: [labels]: True for labels whose units are to be taken as held at zero; None for nothing held.
 Held = npt.NDArray[np.bool_] | None
+#: What is said of units that some reader would miss.
+VARIES = "still varies"
 
 
 class Constant:
@@ -140,7 +142,8 @@ class Read:
     they are (both scaled alike, or not at all). scaled: whether they are. padded: whether zeros are
     put around the signal. signal: the plane that is read. norm: path of the running mean that follows at
     once, or None. training: whether it was seen in training mode; each mode has its own readings.
-    bare: whether there is no weight at all, and units are summed up as they are.
+    bare: whether there is no weight at all, and units are summed up as they are. why: what to say of units
+    that it does not let go.
     """
 
     weight: str | None
@@ -155,6 +158,7 @@ class Read:
     norm: str | None = None
     training: bool = False
     bare: bool = False
+    why: str = VARIES
 
 
 @dataclass(slots=True)
