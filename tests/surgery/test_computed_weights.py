@@ -175,7 +175,7 @@ def test_units_under_spectral_norm_go_where_all_that_it_counts_of_them_is_zero(
     assert varying.refused == {"0": "still varies"}
     silent = copied(network)
     with torch.no_grad():
-        silent.get_submodule("2").weight[1], silent.get_submodule("2").bias[1] = 0, 0
+        silent.get_parameter("2.weight")[1], silent.get_parameter("2.bias")[1] = 0, 0
     read = apply(silent, None, [Remove("2", (1,), exact=True)], x[:2]).refused
     assert "spectral norm goes by all that the layer reads" in str(read)
     with torch.no_grad():
