@@ -146,10 +146,6 @@ def _check_gradients(outputs: list[Tensor]) -> None:
 
 def _declare(tracer: Tracer, network: nn.Module) -> None:
     """Couple what no operation shows: tensors declared per unit, masks, heads."""
-    for path, tensor in tracer.tensors.items():
-        if tensor.is_complex():
-            for axis in range(tensor.dim()):
-                tracer.coupling.freeze(tracer.labels(path, axis), "made or read by complex numbers")
     for path, module in network.named_modules():
         prefix = f"{path}." if path else ""
         declared: Mapping[str, float] = getattr(module, "per_unit", {})

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from harness.surgery.tracing.labels import Labels
 
@@ -90,14 +91,20 @@ def always(value: float) -> Constant:
     return Constant(compute)
 
 
+def real_numbers(tensor: Tensor) -> npt.NDArray[np.float64]:
+    """The same numbers in double precision; NaN for those that have an imaginary part."""
+    if not tensor.is_complex():
+        return tensor.detach().double().cpu().numpy()
+    parts = torch.view_as_real(tensor.detach().resolve_conj()).double().cpu().numpy()
+    return np.where(parts[..., 1] == 0, parts[..., 0], np.nan)
+
+
 def rounded(constant: Constant, kind: torch.dtype) -> Constant:
     """The same numbers in another type, which may not hold each of them."""
 
     def compute(positions: Positions, held: Held) -> Values:
         values = constant.at(positions, held)
-        if kind.is_complex:
-            return np.full_like(values, np.nan)
-        rounded = torch.from_numpy(np.nan_to_num(values)).to(kind).double().numpy()
+        rounded = real_numbers(torch.from_numpy(np.nan_to_num(values)).to(kind))
         return np.where(np.isnan(values), np.nan, rounded)
 
     return Constant(compute)

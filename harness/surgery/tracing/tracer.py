@@ -18,7 +18,7 @@ from harness.surgery.tracing.choices import Choice
 from harness.surgery.tracing.example import Example, tensors
 from harness.surgery.tracing.fits import Fit
 from harness.surgery.tracing.labels import Coupling, Labels
-from harness.surgery.tracing.marks import Mark, Pair, Plane, Read, always
+from harness.surgery.tracing.marks import Mark, Pair, Plane, Read, always, real_numbers
 from harness.surgery.tracing.paths import layer_of
 from harness.surgery.tracing.stand_ins import Replaced
 
@@ -295,7 +295,8 @@ class Tracer(TorchDispatchMode):
         if not any(id(leaf) in self._marks and self._marks[id(leaf)][1].planes for leaf in given):
             return
         for leaf in given:
-            if not leaf.is_floating_point() or leaf.numel() < 2 or any(leaf is own for own in written):
+            counts = leaf.is_floating_point() or leaf.is_complex()
+            if not counts or leaf.numel() < 2 or any(leaf is own for own in written):
                 continue
             value = self._full_of(leaf)
             if value is not None:
@@ -312,7 +313,8 @@ class Tracer(TorchDispatchMode):
         if id(tensor) not in self._made or tensor.device.type == "meta":
             return None
         first = tensor.detach().flatten()[0]
-        return None if bool((tensor != first).any()) else float(first)
+        value = float(real_numbers(first))
+        return None if bool((tensor != first).any()) or np.isnan(value) else value
 
     def fill(self, tensor: Tensor, value: float) -> None:
         """Note that a tensor was just made full of one number (NaN: of any)."""
