@@ -17,6 +17,7 @@ from harness.surgery.tracing.marks import (
     Values,
     real_numbers,
 )
+from harness.surgery.tracing.paths import layer_of
 from harness.surgery.tracing.rules.elementwise import pointwise
 from harness.surgery.tracing.rules.meeting import only_silence, sends
 from harness.surgery.tracing.tracer import Call, Tracer
@@ -135,9 +136,7 @@ def read(
             tracer.coupling.freeze(columns.labels, "reads a signal of fixed size")
         plane = Plane(np.empty(0, dtype=np.int64))
     elif columns is None:
-        tracer.coupling.freeze(
-            plane.labels, "read by a weight that is computed in a way surgery cannot follow"
-        )
+        tracer.coupling.freeze(plane.labels, _mixed_by(tracer, mark.planes.get(out_axis)))
     else:
         tracer.coupling.unite(columns.labels, plane.labels)
     bias_mark = tracer.mark(bias) if bias is not None else None
@@ -161,6 +160,16 @@ def read(
             padded=padded,
             signal=plane,
         )
+    )
+
+
+def _mixed_by(tracer: Tracer, rows: Plane | None) -> str:
+    """Why units stay that are read by weights that no longer have an entry of their own for each."""
+    if rows is None or not len(rows.labels):
+        return "read by a weight that is computed in a way surgery cannot follow"
+    layer = layer_of(tracer.owner(int(rows.labels[0]))[0])
+    return (
+        f"read by {layer!r}, whose weight is computed from its entries together, as where it is standardised"
     )
 
 
