@@ -6,9 +6,10 @@ with the units silent, in both modes, is it one (`harness.surgery.trial`). Nothi
 needed, and where none helps, the units stay.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import combinations, islice
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -20,9 +21,10 @@ from harness.surgery.operations.resize import own_sizes
 from harness.surgery.tracing.example import Example
 from harness.surgery.tracing.fits import Fit
 from harness.surgery.tracing.follow import follow
+from harness.surgery.tracing.labels import Labels
 from harness.surgery.tracing.numbers import numbers_read
 from harness.surgery.tracing.tracer import Tracer
-from harness.surgery.trial import Trial, trial
+from harness.surgery.trial import trial
 
 
 class _Kind(NamedTuple):
@@ -90,18 +92,43 @@ def fit_to(tracer: Tracer, network: nn.Module, example: Example, going: Mapping[
             fit(tracer, network, dict.fromkeys(going[layer] for layer in blamed), state)
 
 
-def fit(tracer: Tracer, network: nn.Module, roots: Iterable[int], state: Trial) -> list[int]:
-    """The same, for classes that are silent in a trial and not all of which can go yet; those that cannot."""
-    together: dict[tuple[_Kind, ...], list[int]] = {}
+class Standing(Protocol):
+    """What says whether a network stands it that classes of units go, with the numbers that follow by now."""
+
+    @property
+    def example(self) -> Example:
+        """That the network runs on."""
+        ...
+
+    def fails(self, roots: Labels) -> str | None:
+        """Why it does not, None if it does."""
+        ...
+
+
+def fit(
+    tracer: Tracer,
+    network: nn.Module,
+    roots: Iterable[int],
+    state: Standing,
+    order: Callable[[tuple[_Kind, ...]], Iterator[tuple[_Kind, ...]]] | None = None,
+) -> list[int]:
+    """The same, for classes not all of which can go yet, which are silent in a trial; those that cannot.
+
+    Args:
+        order: of the sets of numbers that are tried; the likely ones first unless said.
+    """
+    order = order or _likely_first
+    together: dict[tuple[tuple[_Kind, tuple[tuple[str, int], ...]], ...], list[int]] = {}
     found: dict[int, Mapping[_Kind, list[Fit]]] = {}
     read = numbers_read(network, state.example)
     for root in roots:
         found[root] = _kinds(tracer, network, root, read)
-        together.setdefault(tuple(sorted(found[root])), []).append(root)
+        alike = tuple(sorted((kind, _axes(own)) for kind, own in found[root].items()))
+        together.setdefault(alike, []).append(root)
     left: list[int] = []
-    for kinds, own in together.items():
-        before = tracer.fits
-        for chosen in _combinations(kinds):
+    for alike, own in together.items():
+        kinds, before = tuple(kind for kind, _ in alike), tracer.fits
+        for chosen in order(kinds):
             more = [each for root in own for kind in chosen for each in found[root][kind]]
             tracer.fits = list(dict.fromkeys([*before, *more]))
             if state.fails(_array(own)) is None:
@@ -112,14 +139,26 @@ def fit(tracer: Tracer, network: nn.Module, roots: Iterable[int], state: Trial) 
     return left
 
 
-def _combinations(kinds: tuple[_Kind, ...]) -> Iterator[tuple[_Kind, ...]]:
+def _axes(fits: Iterable[Fit]) -> tuple[tuple[str, int], ...]:
+    """Whose sizes some numbers are, in the same words for blocks that are written by the same code: a number
+    cannot be that of two axes that are cut to different sizes."""
+    inside = {(fit.path.removeprefix(f"{fit.layer}."), fit.axis) for fit in fits}
+    return tuple(sorted((re.sub(r"\d+", "", path), axis) for path, axis in inside))
+
+
+def _likely_first(kinds: tuple[_Kind, ...]) -> Iterator[tuple[_Kind, ...]]:
     """None, all that are likely, and then the fewest first."""
     likely = tuple(kind for kind in kinds if kind.likely)
     yield ()
     if likely:
         yield likely
-    every = (own for count in range(1, _KINDS + 1) for own in combinations(kinds[:_KINDS], count))
-    yield from islice((own for own in every if own != likely), _COMBINATIONS)
+    yield from (own for own in fewest_first(kinds) if own and own != likely)
+
+
+def fewest_first(kinds: tuple[_Kind, ...]) -> Iterator[tuple[_Kind, ...]]:
+    """Sets of attributes, the smallest first: for those who could not tell that one too many follows."""
+    every = (own for count in range(_KINDS + 1) for own in combinations(kinds[:_KINDS], count))
+    yield from islice(every, _COMBINATIONS + 1)
 
 
 def _kinds(

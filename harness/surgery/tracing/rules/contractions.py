@@ -168,9 +168,7 @@ def _mixed_by(tracer: Tracer, rows: Plane | None) -> str:
     if rows is None or not len(rows.labels):
         return "read by a weight that is computed in a way surgery cannot follow"
     layer = layer_of(tracer.owner(int(rows.labels[0]))[0])
-    return (
-        f"read by {layer!r}, whose weight is computed from its entries together, as where it is standardised"
-    )
+    return f"read by {layer!r}, whose weight is computed from its entries together (standardised, say)"
 
 
 def made(
