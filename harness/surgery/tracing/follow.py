@@ -101,10 +101,14 @@ def outputs_of(network: nn.Module, example: Example) -> list[Tensor]:
     except SurgeryError:
         raise
     except Exception as error:
-        mode = "in training mode " if network.training else ""
-        raise SurgeryError(
-            f"The network does not run {mode}on an example of shape {shapes(example)}: {error}"
-        ) from error
+        said = f"on an example of shape {shapes(example)}"
+        if network.training:
+            raise SurgeryError(
+                f"The network does not run in training mode {said}, and surgery follows both modes; give one "
+                "on which it can be trained, with as many entries and places as its normalisations need and "
+                f"all that it asks for in training: {error}"
+            ) from error
+        raise SurgeryError(f"The network does not run {said}: {error}") from error
     if any(tensor.is_nested for tensor in outputs):
         raise SurgeryError(
             "The network gives nested tensors, which surgery cannot look into; give padded ones."
@@ -147,10 +151,6 @@ def _check_gradients(outputs: list[Tensor]) -> None:
 
 def _declare(tracer: Tracer, network: nn.Module) -> None:
     """Couple what no operation shows: tensors declared per unit, masks, heads."""
-    for path, tensor in tracer.tensors.items():
-        if tensor.is_complex():
-            for axis in range(tensor.dim()):
-                tracer.coupling.freeze(tracer.labels(path, axis), "made or read by complex numbers")
     for path, module in network.named_modules():
         prefix = f"{path}." if path else ""
         declared: Mapping[str, float] = getattr(module, "per_unit", {})
