@@ -5,9 +5,9 @@ from typing import Any
 
 from torch import nn
 
-from harness import attributes
 from harness.extraction.errors import ExtractionError
 from harness.extraction.extent import made_within_memory
+from harness.plugins import attributes
 from harness.surgery.donors import Residual, recipe_of
 
 #: make: `module:attribute` or `file.py:attribute`, a class of modules. arguments: its keyword arguments.

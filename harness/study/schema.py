@@ -13,7 +13,7 @@ from pydantic import (
     model_validator,
 )
 
-from harness.attributes import file_of, is_attribute
+from harness.plugins.attributes import file_of, is_attribute
 from harness.study.parts import Count, Label, Options, Part, Seed, Size, added, named
 from harness.study.ranges import SpaceEntry, Start, Widths
 from harness.study.training import Optimizer, Training
