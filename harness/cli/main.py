@@ -207,7 +207,7 @@ def export(
 ) -> None:
     """Write the trial table of a run to a file: one row a trial."""
     from harness.results.tabulate import read_run
-    from reports.formulas import guarded
+    from reports.table.formulas import guarded
 
     table, _, _ = read_run(directory)
     path = out or directory / f"trials.{format.value}"

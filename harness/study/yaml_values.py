@@ -32,7 +32,7 @@ def yaml_values(text: str) -> Any:
 
 def _check_extent(text: str) -> None:
     """Count values as they are read, so that a text which unfolds to billions is never unfolded."""
-    total, sizes = 0, dict[str, int]()
+    total, sizes = 0, dict[str | None, int]()
     open_at: list[tuple[str | None, int]] = []
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         if isinstance(event, yaml.CollectionEndEvent):

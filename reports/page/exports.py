@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from reports.formulas import guard_formula
+from reports.table.formulas import guard_formula
 
 Row = Mapping[str, Any]
 

@@ -75,6 +75,7 @@ def _read(path: Path) -> dict[str, NDArray[Any]]:
                     f"{', '.join(_NAMES)} are needed"
                 )
             arrays = {}
+            assert archive.zip is not None, "it is open"
             declared = 0
             for name in _NAMES:
                 what = f"array {name!r}"

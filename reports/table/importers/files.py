@@ -5,9 +5,9 @@ from pathlib import Path
 import pandas as pd
 
 from reports.errors import TableError
-from reports.formulas import guarded
 from reports.settings import Settings
 from reports.table.checks import check_table, nearest
+from reports.table.formulas import guarded
 from reports.table.import_kinds import KINDS
 from reports.table.importers.common import Imported, ImportOptions
 from reports.table.importers.mlflow_runs import import_mlflow

@@ -3,6 +3,7 @@
 import json
 import os
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,13 @@ import pandas as pd
 import pytest
 
 from reports.errors import TableError
-from reports.formulas import guarded
 from reports.settings import Settings
+from reports.table.formulas import guarded
 from reports.table.importers import ImportOptions
 from reports.table.importers.files import import_trials, write_table
 from tests.reports.foreign import optuna_storage
 
-NAMES = {"dataset": "d", "architecture": "a", "method": "m"}
-OPTIONS = ImportOptions(**NAMES)
+OPTIONS = ImportOptions(dataset="d", architecture="a", method="m")
 
 
 def ray_trial(folder: Path, name: str, reports: list[dict[str, Any]], error: str | None = None) -> Path:
@@ -45,7 +45,7 @@ def test_a_ray_trial_that_recovered_is_ok(tmp_path: Path) -> None:
 
 def test_what_ray_nests_has_its_path_as_name(tmp_path: Path) -> None:
     ray_trial(tmp_path, "a", [REPORT | {"done": True}])
-    asked = ImportOptions(**NAMES, validation="eval/acc", test="eval/test")
+    asked = replace(OPTIONS, validation="eval/acc", test="eval/test")
     [row] = import_trials("ray", str(tmp_path), asked).table.to_dict("records")
     assert (row["val_accuracy"], row["test_accuracy"], row["param_lr"]) == (0.3, 0.2, 0.1)
 
@@ -71,7 +71,7 @@ def test_mlflow_metrics_in_folders_parents_and_deleted_runs(tmp_path: Path) -> N
     mlflow_run(tmp_path, "parent", {"best": 0.6})
     gone = mlflow_run(tmp_path, "gone", metrics)
     (gone / "meta.yaml").write_text("run_id: gone\nlifecycle_stage: deleted\n")
-    asked = ImportOptions(**NAMES, validation="val/acc", test="test/acc")
+    asked = replace(OPTIONS, validation="val/acc", test="test/acc")
     imported = import_trials("mlflow", str(tmp_path), asked)
     assert list(imported.table["trial_id"]) == ["child"]
     assert any("1 runs that only hold others" in note for note in imported.notes)
