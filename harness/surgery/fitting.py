@@ -52,19 +52,29 @@ def settled(network: nn.Module, example: Example) -> Tracer:
         SurgeryError: as `follow`.
     """
     tracer = follow(network, example)
-    contested = {
-        int(np.min(free)): number
-        for number, choice in enumerate(tracer.choices)
-        if choice.contested and len(free := _free(tracer, choice.own)) > 1
-    }
-    if not contested:
+    roots = contested(tracer)
+    if not roots:
         return tracer
-    with trial(tracer, network, example, _array(contested)) as state:
-        if state.fails(_array(contested)) is None:
-            return tracer
-        failed = fit(tracer, network, contested, state)
-    if not failed:
-        return tracer
+    with trial(tracer, network, example, _array(roots)) as state:
+        failed = fit(tracer, network, roots, state) if state.fails(_array(roots)) is not None else []
+    return followed_without(tracer, network, example, failed) if failed else tracer
+
+
+def contested(tracer: Tracer) -> list[int]:
+    """One class of each axis that was preferred to one that a product of two signals sums over."""
+    stuck = tracer.coupling.stuck()
+    found = []
+    for choice in tracer.choices:
+        if choice.contested:
+            roots = np.unique(tracer.coupling.roots(choice.own))
+            free = roots[~stuck[roots]]
+            if len(free) > 1:
+                found.append(int(free[0]))
+    return list(dict.fromkeys(found))
+
+
+def followed_without(tracer: Tracer, network: nn.Module, example: Example, failed: list[int]) -> Tracer:
+    """Follow a network again, and cut no axis that was preferred and has some classes."""
     members = tracer.coupling.members(_array(failed))
     avoided = [
         number
@@ -171,11 +181,6 @@ def _upwards(layer: str, top: list[str]) -> Iterator[str]:
     parts = layer.split(".") if layer else []
     for length in range(len(parts), len(top) - 1, -1):
         yield ".".join(parts[:length])
-
-
-def _free(tracer: Tracer, labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    roots = np.unique(tracer.coupling.roots(labels))
-    return roots[~np.isin(roots, list(tracer.coupling.frozen()))]
 
 
 def _array(roots: Iterable[int]) -> npt.NDArray[np.int64]:

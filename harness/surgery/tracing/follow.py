@@ -1,6 +1,6 @@
 """Running a network once, quietly, to see what belongs together."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import cast
 
@@ -168,15 +168,22 @@ def _declare(tracer: Tracer, network: nn.Module) -> None:
                     tracer.coupling.unite(tracer.labels(mask, axis), tracer.labels(prefix + name, axis))
 
 
+def devices_of(modules: Iterable[nn.Module]) -> set[torch.device]:
+    """Where the parameters of some modules are, each of them alone."""
+    return {own.device for module in modules for own in module._parameters.values() if own is not None}
+
+
 @contextmanager
 def quiet(network: nn.Module) -> Iterator[None]:
     """Put modes, buffers and random number generators back at the end."""
-    modes = [(module, module.training) for module in network.modules()]
-    buffers = [(buffer, buffer.clone()) for buffer in network.buffers()]
+    modules = list(network.modules())
+    modes = [(module, module.training) for module in modules]
+    every = {id(own): own for module in modules for own in module._buffers.values() if own is not None}
+    buffers = [(buffer, buffer.clone()) for buffer in every.values()]
     # A forward pass may put others in their places.
-    places = [(module, dict(module._buffers)) for module in network.modules()]
+    places = [(module, dict(module._buffers)) for module in modules if module._buffers]
     fast = torch.backends.mha.get_fastpath_enabled()
-    devices = sorted({p.device.index or 0 for p in network.parameters() if p.device.type == "cuda"})
+    devices = sorted({device.index or 0 for device in devices_of(modules) if device.type == "cuda"})
     # The fast path of attention is one opaque operation; the slow one can be followed.
     torch.backends.mha.set_fastpath_enabled(False)
     try:
@@ -185,7 +192,8 @@ def quiet(network: nn.Module) -> Iterator[None]:
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
         for module, training in modes:
-            module.training = training
+            if module.training != training:
+                module.training = training
         for module, held in places:
             if any(module._buffers.get(name) is not own for name, own in held.items()):
                 module._buffers.update(held)
