@@ -23,7 +23,7 @@ from harness.surgery.edits import (
     Widen,
 )
 from harness.surgery.errors import SurgeryError
-from harness.surgery.fitting import fit_to
+from harness.surgery.fitting import fit, fit_to
 from harness.surgery.operations.blocks import remove_block
 from harness.surgery.operations.comparison import Expected, check_as_expected, expected
 from harness.surgery.operations.insertion import insert_block
@@ -43,7 +43,7 @@ from harness.surgery.tracing.example import Example
 from harness.surgery.tracing.plain import check_plain, check_values
 from harness.surgery.tracing.tracer import Tracer
 from harness.surgery.tracing.units import unit_labels
-from harness.surgery.trial import stands
+from harness.surgery.trial import Trial, trial
 
 
 @torch.inference_mode(mode=False)  # parameters made in it could not be trained
@@ -194,44 +194,62 @@ def _remove(draft: Draft, proposal: Proposal, edits: list[Remove], example: Exam
     if removal.emptied or not len(removal.roots):
         return
     known = expected(tracer, removal, draft.network, example)
-    obstacle = _obstacle(tracer, removal, draft.network, known, example)
-    if obstacle is not None:
-        # Numbers that its code holds may have to follow.
-        before = len(tracer.fits)
-        fit_to(tracer, draft.network, example, _one_of_each(tracer, draft.network, removal))
-        fitted = len(tracer.fits) > before
-        obstacle = _obstacle(tracer, removal, draft.network, known, example) if fitted else obstacle
-    if obstacle is not None:
-        raise obstacle
-    cut(draft, tracer, removal)
+    if meets_reshapes(tracer, removal):
+        # A branch that counts for nothing as yet shows nothing in the outputs: it must stand a trial too.
+        with trial(tracer, draft.network, example, removal.roots) as state:
+            if not _stands(tracer, draft.network, removal, state):
+                raise _paired_otherwise(removal)
+        cut(draft, tracer, removal)
+        try:
+            check_as_expected(known, removal, draft.network, example)
+        except SurgeryError as error:
+            raise _paired_otherwise(removal) from error
+    else:
+        obstacle = _obstacle(tracer, removal, draft.network, known, example)
+        if obstacle is not None:
+            # Numbers that its code holds may have to follow.
+            before = len(tracer.fits)
+            fit_to(tracer, draft.network, example, _one_of_each(tracer, draft.network, removal))
+            fitted = len(tracer.fits) > before
+            obstacle = _obstacle(tracer, removal, draft.network, known, example) if fitted else obstacle
+        if obstacle is not None:
+            raise obstacle
+        cut(draft, tracer, removal)
     for layer, count in removal.removed.items():
         _count(report.removed, layer, count)
     for layer, differs in differing(removal).items():
         report.folded[layer] = report.folded.get(layer, False) or differs
 
 
+def _stands(tracer: Tracer, network: nn.Module, removal: Removal, state: Trial) -> bool:
+    """Whether what is reshaped can go, perhaps with numbers of the code that follow."""
+    if state.fails(removal.roots) is None:
+        return True
+    before = len(tracer.fits)
+    fit(tracer, network, _one_of_each(tracer, network, removal), state)
+    return len(tracer.fits) > before and state.fails(removal.roots) is None
+
+
+def _paired_otherwise(removal: Removal) -> SurgeryError:
+    layers = ", ".join(repr(layer) for layer in removal.removed)
+    return SurgeryError(
+        f"Removing units of {layers} makes the network pair other units than before; it was written for "
+        "fixed sizes and only whole layers of it can be changed."
+    )
+
+
 def _obstacle(
     tracer: Tracer, removal: Removal, network: nn.Module, known: Expected, example: Example
 ) -> SurgeryError | None:
     """What a removal would change that it must not; tried, and taken back."""
-    tried, reshapes = Draft(network, None), meets_reshapes(tracer, removal)
+    tried = Draft(network, None)
     try:
         cut(tried, tracer, removal)
         check_as_expected(known, removal, network, example)
-        stood = True
     except SurgeryError as error:
-        if not reshapes:
-            return error
-        stood = False
+        return error
     finally:
         tried.rollback()
-    # A branch that counts for nothing as yet shows nothing in the outputs.
-    if reshapes and not (stood and stands(tracer, network, example, removal.roots) is None):
-        layers = ", ".join(repr(layer) for layer in removal.removed)
-        return SurgeryError(
-            f"Removing units of {layers} makes the network pair other units than before; it was written for "
-            "fixed sizes and only whole layers of it can be changed."
-        )
     return None
 
 
