@@ -23,7 +23,7 @@ from harness.surgery.edits import (
     Widen,
 )
 from harness.surgery.errors import SurgeryError
-from harness.surgery.fitting import fit, fit_to
+from harness.surgery.fitting import contested, fit, fit_to
 from harness.surgery.operations.blocks import remove_block
 from harness.surgery.operations.comparison import Expected, check_as_expected, expected
 from harness.surgery.operations.insertion import insert_block
@@ -43,7 +43,7 @@ from harness.surgery.tracing.example import Example
 from harness.surgery.tracing.plain import check_plain, check_values
 from harness.surgery.tracing.tracer import Tracer
 from harness.surgery.tracing.units import unit_labels
-from harness.surgery.trial import Trial, trial
+from harness.surgery.trial import trial
 
 
 @torch.inference_mode(mode=False)  # parameters made in it could not be trained
@@ -187,8 +187,13 @@ def _carry_out(
 def _remove(draft: Draft, proposal: Proposal, edits: list[Remove], example: Example, report: Report) -> None:
     if not edits:
         return
-    tracer = proposal.values()
+    tracer = proposal.followed()
     removal = plan_removal(tracer, draft.network, edits)
+    heads = contested(tracer)
+    tried = bool(heads) and _goes_with(tracer, draft.network, example, removal, heads)
+    if heads and not tried:
+        tracer = proposal.values()
+        removal = plan_removal(tracer, draft.network, edits)
     report.refused.update(removal.refused)
     report.emptied = removal.emptied
     if removal.emptied or not len(removal.roots):
@@ -196,9 +201,8 @@ def _remove(draft: Draft, proposal: Proposal, edits: list[Remove], example: Exam
     known = expected(tracer, removal, draft.network, example)
     if meets_reshapes(tracer, removal):
         # A branch that counts for nothing as yet shows nothing in the outputs: it must stand a trial too.
-        with trial(tracer, draft.network, example, removal.roots) as state:
-            if not _stands(tracer, draft.network, removal, state):
-                raise _paired_otherwise(removal)
+        if not tried and not _stands(tracer, draft.network, example, removal):
+            raise _paired_otherwise(removal)
         cut(draft, tracer, removal)
         try:
             check_as_expected(known, removal, draft.network, example)
@@ -221,13 +225,32 @@ def _remove(draft: Draft, proposal: Proposal, edits: list[Remove], example: Exam
         report.folded[layer] = report.folded.get(layer, False) or differs
 
 
-def _stands(tracer: Tracer, network: nn.Module, removal: Removal, state: Trial) -> bool:
+def _goes_with(
+    tracer: Tracer, network: nn.Module, example: Example, removal: Removal, heads: list[int]
+) -> bool:
+    """Whether a removal of which nothing is refused can go, and with it some of all heads that there are."""
+    if removal.refused or removal.emptied or not len(removal.roots):
+        return False
+    every = np.union1d(removal.roots, heads)
+    with trial(tracer, network, example, every) as state:
+        if state.fails(every) is None:
+            return True
+        before = tracer.fits
+        failed = fit(tracer, network, heads, state)
+        if not failed and tracer.fits != before and state.fails(every) is None:
+            return True
+        tracer.fits = before
+        return False
+
+
+def _stands(tracer: Tracer, network: nn.Module, example: Example, removal: Removal) -> bool:
     """Whether what is reshaped can go, perhaps with numbers of the code that follow."""
-    if state.fails(removal.roots) is None:
-        return True
-    before = len(tracer.fits)
-    fit(tracer, network, _one_of_each(tracer, network, removal), state)
-    return len(tracer.fits) > before and state.fails(removal.roots) is None
+    with trial(tracer, network, example, removal.roots) as state:
+        if state.fails(removal.roots) is None:
+            return True
+        before = len(tracer.fits)
+        fit(tracer, network, _one_of_each(tracer, network, removal), state)
+        return len(tracer.fits) > before and state.fails(removal.roots) is None
 
 
 def _paired_otherwise(removal: Removal) -> SurgeryError:

@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import nn
 
 from harness.surgery.operations.resize import own_sizes
@@ -42,16 +41,11 @@ class _Kind(NamedTuple):
 _KINDS, _COMBINATIONS = 8, 64
 
 
-@torch.no_grad()
-def settled(network: nn.Module, example: Example) -> Tracer:
-    """Follow a network (`harness.surgery.tracing.follow`), and see whether its code lets whole heads go.
+def settle(tracer: Tracer, network: nn.Module, example: Example) -> Tracer:
+    """See whether the code of a network that was followed lets whole heads go.
 
     Where it does not, but features of heads could go instead, it is followed again with that in mind.
-
-    Raises:
-        SurgeryError: as `follow`.
     """
-    tracer = follow(network, example)
     roots = contested(tracer)
     if not roots:
         return tracer

@@ -288,3 +288,19 @@ def test_features_go_where_heads_cannot_and_code_takes_them(
     assert receipt.refused is None
     assert parameters(network) < size
     assert max(change(before, measure(network, x))) <= 1e-12
+
+
+def test_heads_take_no_more_passes_than_other_units() -> None:
+    torch.manual_seed(0)
+    network, x = Block(Grouped).double(), torch.randn(3, 5, _WIDTH, dtype=torch.float64)
+    passes: list[None] = []
+    network.register_forward_hook(lambda *_: passes.append(None))
+    structure = trace(network, x)
+    # Followed in both modes, then tried: both modes before and after.
+    assert len(passes) == 6
+    chosen = some_classes(structure)
+    silence(network, structure, chosen)
+    passes.clear()
+    apply(network, None, removals(structure, chosen), x)
+    # The same, and the network itself before and after.
+    assert len(passes) == 10
