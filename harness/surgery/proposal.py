@@ -9,7 +9,7 @@ from torch import Tensor
 from harness.surgery.changes.draft import Draft
 from harness.surgery.edits import NetworkEdit, Remove, Reset, Widen
 from harness.surgery.errors import SurgeryError
-from harness.surgery.fitting import settle
+from harness.surgery.fitting import followed_without, settle
 from harness.surgery.tracing.example import Example
 from harness.surgery.tracing.follow import follow
 from harness.surgery.tracing.labels import Labels
@@ -57,6 +57,18 @@ class Proposal:
             tracer = follow(self._draft.network, self._example)
             self._latest, self._settled = (self._draft.changes, self._draft.reshapes, tracer), False
         return self._latest[2]
+
+    def settled(self, failed: list[int]) -> Tracer:
+        """The same, for those who have tried it.
+
+        Args:
+            failed: classes that cannot go, of axes that were preferred (`fitting.contested`).
+        """
+        tracer = self.followed()
+        if failed:
+            tracer = followed_without(tracer, self._draft.network, self._example, failed)
+        self._latest, self._settled = (self._draft.changes, self._draft.reshapes, tracer), True
+        return tracer
 
     def _settle(self, changes: int, reshapes: int, tracer: Tracer) -> Tracer:
         if not self._settled:
