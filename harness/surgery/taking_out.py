@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from torch import nn
 
+from harness.surgery.blame import to_blame
 from harness.surgery.changes.draft import Draft
 from harness.surgery.edits import Remove
 from harness.surgery.errors import SurgeryError
@@ -82,7 +83,8 @@ def _stands(tracer: Tracer, network: nn.Module, example: Example, removal: Remov
         if state.fails(removal.roots) is None:
             return True
         before = len(tracer.fits)
-        fit(tracer, network, _one_of_each(tracer, network, removal), state)
+        going = _one_of_each(tracer, network, removal)
+        fit(tracer, network, dict.fromkeys(going[layer] for layer in to_blame(going, state)), state)
         return len(tracer.fits) > before and state.fails(removal.roots) is None
 
 
@@ -109,7 +111,10 @@ def _obstacle(
     return None
 
 
-def _one_of_each(tracer: Tracer, network: nn.Module, removal: Removal) -> list[int]:
-    """One class of those that go, of each layer that loses some."""
-    roots = [tracer.coupling.roots(unit_labels(tracer, network, layer)) for layer in removal.removed]
-    return list(dict.fromkeys(int(own[np.isin(own, removal.roots)][0]) for own in roots))
+def _one_of_each(tracer: Tracer, network: nn.Module, removal: Removal) -> dict[str, int]:
+    """Of each layer that loses some of its classes, one that goes."""
+    found = {}
+    for layer in removal.removed:
+        own = tracer.coupling.roots(unit_labels(tracer, network, layer))
+        found[layer] = int(own[np.isin(own, removal.roots)][0])
+    return found
