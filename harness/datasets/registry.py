@@ -1,12 +1,11 @@
 """Which data sources there are: those of the house, of plug-in files, of packages, of any module."""
 
 import dataclasses
+from dataclasses import replace
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
-from harness import attributes
-from harness.attributes import Origin
 from harness.datasets.base import DataError, DatasetSpec
 from harness.datasets.sources.base import Source
 from harness.datasets.sources.cifar import CIFAR10, CIFAR100
@@ -17,10 +16,13 @@ from harness.datasets.sources.npz import Npz
 from harness.datasets.sources.parquet import Parquet
 from harness.datasets.sources.python_object import PythonObject
 from harness.datasets.sources.sine import Sine
+from harness.datasets.sources.slice import Slice
 from harness.datasets.sources.strangers import Stranger
 from harness.datasets.sources.table import Table
 from harness.nearest import nearest
-from harness.options import with_options
+from harness.plugins import attributes
+from harness.plugins.attributes import Origin
+from harness.plugins.options import with_options
 
 #: Entry points of this group name an object that follows the protocol `Source`, or a class of such objects:
 #: a dataclass, whose fields are the options that a study may set, or one that is called without arguments.
@@ -107,6 +109,9 @@ def find_source(spec: DatasetSpec) -> Source:
             the study says of it what it does not take.
     """
     where = f"data set {spec.name!r}"
+    if (count := spec.settings.get("train_examples")) is not None:
+        settings = {name: value for name, value in spec.settings.items() if name != "train_examples"}
+        return Slice(find_source(replace(spec, settings=settings)), count)
     try:
         if spec.source in KNOWN_SETS:
             return _known(spec)

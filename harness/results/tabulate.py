@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness.design import BATCH_SIZE, LEARNING_RATE, ArmDesign, Claim, StudyDesign
+from harness.design import BATCH_SIZE, ArmDesign, Claim, StudyDesign
 from harness.records.directory import RunDirectory
 from harness.records.record import Costs, Record
 from harness.records.stopped import as_searched
@@ -16,7 +16,7 @@ from harness.results.origin_costs import costs_with_origins
 from harness.results.plateau import size_has_settled
 from harness.sizing.ledger.size import FLOPS_PER_MAC
 from harness.sizing.ledger.sparse import Histogram, Sparsity
-from harness.study.beside import told
+from harness.study.beside import optimizers_told, told
 from harness.study.seeds import split_seed, splits_text
 from harness.study.telling import task_told, training_told
 from harness.study.written import WrittenPlan
@@ -78,15 +78,20 @@ def trial_table(plan: WrittenPlan, records: list[Record]) -> pd.DataFrame:
 
 
 def histories(plan: WrittenPlan, records: list[Record]) -> pd.DataFrame:
-    """One row an epoch: losses, validation score and size as the trial went, costs up to there, and of arms
-    that are replayed the test score of each epoch that was the best so far."""
+    """One row an epoch: losses, validation score and size as the trial went, residual blocks put in less
+    those taken out up to there, costs likewise, and of arms that are replayed the test score of each epoch
+    that was the best so far."""
     columns = ["trial_id", "dataset", "architecture", "method", "epoch", "phase", "train_loss", "val_loss"]
-    columns += ["val_score", "units_total", "parameters", "nonzeros", "macs", "train_flops", "train_seconds"]
-    columns += ["best_test_score"]
+    columns += ["val_score", "units_total", "parameters", "nonzeros", "macs", "blocks", "train_flops"]
+    columns += ["train_seconds", "best_test_score"]
     rows = []
     for record in records:
         arm = plan.arms[record.arm]
         params = {PARAMETER_PREFIX + name: value for name, value in record.params.items()}
+        blocks = [
+            (event.epoch, len(event.account.get("inserted", ())) - len(event.account.get("blocks", ())))
+            for event in record.events
+        ]
         for epoch in record.epochs:
             size = epoch.size
             rows.append(
@@ -104,6 +109,7 @@ def histories(plan: WrittenPlan, records: list[Record]) -> pd.DataFrame:
                     "parameters": size.parameters,
                     "nonzeros": size.nonzeros,
                     "macs": size.macs,
+                    "blocks": sum(change for moment, change in blocks if moment <= epoch.epoch),
                     "train_flops": epoch.train_flops,
                     "train_seconds": epoch.train_seconds,
                     "best_test_score": record.best_test_scores.get(epoch.epoch),
@@ -115,8 +121,7 @@ def histories(plan: WrittenPlan, records: list[Record]) -> pd.DataFrame:
 
 def study_design(plan: WrittenPlan, lost_attempts: int, set_aside: int) -> StudyDesign:
     """The design of a study, from its plan as it was written."""
-    study, training, optimizer = plan.study, plan.study.training, plan.study.training.optimizer
-    options = "".join(f", {name} {value}" for name, value in optimizer.options.items())
+    study, training = plan.study, plan.study.training
     repeats = study.seeds.repeats
     data = "; ".join(
         f"{facts.name} ({facts.train_examples} training and {facts.test_examples} test examples)"
@@ -131,8 +136,7 @@ def study_design(plan: WrittenPlan, lost_attempts: int, set_aside: int) -> Study
         settings={
             "Data": data,
             "Task": task_told(training.task, plan.score),
-            "Optimizer": f"{optimizer.name}, "
-            f"learning rate {told(study, LEARNING_RATE, optimizer.learning_rate)}{options}",
+            "Optimizer": optimizers_told(study),
             "Batch size": told(study, BATCH_SIZE, training.batch_size),
             **training_told(training),
             "Validation": f"{training.validation_fraction:g} of the training set, {splits_text(study.seeds)}",

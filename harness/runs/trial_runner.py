@@ -56,8 +56,7 @@ class TrialRunner:
 
     def prepare_worker(self) -> None:
         """Settings of the process, the same in every executor, so that all give the same bits."""
-        for plugin in self.plan.study.plugins:
-            registry.load_file(Path(plugin), named=True)  # planning has judged what it offers
+        registry.load_study_files(map(Path, self.plan.study.plugins))
         torch.set_num_threads(max(1, int(self.plan.study.resources.cpus)))
         # Gates and dying units leave numbers so small that the processor slows down a hundredfold on them.
         torch.set_flush_denormal(True)
@@ -170,7 +169,7 @@ class TrialRunner:
         method = self.plan.method(arm)
         cell = dataclasses.replace(self.plan.cell(arm, trial.params), origin=origin)
         schedule = dataclasses.replace(self.plan.schedule(arm, trial.params), origin=origin)
-        weights = self._weights(arm)
+        weights, optimizer = self._weights(arm), self.plan.optimizer(arm)
         torch.manual_seed(trial.seeds["init"])
         with strangers:
             network, state = method.build(cell, trial.params)
@@ -193,8 +192,8 @@ class TrialRunner:
             objective=self.plan.objective,
             batch_size=self.plan.batch_size(arm, trial.params),
             step=StepSettings(
-                study.training.optimizer.name,
-                study.training.optimizer.options,
+                optimizer.name,
+                optimizer.options,
                 study.training.precision,
                 study.training.gradient_clip,
                 study.training.compile,

@@ -1,6 +1,6 @@
 """Running a network once, quietly, to see what belongs together."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import cast
 
@@ -16,6 +16,7 @@ from harness.surgery.tracing.answers import tensors_in
 from harness.surgery.tracing.choices import decide
 from harness.surgery.tracing.example import Example, called, shapes, twice
 from harness.surgery.tracing.heads import declare_heads, open_attentions
+from harness.surgery.tracing.labels import Labels
 from harness.surgery.tracing.noise import training_without_noise
 from harness.surgery.tracing.plain import check_example, check_plain
 from harness.surgery.tracing.rules import RULES, pointwise
@@ -154,11 +155,7 @@ def _declare(tracer: Tracer, network: nn.Module) -> None:
         prefix = f"{path}." if path else ""
         declared: Mapping[str, float] = getattr(module, "per_unit", {})
         if declared:
-            own = [tracer.labels(prefix + name, 0) for name in declared if prefix + name in tracer.tensors]
-            if prefix + "weight" in tracer.tensors:
-                own.insert(0, tracer.labels(prefix + "weight", getattr(module, "unit_axis", 0)))
-            for labels in own[1:]:
-                tracer.coupling.unite(own[0], labels)
+            _declare_units(tracer, prefix, module, declared)
         if isinstance(module, nn.MultiheadAttention):
             declare_heads(tracer, prefix, module)
         for name, parameter, _ in masks_of(module):
@@ -166,6 +163,20 @@ def _declare(tracer: Tracer, network: nn.Module) -> None:
             if prefix + name in tracer.tensors and mask in tracer.tensors:
                 for axis in range(parameter.dim()):
                     tracer.coupling.unite(tracer.labels(mask, axis), tracer.labels(prefix + name, axis))
+
+
+def _declare_units(tracer: Tracer, prefix: str, module: nn.Module, declared: Iterable[str]) -> None:
+    """Couple tensors that have an entry for each of a module's units with each other and with the units."""
+    along = getattr(module, "units_along", lambda name: ("weight", getattr(module, "unit_axis", 0)))
+    by_place: dict[tuple[str, int], list[Labels]] = {}
+    for name in declared:
+        if prefix + name in tracer.tensors:
+            by_place.setdefault(along(name), []).append(tracer.labels(prefix + name, 0))
+    for (path, axis), own in by_place.items():
+        if prefix + path in tracer.tensors:
+            own.insert(0, tracer.labels(prefix + path, axis))
+        for labels in own[1:]:
+            tracer.coupling.unite(own[0], labels)
 
 
 @contextmanager
