@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 from torch import nn
 
-from harness.surgery.blame import to_blame
 from harness.surgery.operations.resize import own_sizes
 from harness.surgery.tracing.example import Example
 from harness.surgery.tracing.fits import Fit
@@ -81,19 +80,16 @@ def followed_without(tracer: Tracer, network: nn.Module, example: Example, faile
     return follow(network, example, avoided=avoided)
 
 
-def fit_to(tracer: Tracer, network: nn.Module, example: Example, going: Mapping[str, int]) -> None:
-    """Find the numbers that must follow when some classes of units go, if code holds any that could.
-
-    Args:
-        going: layer -> a class of its units.
-    """
-    if not any(_kinds(tracer, network, root) for root in set(going.values())):
+def fit_to(tracer: Tracer, network: nn.Module, example: Example, roots: Iterable[int]) -> None:
+    """Find the numbers that must follow when some classes of units go, if code holds any that could."""
+    roots = [root for root in roots if _kinds(tracer, network, root)]
+    read = numbers_read(network, example) if roots else set()
+    roots = [root for root in roots if _kinds(tracer, network, root, read)]
+    if not roots:
         return
-    with trial(tracer, network, example, _array(going.values())) as state:
-        # A number that is as large as two axes is one of the two; what stands a cut as it is needs none.
-        blamed = to_blame(going, state)
-        if blamed:
-            fit(tracer, network, dict.fromkeys(going[layer] for layer in blamed), state)
+    with trial(tracer, network, example, _array(roots)) as state:
+        if state.fails(_array(roots)) is not None:
+            fit(tracer, network, roots, state)
 
 
 class Standing(Protocol):
@@ -131,16 +127,32 @@ def fit(
         together.setdefault(alike, []).append(root)
     left: list[int] = []
     for alike, own in together.items():
-        kinds, before = tuple(kind for kind, _ in alike), tracer.fits
-        for chosen in order(kinds):
-            more = [each for root in own for kind in chosen for each in found[root][kind]]
-            tracer.fits = list(dict.fromkeys([*before, *more]))
-            if state.fails(_array(own)) is None:
-                break
-        else:
-            tracer.fits = before
-            left += own
+        kinds = tuple(kind for kind, _ in alike)
+        if _suits(tracer, found, own, order(kinds), state):
+            continue
+        # A number that is as large as two axes may be taken for both; what stands a cut as it is needs none.
+        stuck = [root for root in own if state.fails(_array([root])) is not None] if kinds else own
+        if len(stuck) == len(own) or not _suits(tracer, found, stuck, order(kinds), state):
+            left += stuck
     return left
+
+
+def _suits(
+    tracer: Tracer,
+    found: Mapping[int, Mapping[_Kind, list[Fit]]],
+    roots: list[int],
+    sets: Iterable[tuple[_Kind, ...]],
+    state: Standing,
+) -> bool:
+    """Whether classes can go with one of some sets of numbers; the first such set follows from then on."""
+    before = tracer.fits
+    for chosen in sets:
+        more = [each for root in roots for kind in chosen for each in found[root][kind]]
+        tracer.fits = list(dict.fromkeys([*before, *more]))
+        if state.fails(_array(roots)) is None:
+            return True
+    tracer.fits = before
+    return False
 
 
 def _axes(fits: Iterable[Fit]) -> tuple[tuple[str, int], ...]:
