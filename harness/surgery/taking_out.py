@@ -56,7 +56,7 @@ def take_out(draft: Draft, proposal: Proposal, edits: Sequence[Remove], example:
     if obstacle is not None:
         # Numbers that its code holds may have to follow.
         before = len(tracer.fits)
-        fit_to(tracer, draft.network, example, _one_of_each(tracer, draft.network, removal))
+        fit_to(tracer, draft.network, example, _one_of_each(tracer, draft.network, removal).values())
         fitted = len(tracer.fits) > before
         obstacle = _obstacle(tracer, removal, draft.network, known, example) if fitted else obstacle
     if obstacle is not None:
