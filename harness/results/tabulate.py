@@ -117,7 +117,7 @@ def study_design(plan: WrittenPlan, lost_attempts: int, set_aside: int) -> Study
     """The design of a study, from its plan as it was written."""
     study, training, optimizer = plan.study, plan.study.training, plan.study.training.optimizer
     options = "".join(f", {name} {value}" for name, value in optimizer.options.items())
-    repeats = study.seeds.repeats
+    repeats, claim = study.seeds.repeats, study.claim
     data = "; ".join(
         f"{facts.name} ({facts.train_examples} training and {facts.test_examples} test examples)"
         for facts in plan.data.values()
@@ -126,7 +126,7 @@ def study_design(plan: WrittenPlan, lost_attempts: int, set_aside: int) -> Study
         name=study.name,
         description=study.description,
         arms=tuple(plan.arms.values()),
-        claim=Claim(study.claim.baseline, study.claim.n, study.claim.cost, study.claim.margin),
+        claim=Claim(claim.baseline, claim.n, claim.cost, claim.margin, claim.saving, claim.looks),
         paired=study.paired,
         settings={
             "Data": data,

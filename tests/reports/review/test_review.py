@@ -50,6 +50,8 @@ def test_a_sound_table_raises_nothing() -> None:
             [arm("base", np.tile(SPREAD[:30], 2), param_units=np.tile(np.arange(30), 2)), arm("new", SPREAD)],
             {},
         ),
+        ("copies", [arm("base", np.tile(SPREAD[:30], 2)), arm("new", SPREAD + 0.01)], {}),
+        ("twins", [arm("base", SPREAD), arm("new", SPREAD)], {}),
         (
             "spaces",
             [arm("base", SPREAD, **PARAMETERS), arm("new", SPREAD, param_units=np.arange(60) + 900)],
