@@ -24,6 +24,8 @@ from reports.statistics.unseen import MASSES, Failed, Unseen, unseen
 
 #: Standard normal quantiles are told up to here.
 _SURE = 35.0
+#: Halvings when a chance is inverted into a limit: to 1e-11 of the spread of its parts.
+_HALVINGS = 36
 
 
 def t_quantile(level: float | Floats, df: Floats) -> Floats:
@@ -155,9 +157,10 @@ class Mixed:
 
     def limit(self, level: float, sign: float) -> Floats:
         """The bar that the difference is above (sign 1) or below (-1) with chance `level`, shape [..., K]."""
-        reach = t_quantile(2 * level - 1, self.df) * self.se + 1e-300
-        low, high = self.value.min(axis=-1) - 40 * reach, self.value.max(axis=-1) + 40 * reach
-        for _ in range(80):
+        # The quantile of a mixture lies between those of its parts.
+        reach = sign * t_quantile(2 * level - 1, self.df) * self.se
+        low, high = self.value.min(axis=-1) - reach, self.value.max(axis=-1) - reach
+        for _ in range(_HALVINGS):
             middle = (low + high) / 2
             beyond = self.below(middle, sign) > 1 - level
             low, high = (

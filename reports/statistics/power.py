@@ -14,8 +14,8 @@ from reports.statistics.matching import gap, independent_track
 from reports.statistics.savings import EVEN, log_ratio_of_means, log_saving
 from reports.statistics.unseen import Failed
 
-#: Studies simulated at most: the chance is told to .04 then; and trials in all studies of an arm.
-STUDIES, MOST_TRIALS = 200, 200_000
+#: Studies simulated at most: the chance is told to .05 then, as it is shown; and trials in all of an arm's.
+STUDIES, MOST_TRIALS = 100, 50_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)

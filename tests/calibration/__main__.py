@@ -26,7 +26,7 @@ from tests.calibration import (
     ties,
 )
 from tests.calibration.rows import Row
-from tests.calibration.worlds import D1, D2, D3, WORLDS
+from tests.calibration.worlds import D1, D2, D3, POWER_POOLS, WORLDS
 
 SEED = 7
 STUDIES = 2_000
@@ -86,7 +86,7 @@ def jobs() -> list[Job]:
     found += [
         (powers.announced, (world, saving, *sizes, STUDIES, SEED))
         for sizes in powers.BEFORE
-        for world in WORLDS
+        for world in POWER_POOLS
         for saving in (2, 4)
     ]
     found.append((claims.adjusted_power, (STUDIES, SEED)))

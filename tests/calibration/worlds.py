@@ -1,8 +1,8 @@
 """Known worlds to draw trials from, and what is true in them.
 
 True accuracies: D1 left-skewed like MNIST; D2 the same with a tenth diverged; D3 wide like CIFAR with a
-quarter diverged; D4 right-skewed, good settings rare: the pools that a plan without a pilot names. Validation
-scores count 5,000 examples, test scores 10,000.
+quarter diverged; D4 right-skewed, good settings rare. Those and two more are the pools that
+a plan without a pilot names. Validation scores count 5,000 examples, test scores 10,000.
 """
 
 from dataclasses import replace
@@ -19,8 +19,13 @@ TRUTH_TRIALS = 1_000_000
 
 
 World = Pool
-D1, D2, D3, D4 = (replace(pool, name=f"D{number}") for number, pool in enumerate(POOLS, start=1))
+D1, D2, D3, D4, ALIKE, DIVERGING = (
+    replace(pool, name=name)
+    for pool, name in zip(POOLS, ("D1", "D2", "D3", "D4", "alike", "diverging"), strict=True)
+)
 WORLDS = (D1, D2, D3, D4)
+#: The four pools of the power row, unlike each other as searches are.
+POWER_POOLS = (D1, D3, ALIKE, DIVERGING)
 #: Rivals of D1. Matched trials m*(n): NEAR 1.0, 1.5 and 2.5 for n = 3, 5 and 10; FAR 3.0 and 5.9 for n = 5
 #: and 10; STEEP 1.4 and 2.5 for n = 5 and 10, but with a smaller difference at n: harder to tell apart.
 NEAR = World("near", 0.90, 0.085, 11.58, 1.3)

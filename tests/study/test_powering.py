@@ -31,7 +31,7 @@ def test_without_a_pilot_it_is_called_a_guess(tiny: dict[str, Any]) -> None:
     (line,) = power_lines(plan_of(planned(tiny, n=5, cost="trials")))
     assert line.startswith("Power: a true saving of 2× in trials is found with probability ")
     assert "60 trials an arm" in line
-    assert "a guess, from 4 pools" in line
+    assert "a guess, from 6 pools" in line
 
 
 def test_too_few_trials_find_nothing(tiny: dict[str, Any]) -> None:
