@@ -28,11 +28,13 @@ def power_lines(plan: Plan) -> tuple[str, ...]:
         return (f"{asked} is never found with {trials} trials an arm: n = {claim.n} needs {2 * claim.n}.",)
     import numpy as np
 
+    from reports.statistics.looks import spending
     from reports.statistics.pools import POOLS
     from reports.statistics.power import Pilot, saving_power
     from reports.wording import chance
 
-    level, seed = 1 - 0.05 / len(pairs), plan.study.seeds.study
+    alpha = float(spending(claim.looks, 0.05)[-1]) if claim.looks else 0.05
+    level, seed = 1 - alpha / len(pairs), plan.study.seeds.study
 
     def found(pilot: Pilot) -> float:
         return saving_power(pilot, trials, claim.n, claim.saving, level, np.random.default_rng(seed))

@@ -295,6 +295,11 @@ class Study(Part):
         for file in named:
             if len({other for other in named if Path(other).name == Path(file).name}) > 1:
                 raise ValueError(f"two files are called {Path(file).name!r}; give one of them another name")
+        if self.claim.looks and self.claim.looks[-1] != self.trials:
+            raise ValueError(
+                f"claim.looks: the last look is at {self.claim.looks[-1]} trials an arm, of {self.trials}; "
+                "the last is at all of them"
+            )
         if self.training.precision == "tf32" and not self.resources.gpus:
             raise ValueError("training.precision: tf32 is a way that GPUs multiply; resources.gpus is 0")
         return self

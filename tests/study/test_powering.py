@@ -39,6 +39,14 @@ def test_too_few_trials_find_nothing(tiny: dict[str, Any]) -> None:
     assert "never found with 60 trials an arm: n = 40 needs 80" in line
 
 
+def test_looks_end_with_all_trials(tiny: dict[str, Any]) -> None:
+    assert plan_of(planned(tiny, looks=[20, 60])).study.claim.looks == (20, 60)
+    with pytest.raises(ValueError, match="the last look is at 50 trials an arm, of 60"):
+        plan_of(planned(tiny, looks=[20, 50]))
+    with pytest.raises(ValueError, match="looks: numbers of trials from 1 up that grow"):
+        plan_of(planned(tiny, looks=[60, 60]))
+
+
 def test_a_pilot_tells_of_its_own_trials(tiny: dict[str, Any], tmp_path: Path) -> None:
     base = planned(tiny)["claim"]["baseline"]
     path = pilot(tmp_path / "pilot.csv", base)

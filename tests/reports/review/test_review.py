@@ -65,7 +65,7 @@ def test_warnings_are_found(code: str, arms: list[pd.DataFrame], settings: dict[
 
 
 def test_a_table_that_does_not_say_how_it_was_sampled() -> None:
-    frame = table(arm("base", SPREAD), arm("new", SPREAD)).drop(columns="sampling")
+    frame = table(arm("base", SPREAD), arm("new", SPREAD + 0.01)).drop(columns="sampling")
     first = judged(frame).warnings[0]
     assert first.code == "reading"
     assert "sampled" in first.sentence
