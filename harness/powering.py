@@ -23,7 +23,7 @@ def power_lines(plan: Plan) -> tuple[str, ...]:
     if not pairs:
         return ()
     trials = min(arm.trials for pair in pairs for arm in pair)
-    asked = f"Power: a true saving of {claim.saving:g}× in {claim.cost}"
+    asked = f"Power: a true saving of {claim.saving:g}×"
     if trials < 2 * claim.n:
         return (f"{asked} is never found with {trials} trials an arm: n = {claim.n} needs {2 * claim.n}.",)
     import numpy as np
@@ -42,16 +42,18 @@ def power_lines(plan: Plan) -> tuple[str, ...]:
     among = f"{trials} trials an arm, among {len(pairs)} comparison{'s' if len(pairs) > 1 else ''}"
     if claim.pilot is None:
         shares = sorted(found(pool.pilot(seed)) for pool in POOLS)
+        names = "; ".join(pool.name for pool in POOLS)
         return (
-            f"{asked} is found with probability {chance(shares[0])} to {chance(shares[-1])} by {among}. "
-            f"That is a guess, from {len(POOLS)} pools of trials ({'; '.join(pool.name for pool in POOLS)}); "
-            "claim.pilot names a table or a run with trials of the baseline to plan by.",
+            f"{asked} is found with probability {chance(shares[0])} to {chance(shares[-1])} by {among}, "
+            f"counted in trials. That is a guess, from {len(POOLS)} pools of trials ({names}); claim.pilot "
+            "names a table or a run with trials of the baseline to plan by.",
         )
     told = []
     for arm in _pilot_arms(plan):
         costs = arm.costs.get(claim.cost) if claim.cost != "trials" else None
         share = found(Pilot(arm.validation, arm.test, arm.failed_score, costs))
-        told.append(f"{arm.dataset}/{arm.architecture} {chance(share)}")
+        unit = "trials" if costs is None else claim.cost
+        told.append(f"{arm.dataset}/{arm.architecture} {chance(share)} in {unit}")
     return (
         f"{asked} is found by {among}, from the pilot {claim.pilot}, with probability: {'; '.join(told)}.",
     )

@@ -156,7 +156,8 @@ def _sentence(
         counts.append(f"not judged in {cells - judged}")
     text = f"In {unit_name(unit)}, {method} {', '.join(counts)}"
     if these.value is not None:
-        text += f"; geometric mean of the saving {number(these.value)}×{_span(these)} over these cells"
+        held = ", each as far as its trials show" if these.note else ""
+        text += f"; geometric mean of the saving {number(these.value)}×{_span(these)} over these cells{held}"
         if new.interval is not None:
             text += f", and{_span(new)} for the mean over new data sets"
     return text + "."

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 import numpy as np
-import numpy.typing as npt
 
 from reports.arms.arm import Arm, arms_by_cell
 from reports.cost_units import TRIALS
@@ -31,13 +30,15 @@ def _repeated(arm: Arm) -> Iterator[Warn]:
     extra = int((counts - 1).sum())
     if not extra:
         return
-    if not arm.parameters and not _has_measured_costs(arm):
+    if arm.parameters:
+        same = "searched value and score"
+    elif _costs(arm):
+        same = "score and cost"
+    elif counts.size < FEWEST or np.gcd.reduce(counts) < 2:
         # Scores that count examples meet by chance; that each stands twice, or four times, is none.
-        if counts.size < FEWEST or np.gcd.reduce(counts) < 2:
-            return
-        same = "score"
+        return
     else:
-        same = "searched value, score and cost"
+        same = "score"
     yield Warn(
         "copies",
         "serious",
@@ -66,12 +67,13 @@ def _scores(arm: Arm) -> Floats:
     return np.ascontiguousarray(np.column_stack((arm.validation, arm.test))[arm.scored])
 
 
-def _has_measured_costs(arm: Arm) -> bool:
-    return any(unit != TRIALS and np.unique(cost).size > 1 for unit, cost in arm.costs.items())
+def _costs(arm: Arm) -> list[Floats]:
+    """Costs that differ from trial to trial."""
+    found = (cost for unit, cost in sorted(arm.costs.items()) if unit != TRIALS)
+    return [cost for cost in found if np.unique(cost).size > 1]
 
 
-def _rows(arm: Arm) -> npt.NDArray[np.float64]:
-    """What tells a finished trial from another, a row each."""
-    costs = [cost for unit, cost in sorted(arm.costs.items()) if unit != TRIALS]
-    columns = [*arm.parameters.values(), *costs, arm.validation, arm.test]
+def _rows(arm: Arm) -> Floats:
+    """What tells a finished trial from another, a row each; a point trained twice costs a little other."""
+    columns = [*(arm.parameters.values() or _costs(arm)), arm.validation, arm.test]
     return np.nan_to_num(np.column_stack(columns)[arm.scored], nan=-1.0)

@@ -29,7 +29,7 @@ def pilot(path: Path, method: str) -> str:
 
 def test_without_a_pilot_it_is_called_a_guess(tiny: dict[str, Any]) -> None:
     (line,) = power_lines(plan_of(planned(tiny, n=5, cost="trials")))
-    assert line.startswith("Power: a true saving of 2× in trials is found with probability ")
+    assert line.startswith("Power: a true saving of 2× is found with probability ")
     assert "60 trials an arm" in line
     assert "a guess, from 6 pools" in line
 
