@@ -39,4 +39,5 @@ def _claimed(
         independent_track(rank(validation[:, :trials]), test[:, :trials], m, failed=none)
         for (validation, test), m in ((theirs, most), (ours, np.array([n])))
     ]
-    return claims([gap(tracks[0], tracks[1], n)], [EVEN], alpha=alpha)[:, 0] != 0
+    said: np.ndarray = claims([gap(tracks[0], tracks[1], n)], [EVEN], alpha=alpha)[:, 0] != 0
+    return said

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -43,7 +44,7 @@ def test_nothing_is_claimed_before_the_first_look() -> None:
 
 
 def test_looks_are_counted_by_what_they_looked_at(tmp_path: Path) -> None:
-    def look(count: int) -> dict[str, object]:
+    def look(count: int) -> dict[str, Any]:
         write_report(trials(count), tmp_path, settings=Settings(baseline="base", n=3, resamples=20))
         found = json.loads((tmp_path / "results.json").read_text())
         assert isinstance(found, dict)
