@@ -1,4 +1,4 @@
-"""Prints every bar beside what was measured; exits with 1 if one fails. Some ten minutes on two cores.
+"""Prints every bar beside what was measured; exits with 1 if one fails. Within an hour on two cores.
 
 `python -m tests.calibration` runs all; names of modules or functions run a part: `tests_of_arms`,
 `claims.whole_reports`.
@@ -17,6 +17,7 @@ from tests.calibration import (
     exact,
     failures,
     intervals,
+    large,
     looking,
     lopsided,
     pooled,
@@ -106,6 +107,7 @@ def jobs() -> list[Job]:
         for pruner in replays.PRUNERS
         for slow in (False, True)
     ]
+    found.append((large.seconds, (20, 5, 100, SEED)))
     found.append((tests_of_arms.adaptive, (STUDIES, SEED)))
     found.append((exact.largest_error, (200, SEED)))
     return found
