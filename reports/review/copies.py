@@ -76,4 +76,5 @@ def _costs(arm: Arm) -> list[Floats]:
 def _rows(arm: Arm) -> Floats:
     """What tells a finished trial from another, a row each; a point trained twice costs a little other."""
     columns = [*(arm.parameters.values() or _costs(arm)), arm.validation, arm.test]
-    return np.nan_to_num(np.column_stack(columns)[arm.scored], nan=-1.0)
+    rows: Floats = np.nan_to_num(np.column_stack(columns)[arm.scored], nan=-1.0)
+    return rows
