@@ -20,7 +20,7 @@ from reports.description.describe import describe_arm
 from reports.description.fronts import corner_of, telling_axes
 from reports.description.replays import describe_replays
 from reports.results.contrast import Contrast, Test
-from reports.results.results import RESULTS_VERSION, Cell, Results
+from reports.results.results import RESULTS_VERSION, Cell, Looks, Results
 from reports.review.review import review
 from reports.scope import Scope, fill
 from reports.settings import Settings
@@ -58,10 +58,12 @@ def judge(
     design: StudyDesign | None,
     settings: Settings,
     histories: pd.DataFrame | None = None,
+    look: int = 1,
 ) -> Results:
     """`analyse` for arms that were read before from the same table with the same settings.
 
     histories: one row an epoch, as `reports.write.write_report` takes them; replays need them.
+    look: which look at these arms this is, from 1.
     """
     scope = fill(settings, design, arms)
     score = ScoreWords(settings.score, scope.bounded, settings.lower_is_better)
@@ -104,9 +106,10 @@ def judge(
         cells=built,
         pooled=pooled,
         profiles=tuple(line for unit in units for line in profiles(described, contrasts, unit, scope)),
-        warnings=review(table, design, arms, described, contrasts, scope, score),
+        warnings=review(table, design, arms, described, contrasts, scope, score, look),
         replays=describe_replays(histories, arms, design, scope, score),
         controls=judge_controls(cells, design, scope, score, paired),
+        looks=Looks(look, scope.look, scope.alpha),
     )
 
 

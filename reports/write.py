@@ -20,6 +20,7 @@ from reports.figures.captioned import draw_figures
 from reports.figures.files import inline_svg, svg_text, write_pdf
 from reports.page.document import baseline_of, build_document
 from reports.page.exports import write_tables
+from reports.page.looks import looked_at
 from reports.page.render import PageFigure, render
 from reports.settings import Settings
 from reports.table.checks import TrialTable, check_table
@@ -70,9 +71,9 @@ def write_report(
             f"{source}: the histories have no column {absent[0]}; they need {', '.join(HISTORY_COLUMNS)}"
         )
     arms = read_arms(checked.trials, settings)
-    document = build_document(
-        arms, checked, design, settings, judge(arms, checked, design, settings, histories)
-    )
+    seen = looked_at(out, checked)
+    results = judge(arms, checked, design, settings, histories, len(seen))
+    document = {**build_document(arms, checked, design, settings, results), "looked_at": seen}
     try:
         return _write(arms, histories, document, settings, out)
     except OSError as error:

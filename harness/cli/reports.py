@@ -52,8 +52,12 @@ def report(
         typer.Option(help="A method the claim is about, unless all; may be given several times."),
     ] = None,
     score: Annotated[str | None, typer.Option(help="What the page calls the score.")] = None,
-    validation_column: Annotated[str, typer.Option(help="Column that selects.")] = "val_accuracy",
-    test_column: Annotated[str, typer.Option(help="Column that is reported.")] = "test_accuracy",
+    validation_column: Annotated[
+        str | None, typer.Option(help="Column that selects; val_accuracy unless given.")
+    ] = None,
+    test_column: Annotated[
+        str | None, typer.Option(help="Column that is reported; test_accuracy unless given.")
+    ] = None,
     lower_is_better: Annotated[
         bool, typer.Option("--lower-is-better", help="The score is a loss or an error.")
     ] = False,
@@ -64,9 +68,10 @@ def report(
     from harness.cli.views.progress import TerminalWatcher
     from harness.reporting import report as write
     from reports.settings import Settings
-    from reports.table.questions import parse_target
+    from reports.table.questions import name_scores, parse_target
 
     console = terminal()
+    columns = name_scores(validation_column, test_column)
     settings = Settings(
         baseline=baseline,
         methods=tuple(dict.fromkeys(method or ())),
@@ -75,9 +80,9 @@ def report(
         margin=margin,
         targets=tuple(parse_target(text) for text in target or ()),
         failed_score=failed_score,
-        score=score or test_column.removeprefix("test_"),
-        validation_column=validation_column,
-        test_column=test_column,
+        score=score or columns[1].removeprefix("test_"),
+        validation_column=columns[0],
+        test_column=columns[1],
         lower_is_better=lower_is_better,
         confidence=confidence,
     )

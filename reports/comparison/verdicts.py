@@ -30,6 +30,7 @@ class Case:
     family: int
     level: float
     score: ScoreWords
+    look: str = ""
     saving: Estimate | None = None
     matched: Estimate | None = None
     searched_to: int = 0
@@ -50,6 +51,10 @@ RULES: dict[VerdictKind, str] = {
     "censored": "the baseline's score was not matched within half of the method's trials",
     "inconclusive": "none of the other rules matched",
 }
+
+
+#: Kinds that leave the question open: the sentence says what would settle it.
+OPEN_KINDS: tuple[VerdictKind, ...] = ("censored", "inconclusive")
 
 
 def judge(case: Case) -> VerdictKind:
@@ -76,7 +81,6 @@ def judge(case: Case) -> VerdictKind:
 def verdict(case: Case) -> Verdict:
     """The verdict with its sentence."""
     kind = judge(case)
-    settle = case.settle if kind in ("inconclusive", "censored") else None
     return Verdict(
         kind=kind,
         rule=RULES[kind],
@@ -86,7 +90,7 @@ def verdict(case: Case) -> Verdict:
         n=case.n,
         trials_baseline=case.trials_baseline,
         trials_method=case.trials_method,
-        settle=settle,
+        settle=case.settle,
     )
 
 
@@ -117,7 +121,8 @@ def _value(estimate: Estimate | None) -> str:
 
 def _adjusted(case: Case) -> str:
     family = f", Holm-adjusted over {case.family} comparisons" if case.family > 1 else ""
-    return f"{_per_cent(case.level)} limits{family}"
+    look = f", {case.look}" if case.look else ""
+    return f"{_per_cent(case.level)} limits{family}{look}"
 
 
 def _sizes(case: Case) -> str:
@@ -177,7 +182,7 @@ def _on_par(case: Case) -> str:
         else f"better than {case.baseline}"
     )
     return (
-        f"On {case.cell}, {case.method} is {than} at n = {case.n} (one-sided {_per_cent(case.level)} limit "
+        f"On {case.cell}, {case.method} is {than} at n = {case.n} (one-sided {_per_cent(shown.level)} limit "
         f"of the difference {case.score.difference(shown.limit)}{case.score.sign}; "
         f"{_sizes(case)}), but a saving in "
         f"{unit_name(case.unit)} is not shown ({_limits(case.saving, '×')}; {_adjusted(case)})."

@@ -49,12 +49,30 @@ class Matched:
 
 
 @dataclass(frozen=True, slots=True)
+class BoundedRatio:
+    """A saving as far as the trials can show it, at the plain level: m* counts from 1 to half of the trials.
+
+    It is never censored, so it is what an average over cells is made of. held_low, held_high: that limit is
+    the least or the most that the trials can show.
+    """
+
+    value: float
+    low: float
+    high: float
+    least: float
+    most: float
+    held_low: bool
+    held_high: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Saving:
     """Search cost of the baseline over that of the method at equal expected score; above 1 is a saving."""
 
     unit: str
     ratio: Estimate  # limits at the plain level
     ratio_adjusted: Estimate  # limits at the Holm level of the primary family (plain where not primary)
+    bounded: BoundedRatio
     p_value: float | None  # of ratio = 1, two-sided, by inverting the interval
     p_holm: float | None
     cost_to_match: Estimate | None  # m* times the mean cost of a trial of the method
@@ -79,6 +97,7 @@ class NonInferiority:
 
     margin: float
     margin_source: str
+    level: float  # of a one-sided limit before adjustment; a quarter of alpha with a margin of 0
     limit: float | None  # lower one-sided limit of the difference, at the Holm level
     limit_unadjusted: float | None
     shown: bool
@@ -119,9 +138,15 @@ class SubBox:
 
 @dataclass(frozen=True, slots=True)
 class Settle:
-    """How many trials per arm would settle an open question if the estimates stay where they are."""
+    """What would settle an open question: the chance to find a saving that was fixed beforehand.
 
-    trials_per_arm: int | None
+    saving: which is truly there. trials: of each arm, the present number first. chance: for each, that the
+    whole interval of the saving lies above 1, simulated from the baseline's trials. reason: the sentence.
+    """
+
+    saving: float
+    trials: tuple[int, ...]
+    chance: tuple[float, ...]
     reason: str
 
 

@@ -39,9 +39,9 @@ class Cell:
 class Pooled:
     """Savings of one method over cells, in one unit.
 
-    these_cells: geometric mean over the cells of this study. new_datasets: the same for data sets yet to
-    come (t on data-set means). With censored cells neither exists: then the median with its sign-test limits
-    and the counts stand.
+    these_cells: geometric mean over the cells of this study, each as far as its trials can show
+    (`Saving.bounded`), so that a censored cell is averaged too; its note says from where to where.
+    new_datasets: the same for data sets yet to come (t on data-set means).
     """
 
     method: str
@@ -83,6 +83,20 @@ class Warn:
 
 
 @dataclass(frozen=True, slots=True)
+class Looks:
+    """How often these trials were looked at, as far as the folder of the report tells.
+
+    number: of this page among the different sets of trials that pages in this folder were made of, from 1.
+    declared: which of the declared looks this is, in words; "" where the study declared none. alpha: the
+    error that the claims of this page may spend.
+    """
+
+    number: int
+    declared: str
+    alpha: float
+
+
+@dataclass(frozen=True, slots=True)
 class Results:
     """All that the report shows."""
 
@@ -106,6 +120,7 @@ class Results:
     warnings: tuple[Warn, ...]
     replays: tuple[ReplayResult, ...] = ()
     controls: tuple[ControlResult, ...] = ()
+    looks: Looks | None = None
 
 
 def to_json_able(value: object) -> object:

@@ -320,13 +320,16 @@ def test_two_architectures_are_not_two_data_sets() -> None:
     assert "fewer than two data sets" in pooled.new_datasets.note
 
 
-def test_censored_cells_are_counted_not_averaged() -> None:
+def test_censored_cells_count_as_far_as_their_trials_show() -> None:
     arms = [arm("base", SPREAD, dataset=name) for name in ("a", "b", "c")]
     arms += [arm("new", np.linspace(0.6, 0.9, 40), dataset=name) for name in ("a", "b")]
     arms += [arm("new", np.linspace(0.1, 0.2, 40), dataset="c")]
     pooled = judged(table(*arms), n=4).pooled[0]
     assert pooled.censored == 1
-    assert pooled.these_cells.value is None
+    assert pooled.these_cells.value is not None
+    assert pooled.these_cells.interval is not None
+    assert pooled.these_cells.interval.low is not None
+    assert "from 0.200×" in pooled.these_cells.note  # n of 4 over half of the 40 trials
     assert pooled.median.value is not None
     assert "censored in 1" in pooled.sentence
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reports.errors import TableError
-from reports.table.checks import LOST, nearest
+from reports.table.checks import STATES, nearest
 from reports.table.importers.common import (
     ForeignTrial,
     Imported,
@@ -126,11 +126,10 @@ def _check_direction(storage: str, study: "optuna.Study", options: ImportOptions
 
 
 def _trials(study: "optuna.Study", facts: dict[str, Any], options: ImportOptions) -> Iterator[ForeignTrial]:
-    statuses = {"COMPLETE": "ok", "PRUNED": "stopped", "FAIL": "crashed", "RUNNING": LOST}
     for trial in study.get_trials(deepcopy=False):
-        status = statuses.get(trial.state.name)
-        if status is None:
-            continue  # waiting: counted by the caller
+        if trial.state.name == "WAITING":
+            continue  # counted by the caller
+        status = STATES[trial.state.name]
         attributes = dict(trial.user_attrs)
         is_grid = "grid_id" in trial.system_attrs
         own = {
