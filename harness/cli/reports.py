@@ -87,7 +87,7 @@ def report(
 
 
 def show_report(report: "Report", console: Console) -> None:
-    """A row an arm (trials, medians, what the best by validation came to), and where the report lies."""
+    """A row an arm (trials, medians, what the best by validation came to), the answer, the report's place."""
     shown = Table(box=None, pad_edge=False)
     shown.add_column("arm")
     for heading in ("trials", "failed", "median val", "median test", "best by val: test", "its parameters"):
@@ -97,10 +97,13 @@ def show_report(report: "Report", console: Console) -> None:
             Text(f"{arm.dataset}/{arm.architecture}/{arm.method}"),
             str(arm.trials),
             str(arm.failed),
-            *(_score(value) for value in (arm.val_median, arm.test_median, arm.best_test)),
+            *(_score(value) for value in (arm.val_median, arm.test_median)),
+            _score(arm.best_test) + (f" (mean of {arm.best_ties} tied)" if arm.best_ties > 1 else ""),
             "" if arm.best_parameters is None else f"{arm.best_parameters:,.0f}",
         )
     console.print(shown)
+    for sentence in report.said:
+        say(console, sentence)
     say(console, f"Report: {report.page}")
 
 

@@ -39,21 +39,20 @@ def pool(method: str, unit: str, contrasts: Sequence[Contrast], scope: Scope) ->
     if whole:
         these = _these(pairs, logs, scope.level)
         new, sensitivity = _new(pairs, logs, scope.level)
-    saves, loses = _claims(pairs)
-    censored = len(pairs) - logs.size
+    above, below = _beyond_one(pairs)
     return Pooled(
         method=method,
         unit=unit,
         cells=len(contrasts),
         datasets=len({contrast.dataset for contrast, _ in pairs}),
-        claimed_saving=saves,
-        claimed_costing_more=loses,
-        censored=censored,
+        above_one=above,
+        below_one=below,
+        unmatched=len(pairs) - logs.size,
         these_cells=these,
         new_datasets=new,
         new_datasets_sensitivity=sensitivity,
         median=_median([saving for _, saving in pairs], scope.level),
-        sentence=_sentence(method, unit, len(contrasts), len(pairs), saves, loses, censored, these, new),
+        sentence=_sentence(unit, these, new),
     )
 
 
@@ -104,15 +103,16 @@ def _new(pairs: Sequence[tuple[Contrast, Saving]], logs: Floats, level: float) -
     return new, _exp(middle_pm, half_pm, level, "Paule-Mandel, modified Knapp-Hartung")
 
 
-def _claims(pairs: Sequence[tuple[Contrast, Saving]]) -> tuple[int, int]:
-    saves = loses = 0
+def _beyond_one(pairs: Sequence[tuple[Contrast, Saving]]) -> tuple[int, int]:
+    """Cells whose whole adjusted interval lies above 1, and below."""
+    above = below = 0
     for _, saving in pairs:
         limits = saving.ratio_adjusted.interval
         if limits is None:
             continue
-        saves += limits.low is not None and limits.low > 1
-        loses += limits.high is not None and limits.high < 1 and not limits.high_censored
-    return saves, loses
+        above += limits.low is not None and limits.low > 1
+        below += limits.high is not None and limits.high < 1 and not limits.high_censored
+    return above, below
 
 
 def _median(savings: Sequence[Saving], level: float) -> Estimate:
@@ -138,27 +138,13 @@ def _median(savings: Sequence[Saving], level: float) -> Estimate:
     return Estimate(middle, interval)
 
 
-def _sentence(
-    method: str,
-    unit: str,
-    cells: int,
-    judged: int,
-    saves: int,
-    loses: int,
-    censored: int,
-    these: Estimate,
-    new: Estimate,
-) -> str:
-    counts = [f"saves in {saves} of {cells} cells", f"costs more in {loses}"]
-    if censored:
-        counts.append(f"censored in {censored}")
-    if cells > judged:
-        counts.append(f"not judged in {cells - judged}")
-    text = f"In {unit_name(unit)}, {method} {', '.join(counts)}"
-    if these.value is not None:
-        text += f"; geometric mean of the saving {number(these.value)}×{_span(these)} over these cells"
-        if new.interval is not None:
-            text += f", and{_span(new)} for the mean over new data sets"
+def _sentence(unit: str, these: Estimate, new: Estimate) -> str:
+    if these.value is None:
+        return ""
+    mean = f"{number(these.value)}×{_span(these)}"
+    text = f"Geometric mean of the saving in {unit_name(unit)}: {mean} over these cells"
+    if new.interval is not None:
+        text += f"; the mean over new data sets lies within{_span(new)}"
     return text + "."
 
 
