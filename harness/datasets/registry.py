@@ -1,6 +1,7 @@
 """Which data sources there are: those of the house, of plug-in files, of packages, of any module."""
 
 import dataclasses
+from dataclasses import replace
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from harness.datasets.sources.npz import Npz
 from harness.datasets.sources.parquet import Parquet
 from harness.datasets.sources.python_object import PythonObject
 from harness.datasets.sources.sine import Sine
+from harness.datasets.sources.slice import Slice
 from harness.datasets.sources.strangers import Stranger
 from harness.datasets.sources.table import Table
 from harness.nearest import nearest
@@ -107,6 +109,9 @@ def find_source(spec: DatasetSpec) -> Source:
             the study says of it what it does not take.
     """
     where = f"data set {spec.name!r}"
+    if (count := spec.settings.get("train_examples")) is not None:
+        settings = {name: value for name, value in spec.settings.items() if name != "train_examples"}
+        return Slice(find_source(replace(spec, settings=settings)), count)
     try:
         if spec.source in KNOWN_SETS:
             return _known(spec)

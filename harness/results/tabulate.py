@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness.design import BATCH_SIZE, LEARNING_RATE, ArmDesign, Claim, StudyDesign
+from harness.design import BATCH_SIZE, ArmDesign, Claim, StudyDesign
 from harness.records.directory import RunDirectory
 from harness.records.record import Costs, Record
 from harness.records.stopped import as_searched
@@ -16,7 +16,7 @@ from harness.results.origin_costs import costs_with_origins
 from harness.results.plateau import size_has_settled
 from harness.sizing.ledger.size import FLOPS_PER_MAC
 from harness.sizing.ledger.sparse import Histogram, Sparsity
-from harness.study.beside import told
+from harness.study.beside import optimizers_told, told
 from harness.study.seeds import split_seed, splits_text
 from harness.study.telling import task_told, training_told
 from harness.study.written import WrittenPlan
@@ -115,8 +115,7 @@ def histories(plan: WrittenPlan, records: list[Record]) -> pd.DataFrame:
 
 def study_design(plan: WrittenPlan, lost_attempts: int, set_aside: int) -> StudyDesign:
     """The design of a study, from its plan as it was written."""
-    study, training, optimizer = plan.study, plan.study.training, plan.study.training.optimizer
-    options = "".join(f", {name} {value}" for name, value in optimizer.options.items())
+    study, training = plan.study, plan.study.training
     repeats = study.seeds.repeats
     data = "; ".join(
         f"{facts.name} ({facts.train_examples} training and {facts.test_examples} test examples)"
@@ -131,8 +130,7 @@ def study_design(plan: WrittenPlan, lost_attempts: int, set_aside: int) -> Study
         settings={
             "Data": data,
             "Task": task_told(training.task, plan.score),
-            "Optimizer": f"{optimizer.name}, "
-            f"learning rate {told(study, LEARNING_RATE, optimizer.learning_rate)}{options}",
+            "Optimizer": optimizers_told(study),
             "Batch size": told(study, BATCH_SIZE, training.batch_size),
             **training_told(training),
             "Validation": f"{training.validation_fraction:g} of the training set, {splits_text(study.seeds)}",

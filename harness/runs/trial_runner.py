@@ -170,7 +170,7 @@ class TrialRunner:
         method = self.plan.method(arm)
         cell = dataclasses.replace(self.plan.cell(arm, trial.params), origin=origin)
         schedule = dataclasses.replace(self.plan.schedule(arm, trial.params), origin=origin)
-        weights = self._weights(arm)
+        weights, optimizer = self._weights(arm), self.plan.optimizer(arm)
         torch.manual_seed(trial.seeds["init"])
         with strangers:
             network, state = method.build(cell, trial.params)
@@ -193,8 +193,8 @@ class TrialRunner:
             objective=self.plan.objective,
             batch_size=self.plan.batch_size(arm, trial.params),
             step=StepSettings(
-                study.training.optimizer.name,
-                study.training.optimizer.options,
+                optimizer.name,
+                optimizer.options,
                 study.training.precision,
                 study.training.gradient_clip,
                 study.training.compile,

@@ -16,7 +16,7 @@ from harness.sizing.base import Cell, Params, Phase, Schedule, Situation, Sizing
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from harness.surgery.edits import Assign, Edit, NetworkEdit
+    from harness.surgery.edits import Assign, Edit, NetworkEdit, Remove
 
 _CUT_OFF = "deleting more would have cut the output off from the input"
 
@@ -152,14 +152,21 @@ class Deleting(SizingMethod):
             return [] if state["halted"] else edits
         return edits + (self._removals(now, rehearsed, state) if self.remove_idle_units else [])
 
-    def _removals(self, now: Situation, network: "nn.Module", state: dict[str, Any]) -> "list[NetworkEdit]":
+    def _removals(self, now: Situation, network: "nn.Module", state: dict[str, Any]) -> "list[Remove]":
         """Removals of the units that are idle in a network, unless surgery has refused the same before."""
-        from harness.surgery.edits import Remove
-        from harness.surgery.idle import idle_units
-
-        idle = {layer: list(units) for layer, units in idle_units(network, now.probe.part.x[:1]).items()}
+        removals = idle_removals(network, now.probe.part.x[:1])
+        idle = {removal.layer: list(removal.units) for removal in removals}
         found = [sum(own.numel() for own in now.network.parameters()), idle]
         if found == state.get("idle"):
             return []
         state["idle"] = found
-        return [Remove(layer, tuple(units), exact=True) for layer, units in idle.items()]
+        return removals
+
+
+def idle_removals(network: "nn.Module", example: "Tensor") -> "list[Remove]":
+    """Exact removals of the units that have no live input or no live output left."""
+    from harness.surgery.edits import Remove
+    from harness.surgery.idle import idle_units
+
+    idle = idle_units(network, example)
+    return [Remove(layer, tuple(units), exact=True) for layer, units in idle.items()]

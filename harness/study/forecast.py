@@ -46,7 +46,7 @@ def forecast(plan: Plan, arm: Arm) -> Forecast:
     points = _points(plan, arm)
     sizes = [_measure(plan, arm, params) for params in points]
     # The parameter, its gradient, and what the optimizer keeps of it.
-    copies = 2 + OPTIMIZERS[plan.study.training.optimizer.name].state_tensors
+    copies = 2 + OPTIMIZERS[plan.optimizer(arm).name].state_tensors
     peak = max(
         _BYTES * (count * copies + activations * plan.batch_size(arm, params))
         for params, (count, _, activations) in zip(points, sizes, strict=True)

@@ -12,11 +12,18 @@ from harness.objectives.base import Objective
 from harness.search.seeding import derive_seed, digest
 from harness.search.space import Scalar, Space, domain_to_json
 from harness.sizing.base import Cell, Params, Phase, Schedule, SizingMethod
-from harness.study.beside import batch_size, learning_rate, options_drawn, with_options
+from harness.study.beside import (
+    batch_size,
+    learning_rate,
+    optimizer_of,
+    options_drawn,
+    with_options,
+)
 from harness.study.lengths import Length, length
 from harness.study.making import dataset_spec, entry_named, make_cell, make_method, make_objective
 from harness.study.schema import ArchitectureEntry, Method, Sampler, Study
 from harness.study.seeds import split_seed, training_seeds
+from harness.study.training import Optimizer
 
 #: 1: trials' ids hold the digests of all plug-in files of the study. 2: of what their own arm uses.
 #: 3: the same, with more that a study may ask.
@@ -182,6 +189,10 @@ class Plan:
         rate = learning_rate(self.study, self._method_entry(arm), params)
         return Schedule(arm.epochs, rate, self.train_examples(arm))
 
+    def optimizer(self, arm: Arm) -> Optimizer:
+        """What the arm's trials are trained by."""
+        return optimizer_of(self.study, self._method_entry(arm))
+
     def batch_size(self, arm: Arm, params: Params) -> int:
         """Examples in a trial's batches: the study's number, or the one that was drawn."""
         return batch_size(self.study, self._method_entry(arm), params)
@@ -263,7 +274,7 @@ class Plan:
             "split_seed": split,
             "architecture": architecture.identity(),
             "method": [method.name, method.method, method.options],
-            "training": self.study.training.identity(),
+            "training": self.study.training.model_copy(update={"optimizer": self.optimizer(arm)}).identity(),
             "resources": self.study.resources.identity(),
             "plugins": dict(self.plugin_digests if self.version == 1 else self.sources.get(arm.key, {})),
         }

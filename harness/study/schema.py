@@ -16,7 +16,7 @@ from pydantic import (
 from harness.attributes import file_of
 from harness.study.parts import Label, Options, Part, Size, added, named
 from harness.study.ranges import SpaceEntry, Start, Widths
-from harness.study.training import Training
+from harness.study.training import Optimizer, Training
 
 
 class Dataset(Part):
@@ -46,6 +46,9 @@ class Dataset(Part):
     )
     test_fraction: float | None = added(3, None, gt=0, lt=1, description="drawn for the test part")
     test_seed: int = added(3, 0, ge=0, description="of that draw")
+    train_examples: int | None = added(
+        3, None, ge=1, description="of the training part, drawn from every class alike; all unless said"
+    )
     options: Options = added(3, {}, description="of a plug-in's, or what a module's attribute is called with")
     _study_folder: Path | None = PrivateAttr(default=None)
 
@@ -170,6 +173,9 @@ class Method(Part):
     sampler: Sampler | None = Field(default=None, description="instead of the study's")
     trials: int | None = Field(default=None, ge=1, description="instead of the study's")
     search: dict[str, SpaceEntry] = added(3, {}, description="beside its own space; goes before the study's")
+    optimizer: Annotated[Optimizer, BeforeValidator(named, json_schema_input_type=str | Optimizer)] | None = (
+        added(3, None, description="instead of training.optimizer; of a control, its origin's unless said")
+    )
     of: Of | None = added(
         3, None, description="the method whose trials those of this one begin from, trial by trial"
     )

@@ -106,6 +106,19 @@ def test_as_much_removed_at_random(records: Mapping[str, Record]) -> None:
     assert origin.test_score != random.test_score
 
 
+def test_units_left_idle_are_those_of_the_random_deletions(tmp_path: Path) -> None:
+    top_k = {"name": "top-k", "options": {"retrain_epochs": 0}, "space": {"amount": [0.97]}}
+    fair = {"name": "fair", "method": "random-removal", "of": "top-k", "options": {"remove_idle_units": True}}
+    claim = {"baseline": "top-k", "n": 1}
+    fields = FIELDS | {"datasets": ["digits"], "methods": [top_k, fair], "claim": claim}
+    found = records_of(finish(fields, tmp_path / "run").path)
+    [origin], [random] = found["top-k"], found["fair"]
+    assert [e.account["masked"] for e in origin.events] == [e.account["masked"] for e in random.events]
+    mine, theirs = (r.events[-1].account.get("removed", {}) for r in (random, origin))
+    assert sum(theirs.values()) > 0, "deletion by size leaves units idle"
+    assert sum(mine.values()) < sum(theirs.values()), "random ones spread over all units"
+
+
 def test_what_was_found_from_new_weights(records: Mapping[str, Record]) -> None:
     origin, anew, cost = (records[name] for name in ("cutting", "scratch-e", "scratch-b"))
     found = origin.selected_size

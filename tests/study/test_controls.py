@@ -33,3 +33,15 @@ def test_claims_without_their_controls_are_warned_of_once(tiny: Fields) -> None:
     assert "shrinknets has no controls (gates-only, oversized-l2, random-removal, scratch-e)" in warning
     put(tiny, "controls", "all")
     assert warnings_of(tiny) == ()
+
+
+def test_a_control_is_told_what_its_method_does_by_default(tiny: Fields) -> None:
+    put(
+        tiny,
+        "methods",
+        ["fixed", "top-k", {"name": "kept", "method": "top-k", "options": {"remove_idle_units": False}}],
+    )
+    put(tiny, "controls", "all")
+    entries = {method.name: method for method in plan_of(tiny).study.methods}
+    assert entries["top-k-random-removal"].options == {"remove_idle_units": True}
+    assert entries["kept-random-removal"].options == {"remove_idle_units": False}

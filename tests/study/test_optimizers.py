@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 import torch
 
+from harness.study.beside import optimizers_told
 from harness.study.optimizers import OPTIMIZERS, check_options
+from tests.making import Fields, plan_of, put
 
 #: Set by the study's learning rate, by the method, or about speed and not about what is computed.
 _NOT_OPTIONS = {"params", "lr", "weight_decay", "maximize"}
@@ -81,3 +83,29 @@ def test_impossible_options_are_refused_in_one_sentence(
 def test_what_is_not_refused_torch_takes_too(name: str, options: dict[str, Any]) -> None:
     check_options(name, options)
     getattr(torch.optim, name)([torch.zeros(1, requires_grad=True)], lr=0.1, **options)
+
+
+def test_a_method_may_have_its_own_and_its_controls_have_it_too(tiny: Fields) -> None:
+    before = {
+        arm: trials for (arm, _), trials in plan_of(put(tiny, "methods", ["fixed", "l2"])).frozen.items()
+    }
+    sgd = {"name": "l2", "optimizer": {"name": "SGD", "learning_rate": 0.5, "options": {"momentum": 0.9}}}
+    rated = {"name": "searched", "method": "l2", "optimizer": "RMSprop"}
+    control = {"name": "again", "method": "no-removal", "of": "l2"}
+    put(tiny, "methods", ["fixed", sgd, rated, control])
+    plan = plan_of(tiny)
+    found = {arm.method: plan.optimizer(arm) for arm in plan.arms.values()}
+    assert {name: optimizer.name for name, optimizer in found.items()} == {
+        "fixed": tiny["training"].get("optimizer", {"name": "Adam"})["name"],
+        "l2": "SGD",
+        "searched": "RMSprop",
+        "again": "SGD",
+    }
+    rates = {arm.method: plan.schedule(arm, {}).learning_rate for arm in plan.arms.values()}
+    assert rates["l2"] == rates["again"] == 0.5 != rates["fixed"]
+    assert optimizers_told(plan.study).endswith(
+        "; l2: SGD, learning rate 0.5, momentum 0.9; searched: RMSprop, learning rate 0.001"
+    )
+    now = {arm: trials for (arm, _), trials in plan.frozen.items()}
+    assert now["digits/mlp/fixed"] == before["digits/mlp/fixed"], "other arms keep their ids"
+    assert {t.id for t in now["digits/mlp/l2"]}.isdisjoint(t.id for t in before["digits/mlp/l2"])

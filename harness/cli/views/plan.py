@@ -7,9 +7,9 @@ from rich.text import Text
 from harness.cli.views.origins import origin_lines
 from harness.cli.views.seeds import seed_lines
 from harness.datasets.residency import forecast as residence
-from harness.design import BATCH_SIZE, LEARNING_RATE, pruner_text, span_text
+from harness.design import BATCH_SIZE, pruner_text, span_text
 from harness.search.space import domain_text
-from harness.study.beside import told
+from harness.study.beside import optimizers_told, told
 from harness.study.forecast import forecast
 from harness.study.plan import Arm, Plan
 from harness.study.telling import task_told, training_told
@@ -41,8 +41,7 @@ def show_plan(plan: Plan, console: Console) -> None:
     )
     console.print(
         Text(
-            f"Training: {training.optimizer.name}, learning rate "
-            f"{told(study, LEARNING_RATE, training.optimizer.learning_rate)}, batch size "
+            f"Training: {optimizers_told(study)}; batch size "
             f"{told(study, BATCH_SIZE, training.batch_size)}, "
             f"at most {training.time_limit_seconds:g} s a trial"
         )

@@ -1,5 +1,6 @@
 """As much removed as by a method, from the same places at the same moments, but chosen at random."""
 
+import copy
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from harness.sizing.controls.control import Control, lengths_of
 from harness.sizing.origin import OriginEdit, OriginOutcome
 
 if TYPE_CHECKING:
-    from harness.surgery.edits import Edit
+    from harness.surgery.edits import Edit, Mask, Remove
 
 
 @dataclass(frozen=True)
@@ -18,9 +19,14 @@ class RandomRemoval(Control):
     """The origin's counts of units and single weights, by layer and moment, and of blocks, by moment, of
     random ones: of blocks any that can be left out.
 
+    remove_idle_units: what the origin has lost of units its deletions of weights had left idle; taken out
+    here are the units that the random deletions leave idle.
+
     Units of layers that a block has taken with it here, and not there, are let be. Trained with the origin's
     phases. Of coupled layers a unit is chosen once and goes everywhere.
     """
+
+    remove_idle_units: bool = False
 
     def phases(self, params: Params, schedule: Schedule) -> Sequence[Phase]:
         origin = schedule.origin
@@ -34,11 +40,13 @@ class RandomRemoval(Control):
         due = origin.edits_until(moment.epoch, moment.step, done) if origin else ()
         if not due:
             return now.state, ()
-        proposed = (*_masks(now, due), *_removals(now, due), *_blocks(now, due))
+        masks = _masks(now, due)
+        removals = _left_idle(now, due, masks) if self.remove_idle_units else _removals(now, due)
+        proposed = (*masks, *removals, *_blocks(now, due))
         return {"done": done + len(due)}, proposed
 
 
-def _masks(now: Situation, due: Sequence[OriginEdit]) -> "list[Edit]":
+def _masks(now: Situation, due: Sequence[OriginEdit]) -> "list[Mask]":
     """So many more entries of each parameter held at zero, of those that are free."""
     import torch
 
@@ -50,7 +58,7 @@ def _masks(now: Situation, due: Sequence[OriginEdit]) -> "list[Edit]":
         counts.update(edit.masked)
         counts.subtract(edit.unmasked)
     parameters = dict(now.network.named_parameters())
-    masks: list[Edit] = []
+    masks: list[Mask] = []
     for path, count in counts.items():
         if count <= 0 or path not in parameters:
             continue
@@ -61,6 +69,18 @@ def _masks(now: Situation, due: Sequence[OriginEdit]) -> "list[Edit]":
         keep.view(-1)[chosen] = False
         masks.append(Mask(path, keep))
     return masks
+
+
+def _left_idle(now: Situation, due: Sequence[OriginEdit], masks: "Sequence[Mask]") -> "list[Remove]":
+    """The units that deletions leave idle, where the origin took its own out."""
+    from harness import surgery
+    from harness.sizing.deletion import idle_removals
+
+    example = now.probe.part.x[:1]
+    rehearsed = copy.deepcopy(now.network)
+    if not any(edit.removed for edit in due) or surgery.apply(rehearsed, None, masks, example).emptied:
+        return []
+    return idle_removals(rehearsed, example)
 
 
 def _removals(now: Situation, due: Sequence[OriginEdit]) -> "list[Edit]":
