@@ -20,6 +20,7 @@ from reports.comparison.pooling import pool, profiles
 from reports.description.accounting import arms_in_order
 from reports.description.describe import describe_arm
 from reports.description.fronts import corner_of, telling_axes
+from reports.description.lengths import unequal
 from reports.description.replays import describe_replays
 from reports.results.answer import Answer
 from reports.results.contrast import Contrast, Test
@@ -91,7 +92,8 @@ def judge(
     methods = [name for name in scope.methods if any(c.method == name for c in contrasts)]
     of_method = {name: [c for c in contrasts if c.method == name] for name in methods}
     pooled = tuple(pool(name, unit, of_method[name], scope) for name in methods for unit in units)
-    said = answer(contrasts, pooled, scope, score)
+    unlike = unequal(arms, scope.baseline, scope.methods) if contrasts else ()
+    said = answer(contrasts, pooled, tuple(unlike), scope, score)
     return Results(
         version=RESULTS_VERSION,
         baseline=scope.baseline,

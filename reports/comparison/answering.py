@@ -22,9 +22,16 @@ NO_LIMIT = "no limit known"
 
 
 def answer(
-    contrasts: Sequence[Contrast], pooled: Sequence[Pooled], scope: Scope, score: ScoreWords
+    contrasts: Sequence[Contrast],
+    pooled: Sequence[Pooled],
+    unlike: Sequence[str],
+    scope: Scope,
+    score: ScoreWords,
 ) -> Answer:
-    """The answer, with methods and cells in the order of the contrasts."""
+    """The answer, with methods and cells in the order of the contrasts.
+
+    unlike: what is to be known of the arms before any verdict, as sentences.
+    """
     baseline = scope.baseline or ""
     question = f"Does it save search cost against {baseline}?" if baseline else "What do the trials show?"
     several = len({(c.dataset, c.architecture) for c in contrasts}) > 1
@@ -35,8 +42,9 @@ def answer(
         tallies=tuple(_tally(name, contrasts, pooled, scope) for name in methods) if several else (),
         cards=tuple(_card(contrast, score) for contrast in contrasts),
         reading=_reading(contrasts, scope, score),
+        unlike=tuple(unlike),
         open=_open(contrasts),
-        turns=(),
+        turns=_turns(contrasts),
         baseline=baseline,
     )
 
@@ -231,3 +239,13 @@ def _open_cost(contrast: Contrast) -> str:
         )
     trials = 4 * min(verdict.trials_baseline, verdict.trials_method)
     return f"Some {trials:,} trials an arm would about halve the limits of its cost."
+
+
+def _turns(contrasts: Sequence[Contrast]) -> tuple[str, ...]:
+    seen = [c.across for c in contrasts if c.across is not None]
+    turns = tuple(found.sentence for found in seen if found.sentence)
+    if turns or not seen:
+        return turns
+    return (
+        f"From n = 1 to {max(found.n[-1] for found in seen)} it turns nowhere, as far as the trials show.",
+    )

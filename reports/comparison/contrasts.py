@@ -7,6 +7,7 @@ import numpy as np
 from reports.arms.arm import Arm
 from reports.arms.costs import costs_up_to, own_cost
 from reports.arms.tracks import arm_track
+from reports.comparison.across import across
 from reports.comparison.estimates import (
     difference_estimate,
     inverse,
@@ -76,6 +77,7 @@ def conclude(
         sub_boxes=boxes,
         depends_on_space=space_sentence(primary.ratio, boxes, base.method),
         verdict=verdict(case),
+        across=across(evidence, adjusted.size, scope),
     )
 
 

@@ -69,6 +69,43 @@ def cost_bar(card: Plain, ticks: bool = True) -> str:
     return _picture(card["cost"], place, marks, ("dearer", "cheaper"), None, ticks)
 
 
+def strip(across: Plain, half: float, label: str) -> str:
+    """Who is ahead at which n as inline SVG: a bar of limits at each n, around the line of equal scores."""
+    top, middle, bottom = 6.0, 36.0, 66.0
+    columns = (across[name] for name in ("n", "difference", "low", "high", "ahead"))
+    places = list(zip(*columns, strict=True))
+    step = (WIDTH - 40.0) / max(len(places) - 1, 1)
+
+    def height(value: float) -> float:
+        return min(max(middle - (middle - top) * value / half, top), bottom)
+
+    drawn = [
+        f'<svg class="bar strip" viewBox="0 0 {WIDTH:g} 84" role="img" aria-label="{escape(label)}">',
+        _line("middle", _FIRST, middle, _LAST, middle),
+    ]
+    for number, (n, value, low, high, ahead) in enumerate(places):
+        at = 20.0 + step * number
+        tone = {1: "for", -1: "against"}.get(ahead, "open")
+        bar = _line("limits", at, height(low), at, height(high))
+        dot = f'<circle class="dot" cx="{at:.1f}" cy="{height(value):.1f}" r="4.5"/>'
+        drawn.append(f'<g class="{tone}">{bar}{dot}</g>')
+        drawn.append(_text(str(n), at, 80.0, "middle"))
+    return "".join([*drawn, "</svg>"])
+
+
+def who_leads(across: Plain, method: str, baseline: str) -> str:
+    """The strip in words: shrinknets at n = 1 to 3; not settled at n = 4 to 9."""
+    names = {1: method, -1: baseline, 0: "not settled"}
+    runs: list[list[Any]] = []
+    for n, ahead in zip(across["n"], across["ahead"], strict=True):
+        if runs and runs[-1][0] == ahead:
+            runs[-1][2] = n
+        else:
+            runs.append([ahead, n, n])
+    spans = [(names[a], f"{first}" if first == last else f"{first} to {last}") for a, first, last in runs]
+    return "; ".join(f"{name} at n = {span}" for name, span in spans) + "."
+
+
 def short_cost(card: Plain) -> str:
     """The cost over the baseline's without its limits: about 0.53×, more than 3.1×."""
     return str(card["cost"]["words"]).split(" (")[0].split(",")[0]

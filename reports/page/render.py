@@ -11,7 +11,7 @@ import jinja2
 from reports import wording
 from reports.cost_units import unit_name
 from reports.figures.style import file_name
-from reports.page.bars import cost_bar, score_axis, score_bar, short_cost
+from reports.page.bars import cost_bar, score_axis, score_bar, short_cost, strip, who_leads
 from reports.results.contrast import VERDICT_KINDS
 from reports.size_axes import SIZE_AXES
 from reports.wording import ScoreWords
@@ -92,6 +92,8 @@ def _globals(document: Mapping[str, Any], figures: Sequence[PageFigure], score: 
         "score_bar": partial(score_bar, score=score),
         "cost_bar": cost_bar,
         "short_cost": short_cost,
+        "strip": strip,
+        "who_leads": who_leads,
         "kinds": VERDICT_KINDS,
         "at_n": _at_n,
         "axes_of": _axes_of,

@@ -63,7 +63,8 @@ class Answer:
     """All that a reader of one screen sees.
 
     question: the title. setting: how it was asked. tallies: where there is more than one cell. reading: how
-    the pictures are read. open: what would settle what is not settled. turns: where it turns with n.
+    the pictures are read. unlike: arms whose trials are not equally long. open: what would settle what is not
+    settled. turns: where it turns with n.
     """
 
     question: str
@@ -71,12 +72,13 @@ class Answer:
     tallies: tuple[Tally, ...]
     cards: tuple[Card, ...]
     reading: tuple[str, ...]
+    unlike: tuple[str, ...]
     open: tuple[str, ...]
     turns: tuple[str, ...]
     baseline: str
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """The answer as sentences: over cells, cell by cell, what would settle the rest, where it turns."""
+        """The answer as sentences, in the order in which they are read."""
         tallies = (tally.sentence for tally in self.tallies)
-        return (*tallies, *(card.line for card in self.cards), *self.open, *self.turns)
+        return (*self.unlike, *tallies, *(card.line for card in self.cards), *self.open, *self.turns)

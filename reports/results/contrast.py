@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from reports.results.across import Across
 from reports.results.estimate import Estimate
 
 VerdictKind = Literal["saves", "costs more", "on par", "worse", "censored", "inconclusive", "refused"]
@@ -168,3 +169,4 @@ class Contrast:
     depends_on_space: str  # sentence; empty if no sub-box could be judged
     paired: bool
     verdict: Verdict
+    across: Across | None = None  # who is ahead at which n
