@@ -50,7 +50,7 @@ def across(evidence: Evidence, comparisons: int, scope: Scope) -> Across | None:
         high=tuple(high for _, high in limits),
         ahead=tuple(ahead),
         level=level,
-        sentence=turning(cell, method.arm.method, baseline.arm.method, places, values, ahead),
+        sentence=turning(cell, method.arm.method, baseline.arm.method, places.tolist(), values, ahead),
     )
 
 

@@ -8,6 +8,7 @@ from reports.arms.arm import Arm
 from reports.arms.costs import costs_up_to, own_cost
 from reports.arms.tracks import arm_track
 from reports.comparison.across import across
+from reports.comparison.cheap import cost_at_n
 from reports.comparison.estimates import (
     difference_estimate,
     inverse,
@@ -62,6 +63,7 @@ def conclude(
         difference=difference_adjusted,
         non_inferiority=non_inferiority,
         win=win,
+        cost_at_n=cost_at_n(evidence, adjusted.size, scope),
         settle=settle(evidence, level, scope),
     )
     return replace(

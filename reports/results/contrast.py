@@ -7,13 +7,16 @@ from typing import Literal
 from reports.results.across import Across
 from reports.results.estimate import Estimate
 
-VerdictKind = Literal["saves", "costs more", "on par", "worse", "censored", "inconclusive", "refused"]
+VerdictKind = Literal[
+    "saves", "costs more", "cheaper", "on par", "worse", "censored", "inconclusive", "refused"
+]
 
 
 #: The closed list, in the order in which the rules are tried after the preconditions (`refused`) hold.
 VERDICT_KINDS: tuple[VerdictKind, ...] = (
     "saves",
     "costs more",
+    "cheaper",
     "on par",
     "worse",
     "censored",
@@ -128,9 +131,10 @@ class Settle:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One of seven kinds, by the first rule that matched.
+    """One of eight kinds, by the first rule that matched.
 
-    estimate: the saving in the claim's unit with its Holm-adjusted limits (None if refused).
+    estimate: the saving in the claim's unit with its Holm-adjusted limits (None if refused). cost_at_n: what
+    n trials of the method cost over n of the baseline; its limits have a tenth of alpha over all comparisons.
     """
 
     kind: VerdictKind
@@ -142,6 +146,7 @@ class Verdict:
     trials_baseline: int
     trials_method: int
     settle: Settle | None = None
+    cost_at_n: Estimate | None = None
 
 
 @dataclass(frozen=True, slots=True)
