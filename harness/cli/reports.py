@@ -106,14 +106,18 @@ def show_report(report: "Report", console: Console) -> None:
             str(arm.failed),
             *(_score(value) for value in (arm.val_median, arm.test_median)),
             _score(arm.best_test) + (f" (mean of {arm.best_ties} tied)" if arm.best_ties > 1 else ""),
-            "" if arm.best_parameters is None else f"{arm.best_parameters:,.0f}",
-            *[f"{arm.size_medians.get('nonzeros', arm.parameters_median or 0):,.0f}"] * is_sparse,
+            _count(arm.best_parameters),
+            *[_count(arm.size_medians.get("nonzeros", arm.parameters_median))] * is_sparse,
             *["" if arm.epochs_median is None else f"{arm.epochs_median:g}"] * differ,
         )
     console.print(shown)
     for sentence in report.said:
         say(console, sentence)
     say(console, f"Report: {report.page}")
+
+
+def _count(value: float | None) -> str:
+    return "" if value is None else f"{value:,.0f}"
 
 
 def _nonzeros(arm: "ArmSummary") -> float:

@@ -1,4 +1,4 @@
-"""From contrasts to the answer of the first screen: one object that page, Markdown, JSON and terminal show."""
+"""From contrasts to the answer of the first screen: the one object that page and terminal show."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -94,8 +94,10 @@ def _open(contrasts: Sequence[Contrast]) -> tuple[str, ...]:
 
 
 def _open_cost(contrast: Contrast) -> str:
-    """What would tell the cost of a method that is on par."""
+    """What would tell the cost of a method that is on par, or anything of one that was refused."""
     verdict = contrast.verdict
+    if verdict.kind == "refused":
+        return "It needs what its card says is missing."
     if verdict.kind != "on par" or verdict.estimate is None:
         return ""
     if verdict.estimate.censored == "at_least":

@@ -142,8 +142,7 @@ def _sentence(contrast: Contrast, of: Reading, cost: Reading, margin: float, sco
         return f"Did not reach {base}'s {score.name} in {_tried(contrast)} trials; more might, or never."
     if kind == "refused":
         place = f"On {contrast.dataset} / {contrast.architecture}, no verdict on {contrast.method}: "
-        reason = contrast.verdict.sentence.removeprefix(place)
-        return reason[:1].upper() + reason[1:]
+        return f"No verdict: {contrast.verdict.sentence.removeprefix(place)}"
     return f"Too few trials to say: they allow that it saves and that it costs more{_perhaps(cost)}."
 
 
