@@ -17,7 +17,8 @@ test: $(INSTALLED)
 
 # Many more networks than `make test` tries: random ones (tests/surgery/grammar), and all of tests/surgery/zoo.
 test-surgery: $(INSTALLED)
-	HARNESS_NETWORKS=500 $(BIN)/pytest tests/surgery/test_grammar.py tests/surgery/test_zoo.py -n auto --maxprocesses 8
+	HARNESS_NETWORKS=500 $(BIN)/pytest tests/surgery/test_grammar.py tests/surgery/test_zoo.py \
+		tests/sizing/test_gate_places.py -n auto --maxprocesses 8
 
 test-integrations: $(INTEGRATIONS)/.installed
 	$(INTEGRATIONS)/bin/pytest tests/integrations

@@ -8,22 +8,22 @@ import dataclasses
 import importlib
 import inspect
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from harness import attributes
 from harness.architectures import constructors
 from harness.architectures.named import NamedNetwork, fields_of
-from harness.attributes import Origin
 from harness.datasets import registry as datasets
 from harness.nearest import nearest
 from harness.objectives.base import Objective
-from harness.options import with_options
+from harness.plugins import attributes, files
+from harness.plugins.attributes import Origin
+from harness.plugins.offered import offered
+from harness.plugins.options import with_options
 
 if TYPE_CHECKING:
     from harness.architectures.base import Architecture
@@ -114,21 +114,18 @@ def origin(kind: str, name: str) -> Origin | None:
         return attributes.origin(name)
     if name in _from_files[kind]:
         return Origin(_from_files[kind][name][1])
-    for point in _entry_points(kind):
-        if point.name == name:
-            return attributes.origin_of_entry(point)
-    return None
+    point = _entry_point(kind, name)
+    return None if point is None else attributes.origin_of_entry(point)
 
 
 def load(kind: str, name: str) -> type:
     """The class registered under a name. Raises UnknownNameError."""
     if name in _from_files[kind]:
         return _from_files[kind][name][0]
-    for point in _entry_points(kind):
-        if point.name == name:
-            part = point.load()
-            assert isinstance(part, type), f"{point.value} is not a class"
-            return part
+    if (point := _entry_point(kind, name)) is not None:
+        part = point.load()
+        assert isinstance(part, type), f"{point.value} is not a class"
+        return part
     if name in _SHIPPED[kind]:
         module, _, attribute = _SHIPPED[kind][name].partition(":")
         part = getattr(importlib.import_module(module), attribute)
@@ -202,7 +199,7 @@ def offering(kind: str, name: str, part: type) -> Iterator[None]:
 
 
 def load_file(path: Path, *, named: bool = False) -> None:
-    """Register what a Python file offers in its dictionaries (name -> class).
+    """Register what a Python file offers in its dictionaries (name -> class), as long as the process lasts.
 
     They are called `METHODS`, `ARCHITECTURES`, `OBJECTIVES` and `DATASETS`.
 
@@ -213,45 +210,62 @@ def load_file(path: Path, *, named: bool = False) -> None:
         named: a study names what the file defines as `file.py:attribute`, so it may offer no dictionary.
 
     Raises:
-        ValueError: if the file is not there, does not run, or offers nothing.
+        ValueError: if the file is not there, does not run, offers nothing, or takes a name that ships.
     """
-    module = attributes.load_file(path)
-    path = path.resolve()
-    for kind, parts in _offered(module, path, named).items():
-        _from_files[kind].update({name: (part, path) for name, part in parts.items()})
+    parts = offered(files.load_file(path), path.resolve(), _shipped(), named=named)
+    for kind, own in parts.items():
+        _from_files[kind].update({name: (part, path.resolve()) for name, part in own.items()})
 
 
-def _offered(module: ModuleType, path: Path, named: bool) -> dict[str, Mapping[str, type]]:
-    offered = {kind: getattr(module, kind.upper(), {}) for kind in _from_files}
-    if not named and not any(offered.values()):
-        raise ValueError(
-            f"plug-in file {path} defines neither METHODS nor ARCHITECTURES nor OBJECTIVES nor DATASETS"
-        )
-    for kind, parts in offered.items():
-        if not isinstance(parts, dict):
-            raise ValueError(
-                f"plug-in file {path}: {kind.upper()} must name dataclasses (name: class), found "
-                f"{parts!r:.80}"
-            )
-        for name, part in parts.items():
-            if not (isinstance(part, type) and dataclasses.is_dataclass(part)):
-                raise ValueError(
-                    f"plug-in file {path}: {kind.upper()}[{name!r}] must be a dataclass, found {part!r:.80}"
-                )
-            if kind == "datasets" and (name in datasets.KNOWN_SETS or name in datasets.FORMATS):
-                raise ValueError(f"plug-in file {path}: DATASETS[{name!r}] ships; another name is needed")
-    return offered
+def load_study_files(paths: Iterable[Path], named: Callable[[Path], bool] = lambda path: True) -> None:
+    """Register what the files of one study offer, until the next study's are; another study's are forgotten.
+
+    Args:
+        paths: all files of the study.
+        named: whether the study names what a file defines as `file.py:attribute`.
+
+    Raises:
+        ValueError: as `load_file`, or if two of the files offer the same name.
+    """
+    files.end_study()
+    taken: dict[tuple[str, str], Path] = {}
+    for path in paths:
+        module = files.load_file(path, for_study=True)
+        for kind, own in offered(module, path.resolve(), _shipped(), named=named(path)).items():
+            for name, part in own.items():
+                other = taken.setdefault((kind, name), path.resolve())
+                if other != path.resolve():
+                    raise ValueError(
+                        f"plug-in files {other} and {path} both offer {kind.upper()}[{name!r}]; one of "
+                        f"them needs another name"
+                    )
+                files.set_for_study(_from_files[kind], name, (part, path.resolve()))
+
+
+def _shipped() -> dict[str, Collection[str]]:
+    return {**_SHIPPED, "datasets": {*datasets.KNOWN_SETS, *datasets.FORMATS}}
 
 
 def _make(kind: str, name: str, options: Mapping[str, Any]) -> Any:
     return with_options(load(kind, name), name, options)
 
 
-def _entry_points(kind: str) -> Any:
+def _entry_point(kind: str, name: str) -> EntryPoint | None:
+    """What a package offers under a name. Raises ValueError where the name ships."""
+    point = next((point for point in _entry_points(kind) if point.name == name), None)
+    if point is not None and name in _SHIPPED[kind]:
+        raise ValueError(
+            f"the package {point.dist.name if point.dist else '?'} offers {point.value} as {kind[:-1]} "
+            f"{name!r}, which ships with the harness; it needs another name"
+        )
+    return point
+
+
+def _entry_points(kind: str) -> EntryPoints:
     return _entry_points_on(kind, tuple(sys.path))
 
 
 @lru_cache(maxsize=32)
-def _entry_points_on(kind: str, path: tuple[str, ...]) -> Any:
+def _entry_points_on(kind: str, path: tuple[str, ...]) -> EntryPoints:
     """Of the distributions on a path; looked for once, because it takes longer than all else a name needs."""
     return entry_points(group=f"sizing_harness.{kind}")

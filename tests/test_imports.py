@@ -128,8 +128,8 @@ def _cli(line: str) -> bool:
 #: The floors of each package, from the ground up. A module knows its own room and those on floors below it.
 _FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
     "harness": (
-        ("nearest", "trial_table", "sources"),
-        ("attributes", "options", "surgery"),
+        ("nearest", "trial_table"),
+        ("plugins", "surgery"),
         ("architectures", "datasets", "design"),
         ("design_warnings", "objectives"),
         ("search",),

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from harness import attributes, registry
+from harness import registry
+from harness.plugins import attributes, files
+from harness.plugins.sources import sources_of
 from harness.records.directory import DirectoryError, RunDirectory
-from harness.sources import sources_of
 from harness.study.plan import Plan
 from tests.making import plan_of
 
@@ -68,7 +69,7 @@ def test_what_a_file_imports_from_beside_it_and_from_the_path(
 def study(tiny: Fields, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fields:
     """`fixed` that ships, and two methods of two files, of which one imports from beside it."""
     monkeypatch.setattr(registry, "_from_files", {kind: {} for kind in registry._from_files})
-    monkeypatch.setattr(attributes, "_loaded", {})
+    monkeypatch.setattr(files, "_loaded", {})
     monkeypatch.setattr(sys, "path", [*sys.path])
     write(tmp_path / "helper.py", "factor = 1\n")
     for name, imports in (("one", "import helper"), ("two", "")):

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness import attributes
+from harness.plugins import files
 
 
 def ask(question: str, about: Mapping[str, Any]) -> Any:
@@ -32,10 +32,10 @@ def ask(question: str, about: Mapping[str, Any]) -> Any:
     """
     if "torch" in sys.modules:
         return _function(question)(json.loads(json.dumps(about)))
-    files = {name: str(path) for name, path in attributes.known_files().items()}
+    known = {name: str(path) for name, path in files.known_files().items()}
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder) / "answer.json"
-        asked = {"question": question, "about": about, "files": files, "answer": str(answer)}
+        asked = {"question": question, "about": about, "files": known, "answer": str(answer)}
         done = subprocess.run(
             [sys.executable, "-m", "harness.architectures.apart"],
             input=json.dumps(asked),
@@ -62,7 +62,7 @@ def _function(question: str) -> Any:
 def _answer(asked: Mapping[str, Any]) -> dict[str, Any]:
     try:
         for path in asked["files"].values():
-            attributes.load_file(Path(path))
+            files.load_file(Path(path))
         return {"answer": _function(asked["question"])(asked["about"])}
     except ValueError as error:
         return {"refused": str(error)}

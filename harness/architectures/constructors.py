@@ -11,9 +11,9 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from harness import attributes
-from harness.attributes import Origin
 from harness.nearest import close_match
+from harness.plugins import attributes
+from harness.plugins.attributes import Origin
 
 OUTPUTS = ("num_classes", "outputs", "n_classes", "num_outputs", "out_features", "output_dim")
 CHANNELS = ("in_channels", "in_chans", "input_channels")

@@ -71,7 +71,9 @@ def _look(
             "function that starts the network (`initialise`)"
         )
     shapes = {path: tuple(tensor.shape) for path, tensor in built.named_parameters()}
-    warnings = list(stored_widths(built, example, {name: _group(groups, name).units for name in sized}))
+    units = {name: _group(groups, name).units for name in sized}
+    followed = {number for group in groups for number in group.follows}
+    warnings = list(stored_widths(built, example, units, followed))
     resize(built, example, {name: _half(_group(groups, name)) for name in sized})
     if not network.initialise:
         warnings += started.literals(shapes, built)

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from harness import attributes
 from harness.architectures.apart import ask
 from harness.architectures.base import Architecture
 from harness.architectures.constructors import (
@@ -16,6 +15,7 @@ from harness.architectures.constructors import (
     constructor,
     width_arguments,
 )
+from harness.plugins import attributes
 
 if TYPE_CHECKING:
     from torch import nn

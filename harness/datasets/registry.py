@@ -6,8 +6,6 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
-from harness import attributes
-from harness.attributes import Origin
 from harness.datasets.base import DataError, DatasetSpec
 from harness.datasets.sources.base import Source
 from harness.datasets.sources.cifar import CIFAR10, CIFAR100
@@ -22,7 +20,9 @@ from harness.datasets.sources.slice import Slice
 from harness.datasets.sources.strangers import Stranger
 from harness.datasets.sources.table import Table
 from harness.nearest import nearest
-from harness.options import with_options
+from harness.plugins import attributes
+from harness.plugins.attributes import Origin
+from harness.plugins.options import with_options
 
 #: Entry points of this group name an object that follows the protocol `Source`, or a class of such objects:
 #: a dataclass, whose fields are the options that a study may set, or one that is called without arguments.

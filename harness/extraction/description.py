@@ -25,7 +25,8 @@ class Description:
     family, options: the architecture, as the registry of the harness knows it.
     plugins: file name -> SHA-256 of the plug-in files that define the family and inserted blocks; none if
         these ship or come from installed packages. sources: the same of all that these files import
-        (`harness.sources`). packages: installed package -> version, of those that the network's code is from.
+        (`harness.plugins.sources`). packages: installed package -> version, of those that the network's code
+        is from.
     example_shape: of one example, without the batch axis. outputs: length of the output, one logit a class.
     sizes: sized layer -> units, as the architecture is asked to build them.
     alterations: blocks that were then taken out and put in, in this order. shapes: path -> shape, of tensors

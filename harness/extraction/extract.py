@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_model
 from torch import nn
 
-from harness import attributes, registry
+from harness import registry
 from harness.datasets.base import data_root
 from harness.extraction.choice import choose
 from harness.extraction.description import FILE as DESCRIPTION
@@ -22,11 +22,12 @@ from harness.extraction.plain import Plain, make_plain
 from harness.extraction.replanning import origin_replayed, replan
 from harness.extraction.retraining import Retrained, on_this_machine, retrain
 from harness.extraction.summary import EXTRACTED, START, Summary
+from harness.plugins import attributes
+from harness.plugins.sources import sources_of
 from harness.records.directory import RunDirectory
 from harness.records.record import Record
 from harness.runs.trial_runner import TrialRunner
 from harness.sizing.base import Cell
-from harness.sources import sources_of
 from harness.study.plan import Plan
 from harness.study.resized import initialise_of
 from harness.training.speed import measure_speed

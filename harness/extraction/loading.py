@@ -35,9 +35,9 @@ def load(folder: Path | str, *, raw: bool = False, plugins: Sequence[Path | str]
     from harness.extraction.normaliser import Normalise, Resize
     from harness.extraction.packages import versions_of
     from harness.extraction.plugins import matching_plugins
+    from harness.plugins.sources import sources_of
     from harness.records.differences import changes
     from harness.registry import make_architecture
-    from harness.sources import sources_of
 
     folder = Path(folder)
     about = read_description(folder)

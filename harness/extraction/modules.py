@@ -5,8 +5,8 @@ from typing import Any
 
 from torch import nn
 
-from harness import attributes
 from harness.extraction.errors import ExtractionError
+from harness.plugins import attributes
 from harness.surgery.donors import Residual, recipe_of
 
 #: make: `module:attribute` or `file.py:attribute`, a class of modules. arguments: its keyword arguments.

@@ -31,13 +31,16 @@ def matching_plugins(
             )
         try:
             found = hashlib.sha256(by_name[name].read_bytes()).hexdigest()
-            if found == digest:
-                registry.load_file(by_name[name], named=True)  # it was of use when it was written down
-        except (OSError, ValueError) as error:
+        except OSError as error:
             raise ExtractionError(f"plug-in {by_name[name]} cannot be used: {error}") from error
         if found != digest:
             raise ExtractionError(
                 f"plug-in {by_name[name]} is not the one that was used: its SHA-256 is {found[:12]}..., "
                 f"{digest[:12]}... is needed"
             )
-    return [by_name[name] for name in digests]
+    paths = [by_name[name] for name in digests]
+    try:
+        registry.load_study_files(paths)  # they were of use when they were written down
+    except ValueError as error:
+        raise ExtractionError(f"{whose} cannot be had again: {error}") from error
+    return paths

@@ -8,7 +8,7 @@ from typing import Any
 from harness.extraction.description import Description
 from harness.extraction.retraining import Retrained
 from harness.records.provenance import provenance
-from harness.records.record import Record
+from harness.records.record import NOTED, Record
 from harness.sizing.ledger.size import Size
 from harness.training.speed import Speed
 
@@ -23,6 +23,8 @@ START = "start"
 @dataclass(frozen=True, slots=True)
 class Summary:
     """What there is to say of an extracted network beside what rebuilds it.
+
+    What its method has noted, in the whole trial, is there too.
 
     folding_difference: largest difference of the output that folding the gates made, relative to its scale.
     failed_exports: file name -> why it could not be written.
@@ -70,6 +72,11 @@ class Summary:
             "size": {START: asdict(self.start), EXTRACTED: asdict(self.extracted)},
             "speed": [asdict(speed) for speed in self.speeds],
             "failed_exports": self.failed_exports,
+            "noted": [
+                {"epoch": event.epoch, "step": event.step, "found": event.account[NOTED]}
+                for event in record.events
+                if NOTED in event.account
+            ],
             "epochs": [asdict(epoch) for epoch in retrained.epochs],
             "provenance": provenance(),
         }

@@ -15,9 +15,16 @@ RECORD_VERSION = 1
 Status = Literal["ok", "diverged", "collapsed", "out_of_memory", "timed_out", "stopped", "crashed"]
 
 
+#: What a method has found stands in an event of its own, under this name.
+NOTED = "noted"
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What edits changed: when (epoch and step, from 1) and a plain account of it."""
+    """What edits changed: when (epoch and step, from 1) and a plain account of it.
+
+    Or, under `NOTED` alone, what the method has found: what it is of -> name -> number.
+    """
 
     epoch: int
     step: int

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from harness.records.directory import RunDirectory
+from harness.records.record import NOTED
 
 _Change = tuple[float | None, float | None]
 
@@ -25,12 +26,12 @@ class Largest:
 def largest_changes(directory: RunDirectory) -> dict[str, Largest]:
     """Arm -> what its certificates say; arms without edits are left out.
 
-    Edits that would have emptied a layer are no edits: they were not carried out.
+    Edits that would have emptied a layer are no edits: they were not carried out. What was noted is none.
     """
     found: dict[str, list[_Change | None]] = {}
     for record in directory.store.read_all()[0].values():
         for event in record.events:
-            if "emptied" not in event.account:
+            if "emptied" not in event.account and NOTED not in event.account:
                 found.setdefault(record.arm, []).append(event.account.get("output_change"))
     return {arm: _largest(changes) for arm, changes in sorted(found.items())}
 

@@ -78,15 +78,20 @@ def trial_table(plan: WrittenPlan, records: list[Record]) -> pd.DataFrame:
 
 
 def histories(plan: WrittenPlan, records: list[Record]) -> pd.DataFrame:
-    """One row an epoch: losses, validation score and size as the trial went, costs up to there, and of arms
-    that are replayed the test score of each epoch that was the best so far."""
+    """One row an epoch: losses, validation score and size as the trial went, residual blocks put in less
+    those taken out up to there, costs likewise, and of arms that are replayed the test score of each epoch
+    that was the best so far."""
     columns = ["trial_id", "dataset", "architecture", "method", "epoch", "phase", "train_loss", "val_loss"]
-    columns += ["val_score", "units_total", "parameters", "nonzeros", "macs", "train_flops", "train_seconds"]
-    columns += ["best_test_score"]
+    columns += ["val_score", "units_total", "parameters", "nonzeros", "macs", "blocks", "train_flops"]
+    columns += ["train_seconds", "best_test_score"]
     rows = []
     for record in records:
         arm = plan.arms[record.arm]
         params = {PARAMETER_PREFIX + name: value for name, value in record.params.items()}
+        blocks = [
+            (event.epoch, len(event.account.get("inserted", ())) - len(event.account.get("blocks", ())))
+            for event in record.events
+        ]
         for epoch in record.epochs:
             size = epoch.size
             rows.append(
@@ -104,6 +109,7 @@ def histories(plan: WrittenPlan, records: list[Record]) -> pd.DataFrame:
                     "parameters": size.parameters,
                     "nonzeros": size.nonzeros,
                     "macs": size.macs,
+                    "blocks": sum(change for moment, change in blocks if moment <= epoch.epoch),
                     "train_flops": epoch.train_flops,
                     "train_seconds": epoch.train_seconds,
                     "best_test_score": record.best_test_scores.get(epoch.epoch),

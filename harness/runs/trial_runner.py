@@ -56,8 +56,7 @@ class TrialRunner:
 
     def prepare_worker(self) -> None:
         """Settings of the process, the same in every executor, so that all give the same bits."""
-        for plugin in self.plan.study.plugins:
-            registry.load_file(Path(plugin), named=True)  # planning has judged what it offers
+        registry.load_study_files(map(Path, self.plan.study.plugins))
         torch.set_num_threads(max(1, int(self.plan.study.resources.cpus)))
         # Gates and dying units leave numbers so small that the processor slows down a hundredfold on them.
         torch.set_flush_denormal(True)

@@ -89,9 +89,8 @@ def check_start_weights(
 def check_names(study: Study, source: str) -> None:
     """Plug-ins, names and options of parts, before any data is touched."""
     named = {Path(file).name for file in study.named_files()}
-    for plugin in study.plugins:
-        with naming(source, "plugins"):
-            registry.load_file(Path(plugin), named=Path(plugin).name in named)
+    with naming(source, "plugins"):
+        registry.load_study_files(map(Path, study.plugins), named=lambda file: file.name in named)
     with naming(source, "training.task"):
         make_objective(study)
     for entry in study.architectures:

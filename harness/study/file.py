@@ -36,14 +36,15 @@ def load_study(source: str | Path) -> Study:
         named = {Path(file).name: file for file in study.named_files()}
         listed = {Path(plugin).name for plugin in study.plugins}
         files = [*study.plugins, *(file for name, file in named.items() if name not in listed)]
-        for plugin in files:  # here too, so that a misspelt name finds what they offer
-            registry.load_file(plugin_path(plugin, path), named=Path(plugin).name in named)
+        paths = [plugin_path(plugin, path) for plugin in files]
+        # Here too, so that a misspelt name finds what they offer.
+        registry.load_study_files(paths, named=lambda file: file.name in named)
     except ValidationError as error:
         raise StudyError("\n".join(_sentence(path, problem) for problem in error.errors())) from error
     except ValueError as error:
         raise StudyError(f"{path}: plugins: {error}") from error
     # Workers load the same files, wherever they were started.
-    absolute = {"plugins": [str(plugin_path(plugin, path)) for plugin in files]}
+    absolute = {"plugins": [str(plugin) for plugin in paths]}
     return study.model_copy(update=absolute).lying_in(path.parent.resolve())
 
 

@@ -5,14 +5,15 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from harness import attributes, registry
+from harness import registry
 from harness.architectures.widths import ResizedNetwork
-from harness.attributes import code_of
 from harness.datasets import validation_count
 from harness.datasets.base import DatasetFacts, DatasetSpec
 from harness.datasets.resizing import resized_facts
 from harness.design import ArmDesign
 from harness.design_warnings import design_warnings
+from harness.plugins import attributes
+from harness.plugins.attributes import code_of
 from harness.search.samplers import (
     all_options,
     describe_sampler,

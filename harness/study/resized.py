@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from harness.architectures.named import NamedNetwork
 from harness.architectures.widths import ALL, ResizedNetwork, Width, chosen, resized
-from harness.attributes import is_attribute
+from harness.plugins.attributes import is_attribute
 from harness.search.space import Float, Int
 from harness.sizing.base import Cell
 from harness.sizing.multiplier import Multiplier

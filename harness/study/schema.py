@@ -13,7 +13,7 @@ from pydantic import (
     model_validator,
 )
 
-from harness.attributes import file_of
+from harness.plugins.attributes import file_of
 from harness.study.parts import Label, Options, Part, Size, added, named
 from harness.study.ranges import SpaceEntry, Start, Widths
 from harness.study.training import Optimizer, Training

@@ -75,8 +75,7 @@ def check_weights(
 
 def compare(about: Mapping[str, Any]) -> None:
     """`check_weights`, in the process in which it is answered. Raises ValueError."""
-    for plugin in about["plugins"]:
-        registry.load_file(Path(plugin), named=True)
+    registry.load_study_files(map(Path, about["plugins"]))
     architecture = make_architecture(ArchitectureEntry.model_validate(about["entry"]))
     held = shapes_in(Path(about["file"]))
     for sizes in about["sizes"]:

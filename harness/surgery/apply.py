@@ -235,10 +235,13 @@ def _obstacle(
     return None
 
 
-def _one_of_each(tracer: Tracer, network: nn.Module, removal: Removal) -> list[int]:
-    """One class of those that go, of each layer that loses some."""
-    roots = [tracer.coupling.roots(unit_labels(tracer, network, layer)) for layer in removal.removed]
-    return list(dict.fromkeys(int(own[np.isin(own, removal.roots)][0]) for own in roots))
+def _one_of_each(tracer: Tracer, network: nn.Module, removal: Removal) -> dict[str, int]:
+    """Of each layer that loses some of its classes, one that goes."""
+    found = {}
+    for layer in removal.removed:
+        own = tracer.coupling.roots(unit_labels(tracer, network, layer))
+        found[layer] = int(own[np.isin(own, removal.roots)][0])
+    return found
 
 
 def _count(counts: dict[str, int], name: str, more: int) -> None:

@@ -2,7 +2,7 @@
 
 Methods propose, the engine applies. An edit on the network names what it touches by the paths that
 `nn.Module.named_modules` and `named_parameters` give; `harness.surgery` carries it out on parameters,
-buffers and optimizer state in one step. `NextPhase` and `Stop` are for the training loop.
+buffers and optimizer state in one step. `NextPhase`, `Stop` and `Note` are for the training loop.
 
 All edits of one proposal speak of the network as the method saw it: paths, indices of units and shapes of
 tensors are those before the first of them. They are carried out in their order, so values are those that
@@ -161,8 +161,33 @@ class Stop:
     reason: str
 
 
+#: Numbers of one note at most, so that records stay small.
+MOST_NUMBERS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Keep what the method has found with the trial's record. Nothing is changed.
+
+    about: what it is of, such as the path of a layer. numbers: by name, `MOST_NUMBERS` at most; one that is
+    infinite or undefined is kept as None.
+
+    Raises:
+        ValueError: for more numbers.
+    """
+
+    about: str
+    numbers: Mapping[str, float]
+
+    def __post_init__(self) -> None:
+        if len(self.numbers) > MOST_NUMBERS:
+            raise ValueError(
+                f"a note holds at most {MOST_NUMBERS} numbers, found {len(self.numbers)} on {self.about}"
+            )
+
+
 NetworkEdit = Remove | Widen | Mask | Unmask | Assign | Reset | RemoveBlock | InsertBlock
-Edit = NetworkEdit | NextPhase | Stop
+Edit = NetworkEdit | NextPhase | Stop | Note
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,22 +6,25 @@ with the units silent, in both modes, is it one (`harness.surgery.trial`). Nothi
 needed, and where none helps, the units stay.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import combinations, islice
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
 
+from harness.surgery.blame import to_blame
 from harness.surgery.operations.resize import own_sizes
 from harness.surgery.tracing.example import Example
 from harness.surgery.tracing.fits import Fit
 from harness.surgery.tracing.follow import follow
+from harness.surgery.tracing.labels import Labels
 from harness.surgery.tracing.numbers import numbers_read
 from harness.surgery.tracing.tracer import Tracer
-from harness.surgery.trial import Trial, trial
+from harness.surgery.trial import trial
 
 
 class _Kind(NamedTuple):
@@ -74,30 +77,58 @@ def settled(network: nn.Module, example: Example) -> Tracer:
     return follow(network, example, avoided=avoided)
 
 
-def fit_to(tracer: Tracer, network: nn.Module, example: Example, roots: Iterable[int]) -> None:
-    """Find the numbers that must follow when some classes of units go, if code holds any that could."""
-    roots = [root for root in roots if _kinds(tracer, network, root)]
-    read = numbers_read(network, example) if roots else set()
-    roots = [root for root in roots if _kinds(tracer, network, root, read)]
-    if not roots:
+def fit_to(tracer: Tracer, network: nn.Module, example: Example, going: Mapping[str, int]) -> None:
+    """Find the numbers that must follow when some classes of units go, if code holds any that could.
+
+    Args:
+        going: layer -> a class of its units.
+    """
+    if not any(_kinds(tracer, network, root) for root in set(going.values())):
         return
-    with trial(tracer, network, example, _array(roots)) as state:
-        if state.fails(_array(roots)) is not None:
-            fit(tracer, network, roots, state)
+    with trial(tracer, network, example, _array(going.values())) as state:
+        # A number that is as large as two axes is one of the two; what stands a cut as it is needs none.
+        blamed = to_blame(going, state)
+        if blamed:
+            fit(tracer, network, dict.fromkeys(going[layer] for layer in blamed), state)
 
 
-def fit(tracer: Tracer, network: nn.Module, roots: Iterable[int], state: Trial) -> list[int]:
-    """The same, for classes that are silent in a trial and not all of which can go yet; those that cannot."""
-    together: dict[tuple[_Kind, ...], list[int]] = {}
+class Standing(Protocol):
+    """What says whether a network stands it that classes of units go, with the numbers that follow by now."""
+
+    @property
+    def example(self) -> Example:
+        """That the network runs on."""
+        ...
+
+    def fails(self, roots: Labels) -> str | None:
+        """Why it does not, None if it does."""
+        ...
+
+
+def fit(
+    tracer: Tracer,
+    network: nn.Module,
+    roots: Iterable[int],
+    state: Standing,
+    order: Callable[[tuple[_Kind, ...]], Iterator[tuple[_Kind, ...]]] | None = None,
+) -> list[int]:
+    """The same, for classes not all of which can go yet, which are silent in a trial; those that cannot.
+
+    Args:
+        order: of the sets of numbers that are tried; the likely ones first unless said.
+    """
+    order = order or _likely_first
+    together: dict[tuple[tuple[_Kind, tuple[tuple[str, int], ...]], ...], list[int]] = {}
     found: dict[int, Mapping[_Kind, list[Fit]]] = {}
     read = numbers_read(network, state.example)
     for root in roots:
         found[root] = _kinds(tracer, network, root, read)
-        together.setdefault(tuple(sorted(found[root])), []).append(root)
+        alike = tuple(sorted((kind, _axes(own)) for kind, own in found[root].items()))
+        together.setdefault(alike, []).append(root)
     left: list[int] = []
-    for kinds, own in together.items():
-        before = tracer.fits
-        for chosen in _combinations(kinds):
+    for alike, own in together.items():
+        kinds, before = tuple(kind for kind, _ in alike), tracer.fits
+        for chosen in order(kinds):
             more = [each for root in own for kind in chosen for each in found[root][kind]]
             tracer.fits = list(dict.fromkeys([*before, *more]))
             if state.fails(_array(own)) is None:
@@ -108,14 +139,26 @@ def fit(tracer: Tracer, network: nn.Module, roots: Iterable[int], state: Trial) 
     return left
 
 
-def _combinations(kinds: tuple[_Kind, ...]) -> Iterator[tuple[_Kind, ...]]:
+def _axes(fits: Iterable[Fit]) -> tuple[tuple[str, int], ...]:
+    """Whose sizes some numbers are, in the same words for blocks that are written by the same code: a number
+    cannot be that of two axes that are cut to different sizes."""
+    inside = {(fit.path.removeprefix(f"{fit.layer}."), fit.axis) for fit in fits}
+    return tuple(sorted((re.sub(r"\d+", "", path), axis) for path, axis in inside))
+
+
+def _likely_first(kinds: tuple[_Kind, ...]) -> Iterator[tuple[_Kind, ...]]:
     """None, all that are likely, and then the fewest first."""
     likely = tuple(kind for kind in kinds if kind.likely)
     yield ()
     if likely:
         yield likely
-    every = (own for count in range(1, _KINDS + 1) for own in combinations(kinds[:_KINDS], count))
-    yield from islice((own for own in every if own != likely), _COMBINATIONS)
+    yield from (own for own in fewest_first(kinds) if own and own != likely)
+
+
+def fewest_first(kinds: tuple[_Kind, ...]) -> Iterator[tuple[_Kind, ...]]:
+    """Sets of attributes, the smallest first: for those who could not tell that one too many follows."""
+    every = (own for count in range(_KINDS + 1) for own in combinations(kinds[:_KINDS], count))
+    yield from islice(every, _COMBINATIONS + 1)
 
 
 def _kinds(
@@ -134,13 +177,14 @@ def _kinds(
             if members[start : start + size].any():
                 axes.setdefault(path.rpartition(".")[0], []).append((path, axis, size))
     top = _common(list(axes))
+    bound = {(own.layer, own.name) for own in tracer.bounds}
     kinds: dict[_Kind, dict[str, Fit]] = {}
     for layer, own in axes.items():
         for holder in _upwards(layer, top):
             module = network.get_submodule(holder)
             known = own_sizes(module)
             for name, value in vars(module).items():
-                if type(value) is not int or name in known or value < 2:
+                if type(value) is not int or name in known or value < 2 or (holder, name) in bound:
                     continue
                 if read is not None and (holder, name) not in read:
                     continue

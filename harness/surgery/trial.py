@@ -146,9 +146,10 @@ def _silenced(
 
     def scratched(own: Tensor) -> Tensor:
         new = own.detach().clone()
-        if not own.is_floating_point():
+        if not (own.is_floating_point() or own.is_complex()):
             return new
-        new = new.double() if wide else new
+        if wide:
+            new = new.to(torch.complex128 if own.is_complex() else torch.float64)
         path = paths[id(own)]
         if not holds_weights(own) or path not in tracer.starts:
             return new

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from harness import surgery
 from harness.datasets.base import Part
 from harness.objectives.base import Objective
-from harness.records.record import Event
+from harness.records.record import NOTED, Event
 from harness.sizing.base import Cell, Moment, Params, Situation, SizingMethod, State
 from harness.sizing.ledger.metering import Meter
 from harness.sizing.probe import Probe
-from harness.surgery.edits import NetworkEdit, NextPhase, Receipt, Stop
+from harness.surgery.edits import NetworkEdit, NextPhase, Note, Receipt, Stop
 from harness.training.fault import TrialFaultError, refusals, strangers
 from harness.training.journal import Journal, TrialEndedError
 from harness.training.proposals import checked_edits
@@ -122,12 +122,18 @@ class Editor:
             self.journal.train_flops += meter.flops
         ended: type[NextPhase] | type[Stop] | None = None
         on_network: list[NetworkEdit] = []
+        noted: dict[str, dict[str, float | None]] = {}
         for edit in edits:
-            if isinstance(edit, NextPhase | Stop):
+            if isinstance(edit, Note):
+                own = {name: float(number) for name, number in edit.numbers.items()}
+                noted[edit.about] = {name: own[name] if math.isfinite(own[name]) else None for name in own}
+            elif isinstance(edit, NextPhase | Stop):
                 ended = type(edit)
                 self.journal.stop_reason = edit.reason if isinstance(edit, Stop) else ""
             else:
                 on_network.append(edit)
+        if noted:
+            self.journal.events.append(Event(moment.epoch, moment.step, {NOTED: noted}))
         return on_network, ended
 
 

@@ -13,6 +13,7 @@ from harness.surgery.edits import (
     Mask,
     NetworkEdit,
     NextPhase,
+    Note,
     Recipe,
     Remove,
     RemoveBlock,
@@ -31,7 +32,7 @@ def checked_edits(proposed: Iterable[Any]) -> tuple[Edit, ...]:
     """
     edits = tuple(proposed)
     for edit in edits:
-        if not isinstance(edit, NetworkEdit | NextPhase | Stop):
+        if not isinstance(edit, NetworkEdit | NextPhase | Stop | Note):
             raise TypeError(f"a method proposed {edit!r:.80}, which is no edit")
         if not _has_right_types(edit):
             raise TypeError(f"a method proposed {edit!r:.80}, with fields of wrong types")
@@ -53,6 +54,10 @@ def _has_right_types(edit: Edit) -> bool:
             return True
         case Assign(parameter=str(), values=Tensor(), entries=None | Tensor(), forget=bool()):
             return True
+        case Note(about=str(), numbers=Mapping()):
+            return all(isinstance(name, str) for name in edit.numbers) and all(
+                isinstance(number, int | float) for number in edit.numbers.values()
+            )
         case InsertBlock(place=str(), module=nn.Module(), recipe=None):
             return True
         case InsertBlock(place=str(), module=nn.Module(), recipe=Recipe(make=str(), arguments=Mapping())):

@@ -8,11 +8,13 @@ import pandas as pd
 
 from harness.trial_table import PARAMETER_PREFIX
 from reports.arms.arm import Arm
+from reports.figures.blocks import block_figures
 from reports.figures.captioned_analysis import cell_figures, overview_figures
 from reports.figures.captioned_deletion import deletion_figures
 from reports.figures.distributions import Panel, draw_distributions
 from reports.figures.histories import MAX_LINES, chosen_trials, draw_histories
 from reports.figures.replays import replay_drawing
+from reports.figures.restarts import restart_figures
 from reports.figures.style import Drawing, MethodStyle, Placed, file_name, method_styles
 from reports.settings import Settings
 from reports.wording import ScoreWords, count, number
@@ -46,6 +48,8 @@ def draw_figures(
         own = _of_cell(histories, key) if histories is not None and not histories.empty else None
         yield from deletion_figures(part, own, " / ".join(key), styles, score, settings)
         if own is not None:
+            yield from restart_figures(part, own, " / ".join(key), styles, score)
+            yield from block_figures(part, own, " / ".join(key), styles)
             yield from _histories(own, part, " / ".join(key), here)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from reports.arms.arm import Arm
 from reports.cost_units import unit_name
+from reports.figures.budget import budget_drawing
 from reports.figures.curves import draw_best_of_n, draw_cost_to_target, draw_profile
 from reports.figures.forest import ForestRow, draw_forest
 from reports.figures.sizes import draw_score_against_size, draw_win_maps
@@ -80,8 +81,9 @@ def cell_figures(
             _best_of_n(key, arms, cell, analysis, styles, score),
             _targets(key, arms, analysis, styles, score),
             _sizes(key, PARAMETERS, arms, trials, styles, score, settings.test_column),
+            budget_drawing(key, arms, trials, styles, score, analysis["confidence"]),
         )
-        for family, drawing in zip(("curves", "targets", "sizes"), drawings, strict=True):
+        for family, drawing in zip(("curves", "targets", "sizes", "budget"), drawings, strict=True):
             if drawing:
                 yield Placed(drawing, name, family)
         for axis in SIZE_AXES:

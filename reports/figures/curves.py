@@ -19,6 +19,7 @@ from reports.figures.style import (
     log_axis,
     mark_every,
 )
+from reports.statistics.arrays import Floats
 
 Plain = Mapping[str, Any]
 
@@ -49,7 +50,7 @@ def draw_best_of_n(
         figure = Figure(figsize=(WIDTH_INCHES, PANEL_HEIGHT_INCHES + 0.3), layout="constrained")
         ax = figure.subplots()
         for arm in arms:
-            _draw_curve(ax, arm["best_of_n"], styles[arm["method"]], arm["method"], scale)
+            draw_curve(ax, arm["best_of_n"], styles[arm["method"]], arm["method"], scale)
         _show_better_part(ax, [arm["best_of_n"] for arm in arms], scale)
         baseline = next((arm["best_of_n"] for arm in arms if arm["is_baseline"]), None)
         if baseline and n in baseline["n"]:
@@ -63,12 +64,25 @@ def draw_best_of_n(
     return figure
 
 
-def _draw_curve(ax: Axes, curve: Plain, style: MethodStyle, name: str, scale: float) -> None:
-    kept = [(n, e) for n, e in zip(curve["n"], curve["estimates"], strict=True) if e["value"] is not None]
-    n = np.array([pair[0] for pair in kept], dtype=float)
-    value = np.array([pair[1]["value"] for pair in kept]) * scale
-    sure = n <= curve["reliable_to"]
-    band = [(x, e["interval"]) for x, e in kept if e["interval"]]
+def draw_curve(
+    ax: Axes, curve: Plain, style: MethodStyle, name: str, scale: float, at: Floats | None = None
+) -> None:
+    """One arm's `Curve` with its band, pale where it is not reliable.
+
+    Args:
+        scale: factor from the table's score to the axis.
+        at: where on the x axis each of its numbers of trials lies; at itself unless given.
+    """
+    places = curve["n"] if at is None else at
+    kept = [
+        (x, e, n <= curve["reliable_to"])
+        for x, n, e in zip(places, curve["n"], curve["estimates"], strict=True)
+        if e["value"] is not None
+    ]
+    n = np.array([point[0] for point in kept], dtype=float)
+    value = np.array([point[1]["value"] for point in kept]) * scale
+    sure = np.array([point[2] for point in kept], dtype=bool)
+    band = [(x, e["interval"]) for x, e, _ in kept if e["interval"]]
     closed = [(x, i["low"] * scale, i["high"] * scale) for x, i in band if None not in (i["low"], i["high"])]
     if closed:
         x, low, high = np.array(closed, dtype=float).T

@@ -31,6 +31,8 @@ PANEL_HEIGHT_INCHES = 3.1
 COLOURS = ("#1845fb", "#ff5e02", "#c91f16", "#c849a9")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 LINES: tuple[Line, ...] = ("-", (0, (5, 2)), (0, (6, 2, 1, 2)), (0, (1, 1.5)))
+#: Characters of names that fit beside each other in a legend of two columns.
+_ROOM = 48
 INK = "#1a1a1a"
 MUTED = "#595959"
 MAX_SERIES = len(COLOURS)
@@ -210,9 +212,13 @@ def label_methods(ax: Axes, names: Sequence[str], room: int = 44) -> None:
 def legend_above(figure: Figure, ax: Axes, columns: int = 2) -> None:
     """The legend over the axes, outside, so that it never lies on data."""
     handles, names = ax.get_legend_handles_labels()
+    shown = short_names(names, most=40 // columns + 10)
+    rows = -(-len(shown) // columns)
+    if sum(max(map(len, shown[at : at + rows])) for at in range(0, len(shown), max(rows, 1))) > _ROOM:
+        columns, shown = 1, short_names(names, most=50)
     figure.legend(
         handles,
-        short_names(names, most=40 // columns + 10),
+        shown,
         loc="outside upper left",
         ncols=columns,
         handlelength=3.2,

@@ -10,10 +10,11 @@ import pytest
 import torch
 from torch import nn
 
-from harness import attributes, registry
+from harness import registry
 from harness.architectures.constructors import arguments_for
 from harness.architectures.named import NamedNetwork
 from harness.datasets import DatasetFacts, DatasetSpec
+from harness.plugins import files
 from harness.registry import make_architecture
 from harness.study.file import load_study
 from harness.study.parts import StudyError
@@ -58,7 +59,7 @@ number = 3
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(registry, "_from_files", {kind: {} for kind in registry._from_files})
-    monkeypatch.setattr(attributes, "_by_name", {})
+    monkeypatch.setattr(files, "_by_name", {})
     path = tmp_path / "net.py"
     path.write_text(_FILE, encoding="utf-8")
     return path

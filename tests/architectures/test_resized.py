@@ -11,8 +11,9 @@ import pytest
 import torch
 
 import harness
-from harness import attributes, registry
+from harness import registry
 from harness.datasets import DatasetFacts, DatasetSpec
+from harness.plugins import attributes, files
 from harness.search.space import Choice, Float, Int
 from harness.sizing.multiplier import Multiplier
 from harness.study.parts import StudyError
@@ -56,7 +57,7 @@ def halve(network):
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(registry, "_from_files", {kind: {} for kind in registry._from_files})
-    monkeypatch.setattr(attributes, "_by_name", {})
+    monkeypatch.setattr(files, "_by_name", {})
     path = tmp_path / "net.py"
     path.write_text(_FILE, encoding="utf-8")
     return path

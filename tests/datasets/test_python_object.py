@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness import attributes
 from harness.datasets import DatasetSpec, prepare
 from harness.datasets.preparation import decoded
+from harness.plugins import files
 from tests.datasets.kinds import Refusal
 
 CODE = """
@@ -60,7 +60,7 @@ one, other, none = Points(True), Points(False), []
 def points(tmp_path: Path) -> Callable[..., DatasetSpec]:
     file = tmp_path / "points.py"
     file.write_text(CODE)
-    attributes.load_file(file)
+    files.load_file(file)
 
     def spec(attribute: str, path: str | None = None, **settings: Any) -> DatasetSpec:
         return DatasetSpec("mine", f"points.py:{attribute}", path, settings)

@@ -11,9 +11,10 @@ import pytest
 
 from harness.records.directory import DirectoryError, RunDirectory
 from harness.records.log import ExecutionLog
-from harness.records.record import Record
+from harness.records.record import Event, Record
 from harness.records.store import RecordStore
 from harness.results.tabulate import read_run
+from harness.sizing.interval import Epoch
 from harness.sizing.ledger.size import Size
 from harness.study.plan import Plan
 from harness.trial_table import COLUMNS, OUTCOMES, PARAMETER_PREFIX
@@ -201,3 +202,17 @@ def test_all_statuses_of_records_are_outcomes_of_the_table() -> None:
 def test_a_folder_that_is_no_run(tmp_path: Path) -> None:
     with pytest.raises(DirectoryError, match=r"is not a run directory: it holds no plan\.json"):
         read_run(tmp_path)
+
+
+def test_histories_tell_the_blocks_put_in_and_taken_out_so_far(
+    tmp_path: Path, write: Callable[..., Record]
+) -> None:
+    epochs = [Epoch(number, "train", 1.0, 1.0, 0.5, SMALL) for number in (1, 2, 3)]
+    events = [
+        Event(1, 9, {"inserted": ["body.3"]}),
+        Event(3, 27, {"removed": {"hidden1": 2}, "blocks": ["body.3", "body.1"]}),
+    ]
+    write("l2", 0, epochs=epochs, events=events)
+    write("fixed", 0, epochs=epochs, events=[])
+    _, histories, _ = read_run(tmp_path)
+    assert histories["blocks"].tolist() == [0, 0, 0, 1, 1, -1]

@@ -406,7 +406,7 @@ def test_gates_go_on_columns_where_these_are_the_units(
         (partial(_NamedFactor, 4, 8), "a _NamedFactor that has an attribute 'factor' of its own"),
         (partial(nn.LazyLinear, 8), "a LazyLinear that has not met its input yet"),
         (_exchanged, "a Linear whose forward has been exchanged"),
-        (partial(nn.LSTM, 4, 8), "a LSTM; gates go on BatchNorm1d"),
+        (partial(nn.LayerNorm, 4), "a LayerNorm; gates go on BatchNorm1d"),
     ],
 )
 def test_what_gates_could_not_act_on_is_refused_in_a_sentence(
@@ -452,3 +452,127 @@ def test_gates_go_on_the_layers_of_timm(name: str) -> None:
     before = measure(network, x)
     fold_gates(network)
     assert _apart(list(before), list(measure(network, x))) <= _EXACT
+
+
+class _TwoKinds(nn.Module):
+    """The decoder reads the encoder's weights, turned: the inner one makes units along both axes."""
+
+    def __init__(self, *, turned_convolution: bool = False) -> None:
+        super().__init__()
+        self.convolves = turned_convolution
+        kind: Any = partial(nn.Conv2d, kernel_size=3) if turned_convolution else nn.Linear
+        self.outer, self.inner = kind(4, 7), kind(7, 3)
+        self.shift = nn.Parameter(torch.rand(7, 1, 1) if turned_convolution else torch.rand(7))
+
+    def forward(self, x: Tensor) -> Tensor:
+        code = self.inner(self.outer(x).relu()).tanh()
+        if self.convolves:
+            hidden = (functional.conv_transpose2d(code, self.inner.weight) + self.shift).relu()
+            return functional.conv_transpose2d(hidden, self.outer.weight)
+        hidden = functional.linear(code, self.inner.weight.t(), self.shift).relu()
+        return functional.linear(hidden, self.outer.weight.t())
+
+
+@pytest.mark.parametrize("turned_convolution", [False, True])
+@pytest.mark.parametrize("order", [slice(None), slice(None, None, -1)])
+def test_a_layer_that_makes_two_kinds_of_units_takes_gates_of_both(
+    turned_convolution: bool, order: slice
+) -> None:
+    network = _TwoKinds(turned_convolution=turned_convolution).double()
+    x = images(3, 8)[:, :1].repeat(1, 4, 1, 1) * 0.3 if turned_convolution else torch.randn(5, 4).double()
+    structure = trace(network, x)
+    free = [layer for layer in structure.units if structure.group(layer).removable]
+    assert sorted(free) == ["inner", "inner.weight", "outer"]
+    places = places_for_gates(free, structure.norms)[order]
+    for place in places:
+        attach_gates(network, [place], 1.0)
+    assert {place: len(gate) for place, gate in gates(network).items()} == {
+        place: structure.units[place] for place in places
+    }
+    optimizer = torch.optim.Adam(network.parameters(), 1e-2)
+    train(network, optimizer, x, 2)
+    with torch.no_grad():
+        for gate in gates(network).values():
+            gate[1] = -0.5
+    network.get_parameter("shift").data[1] = 0
+    before = measure(network, x)
+    again = copy.deepcopy(network)
+    fold_gates(again)
+    assert type(again.get_submodule("inner")) is type(_TwoKinds(turned_convolution=turned_convolution).inner)
+    assert _apart(list(before), list(measure(again, x))) <= _EXACT
+    edits = [Remove(place, units, exact=True) for place, units in dead_units(network).items()]
+    receipt = apply(network, optimizer, edits, x)
+    assert receipt.removed == dict.fromkeys(["outer", "inner", "inner.weight"], 1)
+    assert _apart(list(before), list(measure(network, x))) <= _EXACT
+    train(network, optimizer, x, 1)
+
+
+class _ReadsAndRuns(nn.Module):
+    """Runs a layer with other tensors than its own, which were made of these."""
+
+    def __init__(self, made_of: str) -> None:
+        super().__init__()
+        self.layer, self.made_of = nn.Linear(4, 6), made_of
+
+    def forward(self, x: Tensor) -> Tensor:
+        layer, made = self.layer, x
+        match self.made_of:
+            case "attribute":
+                made = torch.func.functional_call(layer, {"weight": layer.weight * 0.5}, (x,))
+            case "all":
+                halves = {name: own * 0.5 for name, own in layer.named_parameters()}
+                made = torch.func.functional_call(layer, halves, (x,))
+            case "each example":
+                made = torch.vmap(
+                    lambda own: torch.func.functional_call(layer, {"weight": layer.weight.tanh()}, (own,))
+                )(x)
+            case "parameters":
+                made = functional.linear(x, next(layer.parameters()))
+            case "state":
+                made = functional.linear(x, layer.state_dict()["weight"])
+            case _:
+                with torch.no_grad():
+                    layer.weight.clamp_(-0.1, 0.1)
+                made = layer(x)
+        return made
+
+
+@pytest.mark.parametrize("made_of", ["attribute", "all", "each example"])
+def test_a_layer_that_is_run_with_what_was_made_of_its_weight_is_refused(made_of: str) -> None:
+    """Its gates may be in that already: they would be squared."""
+    network, x = nn.Sequential(_ReadsAndRuns(made_of)), torch.randn(5, 4)
+    attach_gates(network, ["0.layer"])
+    with pytest.raises(RuntimeError, match=r"^A gated Linear is run by functional_call within [^\n]*\.$"):
+        network(x)
+    fold_gates(network)
+    network(x)
+
+
+@pytest.mark.parametrize("made_of", ["parameters", "state", "clipped"])
+def test_where_parameters_are_reached_by_other_ways_an_example_tells(made_of: str) -> None:
+    network, x = nn.Sequential(_ReadsAndRuns(made_of)), torch.randn(5, 4)
+    with pytest.raises(ValueError, match=r"^Folding gates would change the outputs in [^\n]*\.$"):
+        attach_gates(network, ["0.layer"], example=x)
+    assert not gates(network)
+    plain = nn.Sequential(nn.Linear(4, 6), nn.BatchNorm1d(6), nn.Linear(6, 2))
+    attach_gates(plain, ["0", "1"], example=x)
+    assert list(gates(plain)) == ["0", "1"]
+
+
+def test_outside_of_all_forward_passes_tensors_are_exchanged_as_ever() -> None:
+    network, x = nn.Sequential(_TiedAutoencoder()).double(), torch.randn(4, 6).double()
+    attach_gates(network, ["0.layer"], {"0.layer": _some(network, "0.layer")}, Debounced())
+    layer, folded = network.get_submodule("0.layer"), copy.deepcopy(network)
+    fold_gates(folded)
+    made = []
+    for own in (layer, folded.get_submodule("0.layer")):
+        weight = own.get_parameter("weight")
+        made.append(torch.func.functional_call(own, {"weight": weight * 0.5}, (x,)).detach())
+    assert _apart(made[:1], made[1:]) <= _EXACT
+    halves = {name: own * 0.5 for name, own in network.named_parameters() if not name.endswith("gate")}
+    wanted = {name: own * 0.5 for name, own in folded.named_parameters()}
+    given = [
+        torch.func.functional_call(own, {**own.state_dict(), **new}, (x,)).detach()
+        for own, new in ((network, halves), (folded, wanted))
+    ]
+    assert _apart(given[:1], given[1:]) <= _EXACT

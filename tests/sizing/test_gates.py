@@ -10,6 +10,7 @@ from torchvision import models
 
 from harness.sizing.gates.rules import Debounced, debounce
 from harness.sizing.gates.units import attach_gates, dead_units, fold_gates, gates, places_for_gates
+from harness.sizing.ledger.measure import measure
 from harness.surgery import Remove, Widen, apply, trace
 
 _EXACT = 1e-12
@@ -325,7 +326,7 @@ def test_gates_on_what_cannot_have_them(layers: list[str], initial: object, word
         attach_gates(_lenet(), layers, initial)  # type: ignore[arg-type]
 
 
-def test_a_gate_on_a_normalisation_without_a_factor_scales_its_output_and_cannot_be_folded() -> None:
+def test_a_gate_on_a_normalisation_without_a_factor_is_folded_by_giving_it_one() -> None:
     network = nn.Sequential(
         nn.Linear(4, 6), nn.BatchNorm1d(6, affine=False), nn.ReLU(), nn.Linear(6, 2)
     ).double()
@@ -334,5 +335,7 @@ def test_a_gate_on_a_normalisation_without_a_factor_scales_its_output_and_cannot
     before = network.eval()(x)
     assert apply(network, None, [Remove("1", (1,), exact=True)], x).removed == {"0": 1}
     assert (network(x) - before).abs().max() < 1e-10
-    with pytest.raises(ValueError, match="normalisation '1' has no factor"):
-        fold_gates(network)
+    counted = measure(network, ["0"], 0).parameters
+    fold_gates(network)
+    assert (network(x) - before).abs().max() < 1e-10
+    assert counted == sum(parameter.numel() for parameter in network.parameters())

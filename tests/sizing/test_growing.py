@@ -12,7 +12,7 @@ from harness.sizing.criteria.joints import growable
 from harness.sizing.growing import Growing, stretches
 from harness.sizing.methods.net2net import Net2Net
 from harness.surgery import apply
-from harness.surgery.edits import NextPhase, Stop
+from harness.surgery.edits import NextPhase, Note, Stop
 from tests.sizing.growing_cases import FAMILIES, cell_of, examples, network_of, situation
 
 
@@ -22,9 +22,8 @@ def grown(family: str, method: Growing, seed: int = 0) -> tuple[nn.Module, nn.Mo
     now = situation(family, network, {"share": 1.0}, phase=method.rounds - 1, seed=seed)
     _, edits = method.edits(now)
     after = copy.deepcopy(network)
-    apply(
-        after, None, [edit for edit in edits if not isinstance(edit, NextPhase | Stop)], now.probe.part.x[:2]
-    )
+    kept = [edit for edit in edits if not isinstance(edit, NextPhase | Note | Stop)]
+    apply(after, None, kept, now.probe.part.x[:2])
     return network, after
 
 

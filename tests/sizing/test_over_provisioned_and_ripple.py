@@ -16,15 +16,18 @@ from harness.sizing.interval import Epoch
 from harness.sizing.ledger.size import Size
 from harness.sizing.methods.over_provisioned import OverProvisioned
 from harness.sizing.methods.ripple import Rippling
-from harness.surgery import Edit, Mask, Remove, Unmask, Widen, apply
-from harness.surgery.edits import NextPhase, Stop
+from harness.surgery import Edit, Mask, NetworkEdit, Remove, Unmask, Widen, apply
+from harness.surgery.edits import NextPhase, Note, Stop
 from tests.sizing.growing_cases import cell_of, examples, network_of, situation
+
+
+def changes(edits: Sequence[Edit]) -> list[NetworkEdit]:
+    return [edit for edit in edits if not isinstance(edit, NextPhase | Stop | Note)]
 
 
 def carried_out(now: Situation, edits: Sequence[Edit]) -> nn.Module:
     after = copy.deepcopy(now.network)
-    kept = [edit for edit in edits if not isinstance(edit, NextPhase | Stop)]
-    apply(after, None, kept, examples("mlp")[0][:2])
+    apply(after, None, changes(edits), examples("mlp")[0][:2])
     return after.eval()
 
 
@@ -131,11 +134,22 @@ def test_sensitive_layers_widen_and_others_narrow_within_bounds() -> None:
     after = carried_out(now, edits)
     assert [len(after.get_parameter(f"hidden{n}.weight")) for n in (1, 2)] == [4, 8]
     worse = at(replace(now, state=state), [1.0, 1.1])
-    assert Rippling().edits(worse)[1] == (), "neither is repeated where it did not help"
-    assert Rippling(tolerance=0.2).edits(worse)[1] != ()
+    assert changes(Rippling().edits(worse)[1]) == [], "neither is repeated where it did not help"
+    assert changes(Rippling(tolerance=0.2).edits(worse)[1]) != []
     capped = replace(now, cell=cell_of("mlp", 6, 6))
-    assert Rippling().edits(capped)[1] == ()
+    assert changes(Rippling().edits(capped)[1]) == []
     assert Rippling(period=3).edits(now)[1] == ()
+
+
+def test_the_ripple_is_noted_whether_or_not_anything_is_changed() -> None:
+    now = situation("mlp", network_of("mlp"), {"hi": 4.0, "lo": 0.0, "step": 0.25})
+    now = at(replace(now, moment=replace(now.moment, phase_ended=False, epoch=2)), [1.0])
+    first, second = Rippling().edits(now)[1]
+    assert isinstance(first, Note)
+    assert isinstance(second, Note)
+    assert (first.about, list(first.numbers)) == ("hidden1", ["sensitivity", "change of hidden2"])
+    assert (second.about, list(second.numbers)) == ("hidden2", ["sensitivity"])
+    assert min(first.numbers.values()) > 0
 
 
 def test_limits_that_cross_are_refused() -> None:

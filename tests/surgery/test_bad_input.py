@@ -62,6 +62,18 @@ def test_an_example_of_the_wrong_shape() -> None:
         trace(lenet(), images(2, 32, torch.float32, channels=1))
 
 
+class Deepening(nn.Sequential):
+    """Halves its pictures until their size in training is a single place."""
+
+    def __init__(self) -> None:
+        super().__init__(nn.Conv1d(2, 4, 3, 2, 1), nn.InstanceNorm1d(4, track_running_stats=True), nn.ReLU())
+
+
+def test_an_example_that_is_too_small_for_training_says_what_to_give() -> None:
+    with pytest.raises(SurgeryError, match="give one on which it can be trained, with as many"):
+        trace(Deepening(), torch.randn(2, 2, 2))
+
+
 def test_a_network_with_no_layer_of_units() -> None:
     assert trace(nn.Sequential(nn.Flatten(), nn.ReLU()), torch.randn(2, 4)).groups == ()
 

@@ -52,6 +52,26 @@ def test_hooks_go_on_and_their_handles_still_remove_them(kind: str) -> None:
     assert not torch.equal(network[0].weight, before)
 
 
+@pytest.mark.parametrize("kind", _EDITS)
+@pytest.mark.parametrize("register", ["register_hook", "register_prehook"])
+def test_hooks_on_the_node_that_accumulates_a_gradient_are_refused(register: str, kind: str) -> None:
+    network = _network()
+    network[0].weight.register_post_accumulate_grad_hook(lambda own: None)
+    network[0].weight.register_hook(torch.zeros_like)
+    node = network[0].weight.view_as(network[0].weight).grad_fn.next_functions[0][0]
+    seen: list[int] = []
+    handle = getattr(node, register)(lambda *gradients: seen.append(1))
+    state = copy.deepcopy(network.state_dict())
+    trace(network, _X)
+    with pytest.raises(SurgeryError, match=r"accumulates the gradient of '0.weight'[^\n]*\.$"):
+        apply(network, None, [_EDITS[kind]], _X)
+    assert all(torch.equal(own, state[name]) for name, own in network.state_dict().items())
+    network(_X).sum().backward()
+    assert seen == [1]
+    handle.remove()
+    apply(network, None, [_EDITS[kind]], _X)
+
+
 def test_attributes_go_on_and_those_of_its_shape_are_cut_alike() -> None:
     network = _network()
     weight = network[0].weight

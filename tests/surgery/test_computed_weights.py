@@ -19,6 +19,7 @@ from tests.surgery.helpers import (
     change,
     ids,
     images,
+    maker_of,
     optimizer_parameters,
     removals,
     silence,
@@ -147,7 +148,9 @@ def _at_zero(units: Sequence[int]) -> Callable[..., Tensor]:
 
 
 @pytest.mark.parametrize("kind", SPECTRAL_NORMS)
-def test_rows_under_spectral_norm_can_go_and_columns_are_refused(kind: str) -> None:
+def test_units_under_spectral_norm_go_where_all_that_it_counts_of_them_is_zero(
+    kind: str,
+) -> None:
     norm = SPECTRAL_NORMS[kind]
     torch.manual_seed(0)
     network = nn.Sequential(
@@ -167,16 +170,29 @@ def test_rows_under_spectral_norm_can_go_and_columns_are_refused(kind: str) -> N
     train(network, optimizer, x, 3)
     structure = trace(network, x[:2])
     free = [group.layers[0] for group in structure.groups if group.refused is None]
-    assert free == ["0", "4", "8"]
-    assert "spectral norm" in str(structure.group("2").refused)
+    assert free == ["0", "2", "4", "7", "8"]
     varying = apply(copied(network), None, [Remove("0", (1,), exact=True)], x[:2])
     assert varying.refused == {"0": "still varies"}
+    silent = copied(network)
+    with torch.no_grad():
+        silent.get_parameter("2.weight")[1], silent.get_parameter("2.bias")[1] = 0, 0
+    read = apply(silent, None, [Remove("2", (1,), exact=True)], x[:2]).refused
+    assert "spectral norm goes by all that the layer reads" in str(read)
+    with torch.no_grad():
+        maker_of(silent.get_submodule("4"), 0)[1] = 0
+    known = both_modes(silent, x)
+    assert apply(silent, None, [Remove("2", (1,), exact=True)], x[:2]).removed == {"2": 1}
+    assert max(change(known, both_modes(silent, x))) <= _TOLERANCE
     classes = some_classes(structure, every=2)
     silent = copied(network)
     silence(silent, structure, classes)
+    with torch.no_grad():
+        for maker, reader, axis in (("2", "4", 0), ("7", "8", 1)):
+            units = list(units_of(structure, maker, classes))
+            maker_of(silent.get_submodule(reader), 0).movedim(axis, 0)[units] = 0
     wanted = both_modes(silent, x)
     receipt = apply(network, optimizer, removals(structure, classes, exact=False), x[:2])
-    assert receipt.removed == {"0": 4, "4": 4, "8": 4}
+    assert receipt.removed == {"0": 4, "2": 3, "4": 4, "7": 5, "8": 4}
     assert max(change(wanted, both_modes(network, x))) <= _TOLERANCE
     train(network, optimizer, x, 2)
 

@@ -236,3 +236,34 @@ def test_what_stops_one_layer_of_every_block_stops_no_others() -> None:
     for number in range(12):
         assert structure.group(f"{number}.1").removable == 8
         assert structure.group(f"{number}.0.attention.qkv").removable == 0
+
+
+class Stage(nn.Module):
+    """What a layer makes goes one half past the blocks, by a number that is as large as what leaves, too."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.wide = width
+        self.enter, self.block = nn.Conv2d(width, width, 1), nn.Conv2d(width // 2, width // 2, 1)
+        self.leave = nn.Conv2d(width, width, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        past, own = self.enter(x).relu().split(self.wide // 2, 1)
+        return self.leave(torch.cat([past, self.block(own).relu()], 1)).relu()
+
+
+def test_of_two_axes_that_a_number_could_be_of_it_follows_the_one_that_is_cut_by_it() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 8, 1), Stage(8), Stage(8), nn.Flatten(), nn.Linear(72, 3)).double()
+    x = torch.randn(2, 3, 3, 3, dtype=torch.float64)
+    structure = trace(network, x)
+    assert structure.refused_share < 0.05
+    classes = some_classes(structure)
+    silence(network, structure, classes)
+    before = measure(network, x)
+    receipt = apply(network, None, removals(structure, classes), x)
+    assert receipt.refused is None
+    assert max(change(before, measure(network, x))) <= 1e-10
+    assert [network.get_submodule(name).wide for name in "12"] == [
+        network.get_submodule(f"{name}.enter").out_channels for name in "12"
+    ]

@@ -99,12 +99,6 @@ def test_without_values_a_network_cannot_be_looked_at() -> None:
             apply(network, None, [edit], x)
 
 
-def test_units_of_complex_numbers_stay() -> None:
-    network = nn.Sequential(nn.Linear(6, 8), nn.Linear(8, 5)).to(torch.complex64)
-    [first, *_] = trace(network, _X.to(torch.complex64)).groups
-    assert first.refused == "made or read by complex numbers"
-
-
 def test_inference_mode_around_surgery_leaves_a_network_that_trains() -> None:
     network = _network()
     with torch.inference_mode():

@@ -81,6 +81,21 @@ _FREE: dict[str, Body] = {
     "norm over units": lambda net, a, b: a / (1 + a.norm(dim=1, keepdim=True)),
     "sum over units": lambda net, a, b: a * torch.sigmoid(b.sum(1, keepdim=True)),
     "cosine": lambda net, a, b: a * F.cosine_similarity(a, b, 1)[:, None],
+    "read by a vector": lambda net, a, b: a * torch.sigmoid(a.movedim(1, 3) @ net.factor)[:, None],
+    "a weighed product": lambda net, a, b: torch.baddbmm(
+        b.flatten(2), a.flatten(2), a.flatten(2).transpose(1, 2) @ b.flatten(2), beta=0.5, alpha=0.1
+    ),
+    "a product over nothing": lambda net, a, b: torch.baddbmm(
+        torch.empty(a.shape[0], a.shape[1], 3, dtype=a.dtype),
+        a.flatten(2),
+        b.sum(1)[:, :, :3].repeat(1, 6, 1),
+        beta=0,
+        alpha=0.1,
+    ),
+    "a vector added to": lambda net, a, b: (
+        a.flatten(2).sum(2)
+        * torch.addmv(a.sum((1, 2, 3)), b.amax((2, 3)), net.factor, alpha=0.3).sigmoid()[:, None]
+    ),
     "index_select": lambda net, a, b: a.index_select(2, _POSITIONS),
     "index": lambda net, a, b: a[:, :, _POSITIONS] + b[..., _POSITIONS, 2:3],
     "two indices": lambda net, a, b: a[torch.arange(2), :, _POSITIONS[:2]],
@@ -148,6 +163,9 @@ _HELD: dict[str, Body] = {
     "averaged over units": lambda net, a, b: F.avg_pool3d(a, 3, 1, 1),
     "literal zeros": lambda net, a, b: a + torch.zeros(8, 1, 1, dtype=a.dtype),
     "one of a constant": lambda net, a, b: a + _marked(a),
+    "weights with themselves": lambda net, a, b: (
+        a * net.factor[:, None, None] * torch.dot(net.factor, net.factor)
+    ),
     "a unit by index": lambda net, a, b: a * a[:, 2:3],
     "units by index": lambda net, a, b: a[:, _POSITIONS],
 }

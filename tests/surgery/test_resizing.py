@@ -198,6 +198,38 @@ def test_numbers_that_a_network_keeps_of_its_width_are_named_if_it_reads_them() 
     assert stored_widths(torchvisions, torch.randn(2, 3, 32, 32), {"conv1": 64, "layer4.0.conv2": 512}) == ()
 
 
+class Halved(nn.Module):
+    """Splits what it makes by a number of its own, and reshapes it to heads by another."""
+
+    def __init__(self, width: int = 12, heads: int = 3) -> None:
+        super().__init__()
+        self.width, self.heads = width, heads
+        self.wide, self.own = nn.Linear(4, width), nn.Linear(width // 2, width // 2)
+        self.query, self.key = nn.Linear(width, 4 * heads), nn.Linear(width, 4 * heads)
+        self.head = nn.Linear(heads, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        past, own = self.wide(x).split(self.width // 2, 1)
+        h = torch.cat([past, self.own(own)], 1)
+        query, key = (layer(h).view(len(x), self.heads, -1) for layer in (self.query, self.key))
+        out: Tensor = self.head((query * key).sum(2))
+        return out
+
+
+def test_numbers_in_the_code_go_by_the_widths_that_they_are_of() -> None:
+    network, x = Halved(), torch.randn(3, 4)
+    groups = {group.name: group for group in width_groups(network, x)}
+    assert [name for name, group in groups.items() if group.refused] == ["head"]
+    follows = {number for group in groups.values() for number in group.follows}
+    assert follows == {"width", "heads"}
+    assert stored_widths(network, x, {"wide": 12, "query": 3}, follows) == ()
+    resize(network, x, {"wide": 8, "own": 4, "query": 8})
+    narrow = Halved(8, 2)
+    assert (network.width, network.heads) == (8, 2)
+    narrow.load_state_dict(network.state_dict())
+    assert torch.equal(narrow(x), network(x))
+
+
 class Literal(nn.Module):
     """Starts its tensors in ways that cannot all be repeated."""
 

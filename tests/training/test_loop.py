@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from harness.surgery import (
     InsertBlock,
     Mask,
     NextPhase,
+    Note,
     Remove,
     RemoveBlock,
     Residual,
@@ -53,6 +54,35 @@ def remove(layer: str, *units: int, after_epoch: int) -> Any:
         return (Remove(layer, units),) if due else ()
 
     return propose
+
+
+# --- what methods find
+
+
+def test_what_a_method_notes_is_in_the_journal_and_changes_nothing() -> None:
+    def note(now: Situation) -> Sequence[Any]:
+        due = now.moment.epoch_ended and now.moment.epoch == 2
+        return (Note("hidden1", {"share": 0.5, "norm": math.inf}), Note("output", {})) if due else ()
+
+    left, without = trained(a_job(scripted(propose=note))), trained(a_job(scripted()))
+    [event] = left.journal.events
+    assert event.epoch == 2
+    assert event.account == {"noted": {"hidden1": {"share": 0.5, "norm": None}, "output": {}}}
+    assert outcomes(left) == outcomes(without)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: Note("hidden1", dict.fromkeys(map(str, range(65)), 0.0)), "a note holds at most 64 numbers"),
+        (lambda: Note("hidden1", {"share": "half"}), "with fields of wrong types"),  # type: ignore[dict-item]
+        (lambda: Note("hidden1", {"share": None}), "with fields of wrong types"),  # type: ignore[dict-item]
+    ],
+)
+def test_a_note_that_no_record_can_hold_is_the_methods_fault(make: Callable[[], Note], said: str) -> None:
+    left = trained(a_job(scripted(propose=lambda now: (make(),))))
+    assert isinstance(left.error, TrialFaultError)
+    assert said in str(left.error)
 
 
 # --- costs and sizes by hand

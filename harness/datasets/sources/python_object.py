@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness import attributes
 from harness.datasets.base import DataError, DatasetSpec, Target
 from harness.datasets.sources.base import RawData, RawPart, target_of
 from harness.datasets.sources.parting import parted, taken
 from harness.datasets.sources.pictures import Size, pixels
 from harness.datasets.sources.places import located
 from harness.datasets.sources.strangers import told
+from harness.plugins import attributes
 
 
 @dataclass(frozen=True, slots=True)

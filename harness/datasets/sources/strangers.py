@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from harness.attributes import Origin, code_of
 from harness.datasets.base import DataError, DatasetSpec
 from harness.datasets.sources.base import RawData, Source
+from harness.plugins.attributes import Origin, code_of
 
 T = TypeVar("T")
 

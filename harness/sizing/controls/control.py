@@ -1,12 +1,16 @@
-"""What controls have in common: no search of their own, and the lengths of another arm's trials."""
+"""What controls have in common: no search of their own, another arm's lengths, and its counts."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from harness.search.space import Domain
-from harness.sizing.base import Cell, Params, Phase, Schedule, SizingMethod
-from harness.sizing.origin import OriginOutcome
+from harness.sizing.base import Cell, Params, Phase, Schedule, Situation, SizingMethod
+from harness.sizing.origin import OriginEdit, OriginOutcome
+
+if TYPE_CHECKING:
+    from harness.surgery.edits import Mask
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,12 @@ def sizes_to_build(cell: Cell, units: Mapping[str, int]) -> dict[str, int]:
     }
 
 
+def phases_of(schedule: Schedule) -> Sequence[Phase]:
+    """The origin's phases as they were run; without an origin, the study's schedule."""
+    origin = schedule.origin
+    return origin.phases if origin and origin.phases else lengths_of(None, schedule, rates=False)
+
+
 def lengths_of(origin: OriginOutcome | None, schedule: Schedule, *, rates: bool) -> Sequence[Phase]:
     """As many steps as the origin trained, in as many intervals; without an origin, the study's schedule.
 
@@ -63,3 +73,35 @@ def lengths_of(origin: OriginOutcome | None, schedule: Schedule, *, rates: bool)
         )
         for phase in phases
     ]
+
+
+def held_by(edits: Iterable[OriginEdit]) -> dict[str, int]:
+    """Parameter -> entries that the edits have come to hold at zero, less those that they freed again."""
+    counts: Counter[str] = Counter()
+    for edit in edits:
+        counts.update(edit.masked)
+        counts.subtract(edit.unmasked)
+    return {path: count for path, count in counts.items() if count > 0}
+
+
+def random_masks(now: Situation, counts: Mapping[str, int]) -> "list[Mask]":
+    """So many more entries of each parameter held at zero, random ones of those that are free.
+
+    Parameters that the network does not have are let be.
+    """
+    import torch
+
+    from harness.surgery.edits import Mask
+    from harness.surgery.masking import mask_at
+
+    parameters = dict(now.network.named_parameters())
+    masks: list[Mask] = []
+    for path, count in counts.items():
+        if path not in parameters:
+            continue
+        held = mask_at(now.network, path)
+        keep = torch.ones(parameters[path].shape, dtype=torch.bool) if held is None else held.cpu().clone()
+        free = keep.flatten().nonzero().flatten()
+        keep.view(-1)[free[torch.randperm(len(free), generator=now.generator)[:count]]] = False
+        masks.append(Mask(path, keep))
+    return masks

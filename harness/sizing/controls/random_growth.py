@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.sizing.base import Params, Phase, Schedule, Situation, State
-from harness.sizing.controls.control import Control, lengths_of
+from harness.sizing.controls.control import Control, phases_of
 from harness.sizing.origin import OriginOutcome
 
 if TYPE_CHECKING:
@@ -24,8 +24,7 @@ class RandomGrowth(Control):
     """
 
     def phases(self, params: Params, schedule: Schedule) -> Sequence[Phase]:
-        origin = schedule.origin
-        return origin.phases if origin and origin.phases else lengths_of(None, schedule, rates=False)
+        return phases_of(schedule)
 
     def can_begin_from(self, origin: OriginOutcome) -> bool:
         return origin.status == "collapsed" and origin.epochs_run > 0

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.sizing.base import Params, Phase, Schedule, Situation, State
-from harness.sizing.controls.control import Control, lengths_of
+from harness.sizing.controls.control import Control, held_by, phases_of, random_masks
 from harness.sizing.origin import OriginEdit, OriginOutcome
 
 if TYPE_CHECKING:
@@ -29,8 +29,7 @@ class RandomRemoval(Control):
     remove_idle_units: bool = False
 
     def phases(self, params: Params, schedule: Schedule) -> Sequence[Phase]:
-        origin = schedule.origin
-        return origin.phases if origin and origin.phases else lengths_of(None, schedule, rates=False)
+        return phases_of(schedule)
 
     def can_begin_from(self, origin: OriginOutcome) -> bool:
         return origin.status == "collapsed" and origin.epochs_run > 0
@@ -40,35 +39,10 @@ class RandomRemoval(Control):
         due = origin.edits_until(moment.epoch, moment.step, done) if origin else ()
         if not due:
             return now.state, ()
-        masks = _masks(now, due)
+        masks = random_masks(now, held_by(due))
         removals = _left_idle(now, due, masks) if self.remove_idle_units else _removals(now, due)
         proposed = (*masks, *removals, *_blocks(now, due))
         return {"done": done + len(due)}, proposed
-
-
-def _masks(now: Situation, due: Sequence[OriginEdit]) -> "list[Mask]":
-    """So many more entries of each parameter held at zero, of those that are free."""
-    import torch
-
-    from harness.surgery.edits import Mask
-    from harness.surgery.masking import mask_at
-
-    counts: Counter[str] = Counter()
-    for edit in due:
-        counts.update(edit.masked)
-        counts.subtract(edit.unmasked)
-    parameters = dict(now.network.named_parameters())
-    masks: list[Mask] = []
-    for path, count in counts.items():
-        if count <= 0 or path not in parameters:
-            continue
-        held = mask_at(now.network, path)
-        keep = torch.ones(parameters[path].shape, dtype=torch.bool) if held is None else held.cpu().clone()
-        free = keep.flatten().nonzero().flatten()
-        chosen = free[torch.randperm(len(free), generator=now.generator)[:count]]
-        keep.view(-1)[chosen] = False
-        masks.append(Mask(path, keep))
-    return masks
 
 
 def _left_idle(now: Situation, due: Sequence[OriginEdit], masks: "Sequence[Mask]") -> "list[Remove]":

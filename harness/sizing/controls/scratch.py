@@ -1,13 +1,12 @@
 """What a method found, trained from new weights (*Rethinking the Value of Network Pruning*, Liu, Sun, Zhou,
 Huang and Darrell): whether the size was worth something, or the way to it."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.sizing.base import Cell, Params, Phase, Schedule, Situation, State
-from harness.sizing.controls.control import Control, lengths_of, sizes_to_build
+from harness.sizing.controls.control import Control, held_by, lengths_of, random_masks, sizes_to_build
 from harness.sizing.ledger.size import FLOPS_PER_MAC, Size
 from harness.sizing.origin import OriginEdit, OriginOutcome
 
@@ -89,28 +88,15 @@ def _until_selected(origin: OriginOutcome) -> tuple[OriginEdit, ...]:
     return tuple(edit for edit in origin.edits if edit.epoch <= last)
 
 
-def _masks(now: Situation, found: Size, until: Sequence[OriginEdit]) -> "list[Edit]":
+def _masks(now: Situation, found: Size, until: Sequence[OriginEdit]) -> "Sequence[Edit]":
     """As many weights held at zero as the origin held, in the same parameters, at random."""
-    import torch
-
-    from harness.surgery.edits import Mask
-
-    held: Counter[str] = Counter()
-    for edit in until:
-        held.update(edit.masked)
-        held.subtract(edit.unmasked)
     parameters = dict(now.network.named_parameters())
     counts = {
         path: min(count, parameters[path].numel())
-        for path, count in held.items()
-        if count > 0 and path in parameters
+        for path, count in held_by(until).items()
+        if path in parameters
     }
-    masks: list[Edit] = []
-    for path, count in _at_most(counts, found.parameters - found.nonzeros).items():
-        keep = torch.ones(parameters[path].numel(), dtype=torch.bool)
-        keep[torch.randperm(len(keep), generator=now.generator)[:count]] = False
-        masks.append(Mask(path, keep.reshape(parameters[path].shape)))
-    return masks
+    return random_masks(now, _at_most(counts, found.parameters - found.nonzeros))
 
 
 def _at_most(counts: Mapping[str, int], total: int) -> dict[str, int]:

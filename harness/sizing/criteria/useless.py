@@ -1,11 +1,12 @@
 """Which units a network will miss least, by one of several criteria."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from harness.sizing.base import Situation
 from harness.sizing.criteria.feature_maps import places_of_maps
 from harness.sizing.criteria.smallest import smallest
 from harness.sizing.criteria.taylor import taylor
@@ -63,6 +64,35 @@ def unit_scores(
     if normalised and criterion != "random":  # or a large layer would lose more than its share
         found = {layer: own / own.norm().clamp(min=1e-300) for layer, own in found.items()}
     return found
+
+
+class Judging(Protocol):
+    """A method whose options say what its units are judged by; they mean what they do in `unit_scores`."""
+
+    @property
+    def criterion(self) -> UnitCriterion: ...
+
+    @property
+    def examples(self) -> int | None: ...
+
+    @property
+    def normalised(self) -> bool: ...
+
+
+def scores_now(
+    now: Situation, method: Judging, units: Sequence[Units], norms: Mapping[str, str]
+) -> dict[str, Tensor]:
+    """`unit_scores` of the network as it stands, by the method's own options."""
+    return unit_scores(
+        now.network,
+        units,
+        norms,
+        now.probe,
+        now.generator,
+        method.criterion,
+        examples=method.examples,
+        normalised=method.normalised,
+    )
 
 
 def least(scores: Mapping[str, Tensor], count: int, *, by_layer: bool, keep: int = 0) -> dict[str, Tensor]:

@@ -13,8 +13,9 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from harness.sizing.gates.gated import Gated
 from harness.sizing.gates.kinds import block_kind, reading_kind
-from harness.sizing.gates.layers import Gated, put
+from harness.sizing.gates.layers import put
 from harness.sizing.gates.rules import GateRule, Inverse, Rectified
 from harness.sizing.gates.tied import Holders
 from harness.surgery.tracing.example import Example

@@ -14,16 +14,21 @@ from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import _WeightNorm
 
-from harness.sizing.gates.layers import GATED, Gated, GatedMultiheadAttention, gated_class, put
+from harness.sizing.gates.gated import Gated
+from harness.sizing.gates.layers import GATED, GatedMultiheadAttention, gated_class, put
+from harness.sizing.gates.recurrent import RECURRENT, written
 from harness.sizing.gates.rules import Rectified
 from harness.surgery.changes.heads import HeadAttention
 
 _NORMS = nn.modules.batchnorm._NormBase
 _CONVOLUTIONS = nn.modules.conv._ConvNd
+#: Layers whose weight may be read turned, too.
+_TURNED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Embedding)
 _UNITS = (*GATED, nn.EmbeddingBag, _NORMS)
 #: Attributes that a gated layer has beside those of its plain class.
 _ATTRIBUTES = (
-    *("gate", "block_gate", "gate_rule", "block_gate_rule", "path_in_block"),
+    *("gate", "second_gate", "block_gate", "gate_rule", "second_gate_rule", "block_gate_rule"),
+    "path_in_block",
     *(name for name in vars(Gated) if not name.startswith("__")),
 )
 #: Of what a unit varies by, in double precision.
@@ -39,12 +44,13 @@ def gated_kind(module: nn.Module, path: str) -> type[nn.Module]:
     layer = f"The layer {path!r} is a {type(module).__name__}"
     if isinstance(module, Gated) and module.block_gate is not None and module.path_in_block is None:
         raise ValueError(f"{layer} that undoes the gate of its block, and takes no other gates.")
-    if isinstance(module, Gated) and (isinstance(module, _UNITS) or _may_be_linear(module)):
+    if isinstance(module, Gated) and (isinstance(module, _UNITS + RECURRENT) or _may_be_linear(module)):
         return module.kind
+    if isinstance(module, RECURRENT):
+        return _recurrent_kind(module, layer)
     is_own = not isinstance(module, _UNITS) and not _normalises(module)
     if is_own and not _may_be_linear(module):
-        allowed = ", ".join(sorted(plain.__name__ for plain in GATED))
-        raise ValueError(f"{layer}; gates go on {allowed}.")
+        raise ValueError(f"{layer}; gates go on {allowed()}.")
     if isinstance(module, LazyModuleMixin):
         raise ValueError(f"{layer} that has not met its input yet; run the network once before it is gated.")
     if "forward" in vars(module):
@@ -71,6 +77,47 @@ def gated_kind(module: nn.Module, path: str) -> type[nn.Module]:
     raise ValueError(f"{layer}, and no factor on its weight or bias acts as a gate of its units does.")
 
 
+def _recurrent_kind(module: nn.Module, layer: str) -> type[nn.Module]:
+    try:
+        scaled, second, second_scaled = written(module)
+    except ValueError:
+        raise ValueError(
+            f"{layer} with a forward or weights of its own making, so what its units write cannot be known."
+        ) from None
+    own = None if second is None else (second, tuple(second_scaled.items()))
+    return gated_class(type(module), tuple(scaled.items()), 0, own)
+
+
+def second_kind(module: nn.Module, path: str, name: str) -> type[nn.Module]:
+    """The class that a layer becomes with gates of its second kind of units: those along the other axis of
+    its weight, which is read turned too (a tied autoencoder), or those behind which a projection follows.
+
+    Args:
+        module: the layer.
+        path: of it.
+        name: of the parameter that these units are named by.
+
+    Raises:
+        ValueError: in one sentence, if it can have none.
+    """
+    kind = cast(type[Gated], gated_kind(module, path))
+    if kind.second == name:
+        return cast(type[nn.Module], kind)
+    weight = module._parameters.get(name)
+    groups = getattr(module, "groups", 1)
+    if kind.plain not in _TURNED or name != "weight" or weight is None or groups != 1:
+        raise ValueError(
+            f"The layer {path!r} is a {kind.plain.__name__} of whose {name!r} gates know one kind of units "
+            "alone; gate the others."
+        )
+    return gated_class(kind.plain, tuple(kind.scaled.items()), kind.unit_axis, (name, ((name, name),)))
+
+
+def allowed() -> str:
+    """Names of the classes that can have gates."""
+    return ", ".join(sorted(plain.__name__ for plain in (*GATED, *RECURRENT)))
+
+
 def block_kind(module: nn.Module, path: str) -> type[nn.Module]:
     """The class that a layer becomes with the gate of a block whose branch ends in it.
 
@@ -79,6 +126,8 @@ def block_kind(module: nn.Module, path: str) -> type[nn.Module]:
     Raises:
         ValueError: in one sentence, if it can have none.
     """
+    if isinstance(module, RECURRENT):
+        raise ValueError(f"The layer {path!r} is a {type(module).__name__}, whose outputs no weight scales.")
     if isinstance(module, Gated) and not isinstance(module, _UNITS):
         return module.kind
     try:
@@ -112,13 +161,37 @@ def _normalises(module: nn.Module) -> bool:
 
 
 def _may_be_linear(module: nn.Module) -> bool:
-    """Whether a module of any class has what a linear layer of its own making has."""
+    """Whether a module of any class has what a linear layer or a convolution of its own making has."""
+    weight = _weight(module)
+    return weight is not None and weight.dim() >= 2 and next(module.children(), None) is None
+
+
+def _weight(module: nn.Module) -> Tensor | None:
+    """A parameter, or a buffer where it is not trained."""
     weight = module._parameters.get("weight")
-    return weight is not None and weight.dim() == 2 and next(module.children(), None) is None
+    return module._buffers.get("weight") if weight is None else weight
+
+
+def _convolves(module: nn.Module) -> bool:
+    """Whether a module gives channels in front of the axes that they lie along."""
+    weight = _weight(module)
+    is_own = not isinstance(module, _UNITS) and weight is not None and weight.dim() > 2
+    return isinstance(module, _CONVOLUTIONS) or is_own
+
+
+def second_count(module: nn.Module, kind: type[nn.Module]) -> int:
+    """How many units of its second kind a layer has; kind: its class with gates of them."""
+    if isinstance(module, nn.RNNBase):
+        return int(module.hidden_size)
+    gated = cast(type[Gated], kind)
+    assert gated.second is not None
+    return module.get_parameter(gated.second).shape[1 - gated.unit_axis]
 
 
 def unit_count(module: nn.Module, kind: type[nn.Module]) -> int:
     """How many units a layer has that can be gated; kind: its class with gates."""
+    if isinstance(module, nn.RNNBase | nn.RNNCellBase):
+        return int(getattr(module, "proj_size", 0)) or int(module.hidden_size)
     if isinstance(module, nn.MultiheadAttention):
         return int(module.num_heads)
     if isinstance(module, _CONVOLUTIONS):
@@ -129,7 +202,9 @@ def unit_count(module: nn.Module, kind: type[nn.Module]) -> int:
         return module.num_features
     if _normalises(module):
         return len(cast(Tensor, module.running_mean))
-    return module.get_parameter("weight").shape[cast(type[Gated], kind).unit_axis]
+    weight = _weight(module)
+    assert weight is not None
+    return weight.shape[cast(type[Gated], kind).unit_axis]
 
 
 def _candidates(module: nn.Module, own: Mapping[str, Tensor | None]) -> Iterable[dict[str, str]]:
@@ -187,7 +262,7 @@ def _answers(trial: nn.Module, kind: type[nn.Module], shapes: list[tuple[int, ..
     first, second = ([_drawn(drawn, shape) - 0.5 for shape in shapes] for _ in range(2))
     if isinstance(trial, nn.Embedding | nn.EmbeddingBag):
         first, second = ([torch.tensor([[row, row + 1]], device="cpu")] for row in (0, 2))
-    axis = 1 if isinstance(trial, _CONVOLUTIONS) or _normalises(trial) else -1
+    axis = 1 if _convolves(trial) or _normalises(trial) else -1
     plain = trial(*first).movedim(axis, 0)
     units = unit_count(trial, kind)
     if len(plain) != units:
@@ -243,6 +318,8 @@ def _inputs(module: nn.Module, kind: type[nn.Module]) -> list[list[tuple[int, ..
         reach = zip(module.kernel_size, module.dilation, strict=True)
         return [[(2, module.in_channels, *(spacing * (size - 1) + 4 for size, spacing in reach))]]
     if not _normalises(module):
-        weight = module.get_parameter("weight")
-        return [[(3, weight.shape[1 - cast(type[Gated], kind).unit_axis])]]
+        weight = _weight(module)
+        assert weight is not None
+        behind = (2 * size + 2 for size in weight.shape[2:])
+        return [[(3, weight.shape[1 - cast(type[Gated], kind).unit_axis], *behind)]]
     return [[(4, unit_count(module, kind), *(3 for _ in range(axes)))] for axes in (2, 0, 1, 3)]

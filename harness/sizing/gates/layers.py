@@ -2,23 +2,19 @@
 
 The factor is put on the rows of the weight and on the bias of the layer that makes the units: the same
 function as scaling what comes out, and far cheaper. A normalisation has its own factor and shift scaled.
-
-A gated layer's weight *is* the multiplied one for whatever computes with it: its own forward pass, a module
-above it that reads the weight itself (the fast path of `nn.TransformerEncoderLayer`, a tied decoder), a hook.
-So a gated network computes in every mode what it computes once its gates are folded. Whoever reads the weight
-while no module runs (an optimizer, surgery) gets the parameter.
 """
 
-import sys
 from collections.abc import Mapping
-from types import FrameType
 from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from harness.sizing.gates.gated import Gated, multiplied
+from harness.sizing.gates.recurrent import RECURRENT, GatedRecurrent, GatedRecurrentLayer
 from harness.sizing.gates.rules import GateRule
+from harness.surgery.changes.belongings import hand_on
 from harness.surgery.changes.heads import HeadAttention
 
 #: How many more entries may be scaled before scaling the weight and the bias apart is quicker than scaling
@@ -26,115 +22,13 @@ from harness.surgery.changes.heads import HeadAttention
 _CHEAP_ENTRIES = 2**15
 #: From how many entries on a normalisation scales quicker than a product (measured as above).
 _LARGE_ENTRIES = 2**16
-_CALL = nn.Module._call_impl.__code__
-
-
-def _is_computing() -> bool:
-    """Whether who reads an attribute of a layer does so in a forward pass, of whatever module."""
-    if torch.compiler.is_compiling():
-        return True
-    frame: FrameType | None = sys._getframe(2)
-    while frame is not None:
-        if frame.f_code is _CALL or frame.f_code.co_name == "forward":
-            return True
-        frame = frame.f_back
-    return False
-
-
-class Gated:
-    """What all gated layers share.
-
-    gate: [units], a gate for each of its units. block_gate: a single number, the gate of the residual block
-    whose branch ends in this layer. Each is None where the layer has none, and has the rule that says how it
-    acts beside it. path_in_block: of the layer, within the block that its block_gate is of; None
-    where it has none, or undoes that of another layer.
-
-    per_unit: tensors of a layer that have one entry for each of its units -> what a unit that is put in
-    later starts with. `harness.surgery` cuts and extends them together with the layer's rows.
-
-    undecayed: parameters that weight decay never touches. `harness.surgery` asks for them where it inserts a
-    block.
-
-    scaled: what the layer computes with and its gates multiply -> the tensor that they are folded into.
-    unit_axis: the axis of the weight along which units lie. plain, kind: the layer's class without gates, and
-    with them.
-    """
-
-    per_unit: ClassVar[Mapping[str, float]] = {
-        "gate": 1.0,
-        "gate_sign_mean": 1.0,
-        "gate_sign_spread": 0.0,
-        "gate_alive": 1.0,
-    }
-    undecayed: ClassVar[tuple[str, ...]] = ("gate", "block_gate")
-    scaled: ClassVar[Mapping[str, str]] = {"weight": "weight", "bias": "bias"}
-    unit_axis: ClassVar[int] = 0
-    plain: ClassVar[type[nn.Module]]
-    kind: ClassVar[type[nn.Module]]
-    gate: nn.Parameter | None
-    gate_rule: GateRule
-    block_gate: nn.Parameter | None
-    block_gate_rule: GateRule
-    path_in_block: str | None
-
-    def factor(self) -> Tensor:
-        """[units], or a single number where only the block is gated: what each unit is multiplied by."""
-        gate, block_gate = self.gate, self.block_gate
-        if block_gate is None:
-            assert gate is not None
-            return self.gate_rule.factor(gate)
-        block = self.block_gate_rule.factor(block_gate)
-        return block if gate is None else self.gate_rule.factor(gate) * block
-
-    def spread(self, factor: Tensor, like: Tensor) -> Tensor:
-        """A factor in the shape in which it multiplies a tensor of the layer's: its weight, or its bias."""
-        if not factor.dim() or like.dim() < 2:
-            return factor
-        for axis in range(like.dim()):
-            # Not by a view, which leaves open where the axis of a single unit comes to lie.
-            factor = factor if axis == self.unit_axis else factor.unsqueeze(axis)
-        return factor
-
-    def plain_tensor(self, name: str) -> Tensor | None:
-        """What the plain layer has by this name."""
-        module = cast(nn.Module, self)
-        for own in (module._parameters, module._buffers, module.__dict__):
-            if name in own:
-                tensor: Tensor | None = own[name]
-                return tensor
-        made: Tensor | None = getattr(super(self.kind, self), name)  # computed by a parametrization
-        return made
-
-    def has_no_factor(self) -> bool:
-        """Whether there is nothing that the gates could be folded into."""
-        return all(self.plain_tensor(name) is None for name in self.scaled)
-
-    def gated_alike(self, other: nn.Module) -> nn.Module:
-        """Gate a module that has been given all that this one has; `harness.surgery` asks for it."""
-        other.__class__ = gated_class(type(other), tuple(self.scaled.items()))
-        return other
-
-    def __reduce__(self) -> Any:
-        return _blank, (self.plain, tuple(self.scaled.items()), self.unit_axis), self.__dict__
-
-
-def _multiplied(name: str) -> Any:
-    """An attribute of a gated layer: multiplied by its gates for all that compute with it."""
-
-    def read(self: Gated) -> Tensor | None:
-        tensor = self.plain_tensor(name)
-        if tensor is None or not _is_computing():
-            return tensor
-        return tensor * self.spread(self.factor(), tensor)
-
-    return property(read)
 
 
 class _GatedWeight(Gated):
     """A layer whose rows of the weight, and bias, are multiplied."""
 
-    weight = _multiplied("weight")
-    bias = _multiplied("bias")
+    weight = multiplied("weight")
+    bias = multiplied("bias")
 
 
 class GatedLinear(_GatedWeight, nn.Linear):
@@ -225,7 +119,7 @@ class _Columns(Gated):
 class GatedEmbedding(_Columns, nn.Embedding):
     """An embedding whose features are gated."""
 
-    weight = _multiplied("weight")
+    weight = multiplied("weight")
 
     def forward(self, input: Tensor) -> Tensor:
         """[...] to [..., embedding_dim]; the rows that are read are multiplied, and not the whole table."""
@@ -309,10 +203,10 @@ class _Heads(Gated):
 class GatedMultiheadAttention(_Heads, nn.MultiheadAttention):
     """An attention whose heads are gated."""
 
-    in_proj_weight = _multiplied("in_proj_weight")
-    v_proj_weight = _multiplied("v_proj_weight")
-    in_proj_bias = _multiplied("in_proj_bias")
-    bias_v = _multiplied("bias_v")
+    in_proj_weight = multiplied("in_proj_weight")
+    v_proj_weight = multiplied("v_proj_weight")
+    in_proj_bias = multiplied("in_proj_bias")
+    bias_v = multiplied("bias_v")
 
 
 class _CutHeads(_Heads):
@@ -348,7 +242,10 @@ _MADE: dict[tuple[Any, ...], type[nn.Module]] = {}
 
 
 def gated_class(
-    plain: type[nn.Module], scaled: tuple[tuple[str, str], ...], unit_axis: int = 0
+    plain: type[nn.Module],
+    scaled: tuple[tuple[str, str], ...],
+    unit_axis: int = 0,
+    second: tuple[str, tuple[tuple[str, str], ...]] | None = None,
 ) -> type[nn.Module]:
     """The gated class of a plain one.
 
@@ -356,67 +253,91 @@ def gated_class(
         plain: any class of layers.
         scaled: what its gates multiply, as `Gated.scaled`.
         unit_axis: of the weight, where the class itself does not say it.
+        second: `Gated.second` and `Gated.second_scaled`, if the layer makes units of a second kind.
     """
-    if plain in GATED and dict(scaled) == cast(type[Gated], GATED[plain]).scaled:
+    if plain in GATED and second is None and dict(scaled) == cast(type[Gated], GATED[plain]).scaled:
         return GATED[plain]
     base, names = Gated, [name for name, _ in scaled]
     if issubclass(plain, _TRANSPOSED):
         base = _Transposed
     elif issubclass(plain, nn.Embedding | nn.EmbeddingBag):
         base = _Columns
+    elif issubclass(plain, RECURRENT):
+        base = GatedRecurrentLayer if issubclass(plain, nn.RNNBase) else GatedRecurrent
     elif issubclass(plain, HeadAttention):
         base, names = _CutHeads, []
     axis = max(base.unit_axis, unit_axis)
-    if (plain, scaled, axis) not in _MADE:
-        own: dict[str, Any] = {name: _multiplied(name) for name in names}
+    if (plain, scaled, axis, second) not in _MADE:
+        name, second_scaled = second or (None, ())
+        own: dict[str, Any] = {target: multiplied(target) for target in (*names, *dict(second_scaled))}
         own |= {"scaled": dict(scaled), "unit_axis": axis, "plain": plain}
+        own |= {"second": name, "second_scaled": dict(second_scaled)}
         own |= {"__module__": __name__, "__doc__": plain.__doc__}
         made = type(f"Gated{plain.__name__}", (base, plain), own)
         made.kind = made  # type: ignore[attr-defined]
-        _MADE[plain, scaled, axis] = made
-    return _MADE[plain, scaled, axis]
+        _MADE[plain, scaled, axis, second] = made
+    return _MADE[plain, scaled, axis, second]
 
 
-def _blank(plain: type[nn.Module], scaled: tuple[tuple[str, str], ...], unit_axis: int) -> nn.Module:
-    kind = gated_class(plain, scaled, unit_axis)
+def _blank(
+    plain: type[nn.Module],
+    scaled: tuple[tuple[str, str], ...],
+    unit_axis: int,
+    second: tuple[str, tuple[tuple[str, str], ...]] | None = None,
+) -> nn.Module:
+    kind = gated_class(plain, scaled, unit_axis, second)
     return kind.__new__(kind)
 
 
 #: Attributes of a gated layer that a plain one does not have, beside its tensors.
-_OWN = ("gate_rule", "block_gate_rule", "path_in_block")
+_GATES = ("gate", "second_gate", "block_gate")
+_OWN = ("gate_rule", "second_gate_rule", "block_gate_rule", "path_in_block")
 
 
 def put(module: nn.Module, kind: type[nn.Module], name: str, start: Tensor, rule: GateRule) -> nn.Parameter:
     """Make a layer a gated one, in place, so that it is gated for all that hold it; the gate.
 
     Args:
-        start: where the gate starts; a parameter is another layer's gate, which this one shares.
+        start: where the gate starts; a parameter is another layer's gate, which this one shares: it has its
+            memory there.
     """
+    if isinstance(module, Gated) and module.second is not None:
+        kind = module.kind  # which has room for gates of both kinds
     module.__class__ = kind
-    for each in ("gate", "block_gate"):
+    for each in _GATES:
         module._parameters.setdefault(each, None)
+    is_shared = isinstance(start, nn.Parameter)
     gate = start if isinstance(start, nn.Parameter) else nn.Parameter(start)
     module._parameters[name] = gate
     setattr(module, f"{name}_rule", rule)
     module.__dict__.setdefault("path_in_block", None)
-    for memory, values in rule.memory(gate.detach()).items():
+    for memory, values in ({} if is_shared else rule.memory(gate.detach())).items():
         module.register_buffer(memory.replace("gate", name, 1), values)
+    module.__dict__.pop("_flat_weights", None)  # a gated recurrent layer makes it anew each time
     return gate
 
 
 @torch.no_grad()
 def fold(module: nn.Module) -> None:
-    """Make a gated layer a plain one again, in place, whose weight and bias its gates are multiplied into."""
+    """Make a gated layer a plain one again, in place, whose weight and bias its gates are multiplied into.
+
+    A normalisation without a factor and a shift of its own is given them.
+    """
     gated = cast(Gated, module)
-    factor = gated.factor()
-    for path in gated.scaled.values():
+    if isinstance(module, nn.modules.batchnorm._NormBase) and gated.has_no_factor():
+        factor = gated.factor().expand(module.num_features)
+        module._parameters["weight"] = nn.Parameter(torch.ones_like(factor))
+        module._parameters["bias"] = nn.Parameter(torch.zeros_like(factor))
+        module.affine = True
+    for own_name, path in gated.targets().items():
         holder_path, _, name = path.rpartition(".")
         holder = module.get_submodule(holder_path)
         for own in (holder._parameters, holder._buffers):
             old = own.get(name)
             if old is not None:
-                new = old * gated.spread(factor, old)
+                new = gated.multiplied(own_name, old)
                 kept = nn.Parameter(new, old.requires_grad) if isinstance(old, nn.Parameter) else new
+                hand_on(old, kept, lambda attribute: attribute)
                 cast(dict[str, Any], own)[name] = kept
     module.__class__ = gated.plain
     for name in _OWN:
@@ -424,3 +345,5 @@ def fold(module: nn.Module) -> None:
     for name in (*Gated.per_unit, *(f"block_{name}" for name in Gated.per_unit)):
         module._parameters.pop(name, None)
         module._buffers.pop(name, None)
+    if isinstance(module, nn.RNNBase):
+        module._init_flat_weights()

@@ -6,7 +6,7 @@ from typing import Any, cast
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from harness.sizing.gates.layers import Gated
+from harness.sizing.gates.gated import Gated
 
 
 class Holders:
@@ -16,10 +16,11 @@ class Holders:
         self._known: dict[int, list[tuple[nn.Module, str, Tensor]]] = {}
         for path, module in network.named_modules():
             prefix = f"{path}." if path else ""
-            beside = {key: value for key, value in vars(module).items() if key not in _REGISTRIES}
+            kept = _KEPT | {"_flat_weights"} if isinstance(module, nn.RNNBase) else _KEPT
+            beside = {key: value for key, value in vars(module).items() if key not in kept}
             for named in (module._parameters, module._buffers, beside):
-                for name, kept in named.items():
-                    for tensor in _tensors(kept):
+                for name, value in named.items():
+                    for tensor in _tensors(value):
                         self._known.setdefault(_memory(tensor), []).append((module, prefix + name, tensor))
 
     def check(self, module: nn.Module, path: str, kind: type[nn.Module]) -> None:
@@ -30,7 +31,8 @@ class Holders:
         Raises:
             ValueError: in one sentence, that names both.
         """
-        for target in cast(type[Gated], kind).scaled.values():
+        gated = cast(type[Gated], kind)
+        for target in {*gated.scaled.values(), *gated.second_scaled.values()}:
             holder_path, _, name = target.rpartition(".")
             holder = module.get_submodule(holder_path)
             tensor = holder._parameters.get(name, holder._buffers.get(name))
@@ -46,7 +48,7 @@ class Holders:
 
 
 #: What every module keeps its own tensors and modules in.
-_REGISTRIES = frozenset({"_parameters", "_buffers", "_modules"})
+_KEPT = frozenset({"_parameters", "_buffers", "_modules"})
 
 
 def _tensors(kept: Any) -> Iterator[Tensor]:

@@ -8,26 +8,48 @@ pass through a normalisation, that is the place for gates: a unit that dies befo
 normalisation's shift on.
 """
 
+import copy
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from harness.sizing.gates.kinds import gated_kind, unit_count
-from harness.sizing.gates.layers import GATED, Gated, fold, put
+from harness.sizing.gates.gated import Gated
+from harness.sizing.gates.kinds import allowed, gated_kind, second_count, second_kind, unit_count
+from harness.sizing.gates.layers import fold, put
 from harness.sizing.gates.rules import GateRule, Rectified
 from harness.sizing.gates.tied import Holders
+from harness.surgery.certificate import EVALUATION, TRAINING, answer
+from harness.surgery.rounding import beyond_rounding
+from harness.surgery.tracing.example import Example
 
 
-def places_for_gates(layers: Iterable[str], norms: Mapping[str, str]) -> tuple[str, ...]:
+def places_for_gates(
+    layers: Iterable[str], norms: Mapping[str, str], network: nn.Module | None = None
+) -> tuple[str, ...]:
     """Where gates for some layers go: on the normalisation behind a layer, or else on the layer itself.
 
     Args:
         layers: paths of the sized layers.
         norms: layer -> normalisation that directly follows it (`harness.surgery.trace(...).norms`).
+        network: the network; if given, places that `attach_gates` would refuse are left out.
     """
-    return tuple(norms.get(layer, layer) for layer in layers)
+    places = tuple(norms.get(layer, layer) for layer in layers)
+    if network is None:
+        return places
+    holders = Holders(network)
+    return tuple(place for place in places if _refusal(network, holders, place) is None)
+
+
+def _refusal(network: nn.Module, holders: Holders, layer: str) -> str | None:
+    try:
+        place = place_of(network, layer)
+        holders.check(place.module, layer, place.kind)
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 def attach_gates(
@@ -35,33 +57,87 @@ def attach_gates(
     layers: Iterable[str],
     initial: Mapping[str, Tensor] | float | None = None,
     rule: GateRule | None = None,
+    example: Example | None = None,
 ) -> None:
     """Put a gate on every unit of some layers, in place; paths of all other parameters stay as they are.
 
     Args:
-        network: the network to change. Gates are new parameters `<layer>.gate`, [units].
-        layers: paths of linear layers, convolutions or batch normalisations.
+        network: the network to change. Gates are new parameters `<layer>.gate`, [units]; of a layer that
+            makes two kinds of units those of the second are `<layer>.second_gate`.
+        layers: paths of linear layers, convolutions or batch normalisations; as `harness.surgery.trace` has
+            them, also of a parameter that units of a second kind are named by (a tied autoencoder's weight).
         initial: where gates start: layer -> [units], one number for all, or None for U(0, 1] drawn from
             torch's global generator, layer after layer.
         rule: how a gate acts; `Rectified` if None.
+        example: a batch as the network will see it, to try on copies whether it computes the same once gates
+            are folded. It does unless it goes round its layers' attributes: reads `parameters()` or
+            `state_dict()` and computes with them, or writes into weights, while it runs.
 
     Raises:
         ValueError: if there is no such layer, it is of a kind that takes no gates or gated already, its
-            weight is also held elsewhere, or starting values have another shape; no gate is attached then.
+            weight is also held elsewhere, starting values have another shape, or folding would change what
+            the network computes for the example; no gate is attached then.
+        SurgeryError: if the network does not run on the example.
     """
     rule, holders = rule if rule is not None else Rectified(), Holders(network)
-    chosen: dict[str, tuple[nn.Module, type[nn.Module]]] = {}
+    chosen: dict[str, Place] = {}
     for layer in layers:
-        module = _layer(network, layer)
-        kind = gated_kind(module, layer)
-        if layer in chosen or getattr(module, "gate", None) is not None:
-            allowed = ", ".join(sorted(plain.__name__ for plain in GATED))
-            raise ValueError(f"The layer {layer!r} is a {kind.__name__}; gates go on {allowed}.")
-        holders.check(module, layer, kind)
-        _check_initial(layer, unit_count(module, kind), initial)
-        chosen[layer] = module, kind
-    for layer, (module, kind) in chosen.items():
-        put(module, kind, "gate", _start(module, unit_count(module, kind), layer, initial), rule)
+        place = place_of(network, layer)
+        if layer in chosen or getattr(place.module, place.name, None) is not None:
+            raise ValueError(f"The layer {layer!r} is a {place.kind.__name__}; gates go on {allowed()}.")
+        holders.check(place.module, layer, place.kind)
+        _check_initial(layer, place.units, initial)
+        chosen[layer] = place
+    if example is not None:
+        _try(network, chosen, rule, example)
+    for layer, place in chosen.items():
+        put(place.module, place.kind, place.name, _start(place.module, place.units, layer, initial), rule)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where gates go: a module, the class that it becomes, the gates' name in it, and their number."""
+
+    module: nn.Module
+    kind: type[nn.Module]
+    name: str
+    units: int
+
+
+def place_of(network: nn.Module, layer: str) -> Place:
+    """Where the gates of a layer go; raises ValueError if it can have none."""
+    try:
+        module = network.get_submodule(layer)
+    except AttributeError:
+        # A layer that makes several kinds of units names each by its parameter.
+        path, _, name = layer.rpartition(".")
+        module = _layer(network, path)
+        if module._parameters.get(name) is None:
+            raise ValueError(f"The network has no layer {layer!r}.") from None
+        kind = second_kind(module, path, name)
+        return Place(module, kind, "second_gate", second_count(module, kind))
+    kind = gated_kind(module, layer)
+    return Place(module, kind, "gate", unit_count(module, kind))
+
+
+@torch.no_grad()
+def _try(network: nn.Module, layers: Iterable[str], rule: GateRule, example: Example) -> None:
+    """See that copies of a network compute the same with gates and with these folded in."""
+    gated = copy.deepcopy(network)
+    for layer in layers:
+        place = place_of(gated, layer)
+        start = torch.linspace(0.5, 1.5, place.units).to(_start(place.module, place.units, layer, 1.0))
+        put(place.module, place.kind, place.name, start, rule)
+    folded = copy.deepcopy(gated)
+    fold_gates(folded)
+    for mode in (EVALUATION, TRAINING):
+        made, wanted = (answer(own, example, mode, seed=0) for own in (gated, folded))
+        change = beyond_rounding(folded, example, mode, made, wanted)
+        if change is not None:
+            raise ValueError(
+                f"Folding gates would change the outputs in {mode} mode by {change:.2g} of their scale: the "
+                "network's code goes another way to parameters of gated layers than by their attributes."
+            )
 
 
 def _check_initial(layer: str, units: int, initial: Mapping[str, Tensor] | float | None) -> None:
@@ -82,8 +158,19 @@ def _start(module: nn.Module, units: int, layer: str, initial: Mapping[str, Tens
 
 
 def gates(network: nn.Module) -> dict[str, nn.Parameter]:
-    """Path of each layer whose units are gated -> its gates."""
-    return {path: gate for path, module in _gated(network).items() if (gate := module.gate) is not None}
+    """Path of each layer whose units are gated -> its gates; of each parameter that units are named by."""
+    return {path: getattr(module, name) for path, (module, name) in _gates(network).items()}
+
+
+def _gates(network: nn.Module) -> dict[str, tuple[Gated, str]]:
+    """Path of each layer whose units are gated -> the module, and the name of the gates in it."""
+    found: dict[str, tuple[Gated, str]] = {}
+    for path, module in _gated(network).items():
+        if module.gate is not None:
+            found[path] = module, "gate"
+        if module.second_gate is not None:
+            found[f"{path}.{module.second}" if path else str(module.second)] = module, "second_gate"
+    return found
 
 
 def gate_parameters(network: nn.Module) -> frozenset[str]:
@@ -91,7 +178,7 @@ def gate_parameters(network: nn.Module) -> frozenset[str]:
     return frozenset(
         f"{path}.{name}"
         for path, module in _gated(network).items()
-        for name in ("gate", "block_gate")
+        for name in ("gate", "second_gate", "block_gate")
         if getattr(module, name) is not None
     )
 
@@ -109,10 +196,13 @@ def gates_on_host(network: nn.Module) -> dict[str, tuple[Tensor, Tensor]]:
 
     Both [units], on the CPU; those of all layers are read from their device in one transfer.
     """
-    by_layer = {path: gate.detach() for path, gate in gates(network).items()}
+    found = _gates(network)
+    by_layer = {path: getattr(module, name).detach() for path, (module, name) in found.items()}
     if not by_layer:
         return {}
-    rules = {path: cast(Gated, network.get_submodule(path)).gate_rule for path in by_layer}
+    rules: dict[str, GateRule] = {
+        path: getattr(module, f"{name}_rule") for path, (module, name) in found.items()
+    }
     dead = [rules[path].dead(gate).to(gate.dtype) for path, gate in by_layer.items()]
     read = torch.cat([*by_layer.values(), *dead]).cpu()
     parts = read.split([len(gate) for gate in by_layer.values()] * 2)
@@ -123,14 +213,10 @@ def gates_on_host(network: nn.Module) -> dict[str, tuple[Tensor, Tensor]]:
 def fold_gates(network: nn.Module) -> None:
     """Multiply gates into the weights, in place: plain layers that compute the same are left, and no gate.
 
-    Raises:
-        ValueError: for a gate on a normalisation that has no factor and shift of its own.
+    A normalisation that has no factor and shift of its own gets some, as it would have with `affine=True`.
     """
-    for path, module in _gated(network).items():
-        gated = cast(nn.Module, module)
-        if module.has_no_factor():
-            raise ValueError(f"The normalisation {path!r} has no factor that its gates could be folded into.")
-        fold(gated)
+    for module in _gated(network).values():
+        fold(cast(nn.Module, module))
 
 
 def _gated(network: nn.Module) -> dict[str, Gated]:

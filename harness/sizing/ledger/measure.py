@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from harness.sizing.gates.layers import Gated
+from harness.sizing.gates.gated import Gated
 from harness.sizing.gates.units import gate_parameters
 from harness.sizing.ledger.size import Size
 from harness.surgery.donors import was_inserted
@@ -40,10 +40,10 @@ def survey(network: nn.Module, sized_layers: Sequence[str], macs: int) -> Survey
     """As `measure`, and nothing is read back from the device."""
     units = {layer: _units(network, layer) for layer in sized_layers}
     gated = {
-        f"{layer}.{target}" if layer else target: module
+        f"{layer}.{target}" if layer else target: (module, name)
         for layer, module in network.named_modules()
         if isinstance(module, Gated)
-        for target in module.scaled.values()
+        for name, target in module.targets().items()
     }
     folded, parameters, counts = gate_parameters(network), 0, []
     for name, parameter in network.named_parameters():
@@ -53,9 +53,14 @@ def survey(network: nn.Module, sized_layers: Sequence[str], macs: int) -> Survey
         values = parameter.detach()
         if name in gated:
             # A row whose gate is shut is zero once the gate is folded in.
-            is_open = (gated[name].factor().detach() != 0).to(values.dtype)
-            values = values * gated[name].spread(is_open, values)
+            module, own = gated[name]
+            values = values * (module.multiplied(own, torch.ones_like(values)).detach() != 0)
         counts.append(torch.count_nonzero(values))
+    for norm in network.modules():
+        if isinstance(norm, Gated) and norm.has_no_factor():  # it is given a factor and a shift
+            factor = norm.factor().detach()
+            parameters += 2 * factor.numel()
+            counts.append(torch.count_nonzero(factor))
     nonzeros = torch.stack(counts).sum() if counts else torch.zeros((), dtype=torch.int64)
     return Survey(units, parameters, nonzeros, macs)
 

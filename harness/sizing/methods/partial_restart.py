@@ -125,23 +125,14 @@ class PartialRestart(Fixed):
     def _useless(self, now: Situation) -> "tuple[dict[str, Tensor], Mapping[str, str]]":
         """Layer -> its useless filters: int64 [k]; and layer -> the normalisation that follows it."""
         from harness.sizing.criteria.units import CONVOLUTIONS, JUDGED, single_units
-        from harness.sizing.criteria.useless import least, unit_scores
+        from harness.sizing.criteria.useless import least, scores_now
         from harness.surgery import trace
 
         structure = trace(now.network, now.probe.part.x[:1])
         kinds = CONVOLUTIONS if self.layers == "convolutions" else JUDGED
         units = single_units(now.network, structure, kinds)
         count = max(1, round(float(now.params["share"]) * sum(group.count for group in units)))
-        scores = unit_scores(
-            now.network,
-            units,
-            structure.norms,
-            now.probe,
-            now.generator,
-            self.criterion,
-            examples=self.examples,
-            normalised=self.normalised,
-        )
+        scores = scores_now(now, self, units, structure.norms)
         chosen = least(scores, count, by_layer=self.scope == "layer")
         rows = {layer: marks.nonzero().flatten() for layer, marks in chosen.items()}
         return {layer: own for layer, own in rows.items() if len(own)}, structure.norms

@@ -18,7 +18,12 @@ from harness.sizing.base import Cell, Params, Phase, Schedule, Situation, Sizing
 from harness.sizing.growing import check_room, sizes_at
 
 if TYPE_CHECKING:
+    from harness.sizing.criteria.ripples import Ripple
     from harness.surgery.edits import Edit
+
+
+#: Later layers that a record tells the change of, of each layer that was shaken.
+TOLD = 8
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,9 @@ class Rippling(SizingMethod):
     before the last change by more than this share, the change is not repeated: a layer that was widened is
     not widened again, and one that was narrowed not narrowed.
     weight_decay: of all training. Any epoch may be selected.
+
+    The trial's record keeps each layer's sensitivity, and how much the outputs of the later layers that it
+    moves most are changed, relative to their size: `TOLD` of them.
     """
 
     controls: ClassVar[tuple[str, ...]] = ("no-removal", "random-growth", "scratch-e", "scratch-b")
@@ -87,7 +95,7 @@ class Rippling(SizingMethod):
         from harness.sizing.controls.random_growth import random_rows
         from harness.sizing.criteria.joints import growable, joints
         from harness.sizing.criteria.ripples import ripple, worth
-        from harness.surgery.edits import Remove
+        from harness.surgery.edits import Note, Remove
 
         moment = now.moment
         if not moment.epoch_ended or moment.phase_ended or moment.epoch % self.period:
@@ -116,9 +124,10 @@ class Rippling(SizingMethod):
                 least = worth(now.network, joint, now.probe, x, y).argsort(stable=True)[:shrink].tolist()
                 proposed.append(Remove(layer, tuple(sorted(least))))
                 changed.append(f"-{layer}")
+        notes = [Note(layer, _told(own)) for layer, own in shaken.items()]
         if not changed:  # what was changed last is still on trial
-            return {**now.state, "shut": shut}, ()
-        return {"shut": shut, "changed": changed, "loss": loss}, proposed
+            return {**now.state, "shut": shut}, notes
+        return {"shut": shut, "changed": changed, "loss": loss}, (*notes, *proposed)
 
     def _gate(self, now: Situation) -> list[str]:
         """Changes that did not help, "+" or "-" with the layer: those are not made again."""
@@ -127,3 +136,10 @@ class Rippling(SizingMethod):
         if before is not None and (after is None or after > before + self.tolerance * abs(before)):
             shut += [change for change in now.state["changed"] if change not in shut]
         return shut
+
+
+def _told(found: "Ripple") -> dict[str, float]:
+    """What a record keeps of a layer: its sensitivity, and the largest changes downstream, in their order."""
+    most = sorted(found.changes, key=lambda layer: -found.changes[layer])[:TOLD]
+    changes = {f"change of {layer}": found.changes[layer] for layer in found.changes if layer in most}
+    return {"sensitivity": found.sensitivity, **changes}

@@ -44,6 +44,9 @@ class ShrinkNets(SizingMethod):
     step: "subgradient", the penalty in the loss; or "proximal", a step towards zero after each optimizer
     step, of learning rate x lambda, whatever the optimizer's own step is.
     position: gates on the sized "layer", or on the "norm" behind it where there is one.
+    streams: of the layers that a residual sum adds up, gates on the "first" alone, so that a unit goes only
+    where the others are silent by themselves; or on "all" that write into the sum, with one gate for each
+    unit of it, so that the whole stream gets narrower.
     remove_every_steps: take dead units out after every so many steps, and not at ends of epochs alone.
     removal_probability: of each dead unit each time; those left in may come back to life.
     """
@@ -56,6 +59,7 @@ class ShrinkNets(SizingMethod):
     penalty_per: Literal["unit", "parameter", "mac"] = "unit"
     step: Literal["subgradient", "proximal"] = "subgradient"
     position: Literal["layer", "norm"] = "layer"
+    streams: Literal["first", "all"] = "first"
     remove_every_steps: int | None = None
     removal_probability: float = 1.0
 
@@ -99,15 +103,18 @@ class ShrinkNets(SizingMethod):
     def build(self, cell: Cell, params: Params) -> "tuple[nn.Module, State]":
         import torch
 
+        from harness.sizing.gates.streams import share_gates
         from harness.sizing.gates.units import attach_gates
 
         network, _ = super().build(cell, params)
-        places = self._places(cell)
+        together = self._together(cell)
+        places = {layer: own[0] for layer, own in together.items()}
         initial = None
         if self.gate == "debounced":
             sizes = self.start_sizes(cell, params)
             initial = {place: 2 * torch.rand(sizes[layer]) - 1 for layer, place in places.items()}
         attach_gates(network, places.values(), initial, self._rule())
+        share_gates(network, {own[0]: own[1:] for own in together.values()})
         return network, {"places": places}
 
     def phases(self, params: Params, schedule: Schedule) -> Sequence[Phase]:
@@ -117,7 +124,7 @@ class ShrinkNets(SizingMethod):
 
     def numbers(self, cell: Cell, params: Params) -> dict[str, float]:
         costs = unit_costs(cell, self.start_sizes(cell, params), self.penalty_per)
-        places = self._places(cell)
+        places = {layer: own[0] for layer, own in self._together(cell).items()}
         found = super().numbers(cell, params)
         penalty = np.float32(found["lambda"])
         for layer, cost in costs.items():
@@ -177,6 +184,8 @@ class ShrinkNets(SizingMethod):
         layer_at = {place: layer for layer, place in now.state["places"].items()}
         proposed = []
         for place, (gate, is_dead) in gates_on_host(now.network).items():
+            if place not in layer_at:  # shares its gates with one that is
+                continue
             dead = tuple(torch.nonzero(is_dead).flatten().tolist())
             if self.removal_probability < 1:
                 drawn = torch.rand(len(dead), generator=now.generator) < self.removal_probability
@@ -194,21 +203,30 @@ class ShrinkNets(SizingMethod):
 
         return Rectified() if self.gate == "rectified" else Debounced()
 
-    def _places(self, cell: Cell) -> dict[str, str]:
-        """Sized layer -> the layer or normalisation that carries its gates."""
+    def _together(self, cell: Cell) -> dict[str, tuple[str, ...]]:
+        """Sized layer -> the layers or normalisations that carry its gates, which are the first one's."""
         layers = cell.architecture.sized_layers
-        if self.position == "layer":
-            return {layer: layer for layer in layers}
+        if self.position == "layer" and self.streams == "first":
+            return {layer: (layer,) for layer in layers}
         import torch
 
+        from harness.sizing.gates.streams import writers
         from harness.sizing.gates.units import places_for_gates
         from harness.surgery import trace
 
         with torch.random.fork_rng(devices=[]), torch.device("cpu"):
             few = {layer: 2 * cell.steps.get(layer, 1) for layer in layers}
             small = cell.architecture.build(cell.example_shape, cell.outputs, few)
-            norms = trace(small, torch.zeros(1, *cell.example_shape)).norms
-        return dict(zip(layers, places_for_gates(layers, norms), strict=True))
+            x = torch.zeros(1, *cell.example_shape)
+            norms = trace(small, x).norms if self.position == "norm" else {}
+            streams: dict[str, tuple[str, ...]] = {layer: (layer,) for layer in layers}
+            if self.streams == "all":
+                streams |= writers(small, x, layers)
+        order = {path: number for number, (path, _) in enumerate(small.named_modules())}
+        return {
+            layer: tuple(sorted(places_for_gates(stream, norms), key=order.__getitem__))
+            for layer, stream in streams.items()
+        }
 
 
 def _priced_gates(numbers: "Mapping[str, Tensor]") -> "list[tuple[str, Tensor]]":

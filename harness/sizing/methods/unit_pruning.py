@@ -113,7 +113,7 @@ class UnitPruning(SizingMethod):
 
     def edits(self, now: Situation) -> "tuple[State, Sequence[Edit]]":
         from harness.sizing.criteria.units import coupled_units
-        from harness.sizing.criteria.useless import least, unit_scores
+        from harness.sizing.criteria.useless import least, scores_now
         from harness.surgery import trace
         from harness.surgery.edits import Remove
 
@@ -125,16 +125,7 @@ class UnitPruning(SizingMethod):
         there = sum(group.count for group in units)
         start = now.state.get("start", there)
         goal = round(number_of(now.params["amount"], start) * (round_ + 1) / self.rounds)
-        scores = unit_scores(
-            now.network,
-            units,
-            structure.norms,
-            now.probe,
-            now.generator,
-            self.criterion,
-            examples=self.examples,
-            normalised=self.normalised,
-        )
+        scores = scores_now(now, self, units, structure.norms)
         due = max(0, goal - (start - there))
         chosen = least(scores, due, by_layer=self.scope == "layer", keep=self.min_units)
         removals = [Remove(group.layer, group.rows(chosen[group.layer])) for group in units]

@@ -1,6 +1,7 @@
 """What hangs on a parameter beside its values, taken over by the one that takes its place."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,35 @@ def check_kind(path: str, old: Tensor) -> None:
         raise SurgeryError(
             f"The parameter {path!r} is a {type(old).__name__}; surgery can make no other one of that class."
         )
+
+
+def check_node(path: str, old: Tensor) -> None:
+    """Refuse parameters with hooks on the node of autograd that adds up their gradient.
+
+    They cannot be moved: whoever registered them keeps that node alive, and it is the old parameter's.
+
+    Raises:
+        SurgeryError: naming the parameter.
+    """
+    if not old.requires_grad or not old.is_leaf:
+        return
+    with torch.enable_grad():
+        behind = old.view_as(old).grad_fn
+    assert behind is not None
+    node: Any = behind.next_functions[0][0]
+    for register in (node.register_hook, node.register_prehook):
+        handle = register(_nothing)
+        hooks = handle.hooks_dict_ref()  # the same for all hooks of a node
+        handle.remove()
+        if hooks:
+            raise SurgeryError(
+                f"Hooks are registered on the node that accumulates the gradient of {path!r}, and would stay "
+                "with the old parameter; use register_post_accumulate_grad_hook, which goes with it."
+            )
+
+
+def _nothing(*gradients: Any) -> None:
+    """A hook that does nothing."""
 
 
 def hand_on(old: Tensor, new: Tensor, reshaping: Callable[[Tensor], Tensor]) -> None:

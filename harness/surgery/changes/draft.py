@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 
 from harness.surgery.changes.belongings import (
     check_kind,
+    check_node,
     hand_on,
     in_format_of,
     point_at,
@@ -77,6 +78,8 @@ class Draft:
             if target is self.network and isinstance(old, nn.Parameter) and id(old) not in self._made:
                 self._optimizers.check(path, old)
             check_kind(path, old)
+            if id(old) not in self._made:
+                check_node(path, old)
             self._check_memory(path)
             with torch.no_grad():
                 new = in_format_of(old, reshaping(old.detach()))

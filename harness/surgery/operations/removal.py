@@ -12,7 +12,7 @@ from harness.surgery.changes.seen import Places
 from harness.surgery.edits import Remove
 from harness.surgery.masking import MASK_SUFFIX, mask_at
 from harness.surgery.operations.norms import keep_norms
-from harness.surgery.operations.resize import fit_attributes, follow_sizes
+from harness.surgery.operations.resize import fit_attributes, follow_bound, follow_sizes
 from harness.surgery.operations.silence import Fold, contribution, judge
 from harness.surgery.tracing.computed import weight_at
 from harness.surgery.tracing.example import Example
@@ -73,8 +73,9 @@ def _settle(
         judgement = judge(tracer, network, going, held)
         stay = dict(judgement.refused)
         fresh = {root for root in judgement.varying if not asked[root][1] and root not in forced}
-        for root in judgement.varying - fresh:
-            stay.setdefault(root, "still varies" if asked[root][1] else "cannot be held at a constant")
+        for root in judgement.varying.keys() - fresh:
+            why = judgement.varying[root] if asked[root][1] else "cannot be held at a constant"
+            stay.setdefault(root, why)
         if not stay and not fresh:
             last = _last_squeezed(tracer, going)
             if last is None:
@@ -141,6 +142,8 @@ def cut(draft: Draft, tracer: Tracer, removal: Removal) -> None:
         lost = gone[tracer.labels(fit.path, fit.axis)]
         if lost.any():
             follow_sizes(draft, fit, len(lost), int((~lost).sum()))
+    for bound in tracer.bounds:
+        follow_bound(draft, bound, int(gone[bound.labels].sum()))
 
 
 def _groups_are_smaller(

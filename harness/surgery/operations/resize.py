@@ -8,6 +8,7 @@ from torch import nn
 from harness.surgery.changes.draft import Draft
 from harness.surgery.changes.heads import HeadAttention
 from harness.surgery.errors import SurgeryError
+from harness.surgery.tracing.bounds import Bound
 from harness.surgery.tracing.computed import computed
 from harness.surgery.tracing.fits import Fit
 
@@ -50,6 +51,18 @@ def follow_sizes(draft: Draft, fit: Fit, before: int, left: int) -> None:
             f"{before} there, {left} cannot be left."
         )
     draft.set_attribute(fit.layer, fit.name, value * left // before)
+
+
+def follow_bound(draft: Draft, bound: Bound, lost: int) -> None:
+    """Have a module's number say that a stretch of an axis has lost so many positions."""
+    value = getattr(draft.network.get_submodule(bound.layer), bound.name)
+    if not lost:
+        return
+    if bound.place is None:
+        draft.set_attribute(bound.layer, bound.name, value - lost)
+        return
+    sizes = [size - lost * (place == bound.place) for place, size in enumerate(value)]
+    draft.set_attribute(bound.layer, bound.name, type(value)(sizes))
 
 
 def _recurrent_sizes(module: nn.RNNBase | nn.RNNCellBase) -> dict[str, int | tuple[int, ...]]:

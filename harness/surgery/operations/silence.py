@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from harness.surgery.tracing.computed import name_of, weight_at
 from harness.surgery.tracing.labels import Labels
-from harness.surgery.tracing.marks import Held, Pair, Positions, Read, Values, deep_chains
+from harness.surgery.tracing.marks import VARIES, Held, Pair, Positions, Read, Values, deep_chains
 from harness.surgery.tracing.paths import layer_of
 from harness.surgery.tracing.tracer import Tracer
 
@@ -29,13 +29,19 @@ class Fold:
 class Judgement:
     """What stands in the way of removing units.
 
-    varying: classes whose units still vary. refused: class -> why its constant cannot be folded. folds:
-    constants to fold for the others.
+    varying: classes whose units still vary -> what to say of them. refused: class -> why its constant cannot
+    be folded. folds: constants to fold for the others.
     """
 
-    varying: set[int] = field(default_factory=set)
+    varying: dict[int, str] = field(default_factory=dict)
     refused: dict[int, str] = field(default_factory=dict)
     folds: list[Fold] = field(default_factory=list)
+
+    def misses(self, classes: Labels, why: str) -> None:
+        """Note that somebody would miss units of these classes."""
+        for root in classes.tolist():
+            if why == VARIES or root not in self.varying:
+                self.varying[root] = why
 
 
 def judge(tracer: Tracer, network: nn.Module, roots: Labels, held: Held) -> Judgement:
@@ -62,7 +68,7 @@ def _judged(tracer: Tracer, network: nn.Module, roots: Labels, held: Held) -> Ju
             own for read in reads if (own := _arriving(tracer, network, read, gone, held)) is not None
         ]
         for own in arriving:
-            judgement.varying.update(own.classes[np.isnan(own.values)].tolist())
+            judgement.misses(own.classes[np.isnan(own.values)], own.read.why)
         sending = [own for own in arriving if own.sends.any()]
         if not sending:
             continue
@@ -92,7 +98,7 @@ def _judge_pair(
     silent = (left == 0.0) | (right == 0.0)
     classes = tracer.coupling.roots(pair.left.labels[positions])
     sure = ~(np.isnan(left) | np.isnan(right))
-    judgement.varying.update(classes[~silent & ~sure].tolist())
+    judgement.misses(classes[~silent & ~sure], VARIES)
     reason = "sends a constant into a product of two signals"
     judgement.refused.update(dict.fromkeys(classes[~silent & sure].tolist(), reason))
 

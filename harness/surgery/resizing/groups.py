@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from torch import nn
 
 from harness.surgery.changes.draft import Draft
 from harness.surgery.errors import SurgeryError
+from harness.surgery.fitting import fewest_first, fit
 from harness.surgery.operations.removal import Removal, cut, verified
 from harness.surgery.resizing.rules import RESIZING_RULES
 from harness.surgery.tracing.example import Example
@@ -28,13 +29,14 @@ class WidthGroup:
     name: path of the first of them, in order of execution. members: layer or normalisation -> its units by
     now; of an attention its heads. classes: sets of units that go together; whole groups of a grouped
     convolution, and one channel of each group under group normalisation. refused: why the width cannot be
-    changed, None if it can.
+    changed, None if it can. follows: paths of numbers in the network's own code that go by it.
     """
 
     name: str
     members: Mapping[str, int]
     classes: int
     refused: str | None = None
+    follows: tuple[str, ...] = ()
 
     @property
     def units(self) -> int:
@@ -76,15 +78,49 @@ def width_groups(network: nn.Module, example: Example) -> tuple[WidthGroup, ...]
         for name, last in free.items():
             if reason := _broken(traced.tracer, network, example, [last]):
                 broken[name] = reason
+        left = fit_widths(traced.tracer, network, example, {int(free[name][0]) for name in broken})
+        broken = {name: reason for name, reason in broken.items() if int(free[name][0]) in left}
     return tuple(
-        WidthGroup(group.name, group.members, group.classes, broken.get(group.name, group.refused))
+        replace(
+            group,
+            refused=broken.get(group.name, group.refused),
+            follows=_following(traced.tracer, traced.order[group.name]),
+        )
         for group in traced.groups
     )
+
+
+def fit_widths(tracer: Tracer, network: nn.Module, example: Example, roots: Iterable[int]) -> list[int]:
+    """Find the numbers that must follow when classes of units go; those of the classes that cannot go.
+
+    Only the structure tells: a network that is cut to a width computes something else in any case. So no more
+    numbers follow than it takes.
+    """
+    return fit(tracer, network, roots, _Standing(tracer, network, example), fewest_first)
+
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    tracer: Tracer
+    network: nn.Module
+    example: Example
+
+    def fails(self, roots: Labels) -> str | None:
+        return _broken(self.tracer, self.network, self.example, [roots])
+
+
+def _following(tracer: Tracer, classes: Labels) -> tuple[str, ...]:
+    """Paths of the numbers that were found to go by the size of these classes."""
+    members = tracer.coupling.members(classes)
+    own = [fit for fit in tracer.fits if members[tracer.labels(fit.path, fit.axis)].any()]
+    return tuple(f"{fit.layer}.{fit.name}" if fit.layer else fit.name for fit in own)
 
 
 def traced_for_resizing(network: nn.Module, example: Example) -> Traced:
     """Follow a network, and find its groups as far as a look at it shows. Raises SurgeryError."""
     tracer = follow(network, example, RESIZING_RULES)
+    for labels in tracer.stretches:  # of what is left, a constructor would make parts of its own
+        tracer.coupling.freeze(labels, "cut at fixed bounds")
     layers = {layer: tracer.coupling.roots(unit_labels(tracer, network, layer)) for layer in tracer.producers}
     frozen = tracer.coupling.frozen()
     norms = dict(_norms(tracer, network))
@@ -144,14 +180,13 @@ def _uneven(names: list[str], layers: Mapping[str, Labels]) -> str | None:
 
 def _broken(tracer: Tracer, network: nn.Module, example: Example, roots: Iterable[Labels]) -> str | None:
     """Why a network does not stand the removal of some classes, None if it does."""
-    with _without(
-        tracer, network, np.unique(np.concatenate([np.empty(0, dtype=np.int64), *roots]))
-    ) as removal:
-        try:
+    gone = np.unique(np.concatenate([np.empty(0, dtype=np.int64), *roots]))
+    try:
+        with _without(tracer, network, gone) as removal:
             fits = verified(tracer, removal, network, example)
-        except SurgeryError as error:
-            said = " ".join(str(error.__cause__ or error).split())
-            return f"its code was written for a fixed size ({said:.160})"
+    except SurgeryError as error:
+        said = " ".join(str(error.__cause__ or error).split())
+        return f"its code was written for a fixed size ({said:.160})"
     return None if fits else "reshaped in code that was written for fixed sizes"
 
 

@@ -10,7 +10,7 @@ from harness.nearest import nearest
 from harness.surgery.changes.draft import Draft
 from harness.surgery.errors import SurgeryError
 from harness.surgery.operations.removal import Removal, cut, verified
-from harness.surgery.resizing.groups import Traced, WidthGroup, traced_for_resizing
+from harness.surgery.resizing.groups import Traced, WidthGroup, fit_widths, traced_for_resizing
 from harness.surgery.tracing.example import Example
 
 
@@ -36,20 +36,33 @@ def resize(network: nn.Module, example: Example, sizes: Mapping[str, int]) -> No
     roots = np.unique(np.concatenate([np.empty(0, dtype=np.int64), *going]))
     if not len(roots):
         return
-    draft, removal = Draft(network, None), Removal(roots, [], {})
+    removal = Removal(roots, [], {})
+    try:
+        draft = _cut(traced, network, example, removal)
+    except SurgeryError as error:
+        # Numbers that its code holds may have to follow.
+        fit_widths(traced.tracer, network, example, [int(own[0]) for own in going if len(own)])
+        try:
+            if not traced.tracer.fits:
+                raise
+            draft = _cut(traced, network, example, removal)
+        except SurgeryError as last:
+            asked = ", ".join(f"{layer}: {size}" for layer, size in sizes.items())
+            said = " ".join(str(last).split())
+            raise SurgeryError(f"The network cannot be cut to {asked}: {said}") from error
+    draft.commit()
+
+
+def _cut(traced: Traced, network: nn.Module, example: Example, removal: Removal) -> Draft:
+    draft = Draft(network, None)
     try:
         cut(draft, traced.tracer, removal)
         if not verified(traced.tracer, removal, network, example):
             raise SurgeryError("units were reshaped in code that was written for fixed sizes")
-    except SurgeryError as error:
-        draft.rollback()
-        asked = ", ".join(f"{layer}: {size}" for layer, size in sizes.items())
-        said = " ".join(str(error).split())
-        raise SurgeryError(f"The network cannot be cut to {asked}: {said}") from error
     except BaseException:
         draft.rollback()
         raise
-    draft.commit()
+    return draft
 
 
 def _asked(traced: Traced, sizes: Mapping[str, int]) -> dict[str, int]:

@@ -1,7 +1,7 @@
 """Numbers that modules keep about a width, which no cut changes: found where a network computes with them."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,7 +13,9 @@ from harness.surgery.tracing.follow import outputs_of, quiet
 
 
 @torch.no_grad()
-def stored_widths(network: nn.Module, example: Example, widths: Mapping[str, int]) -> tuple[str, ...]:
+def stored_widths(
+    network: nn.Module, example: Example, widths: Mapping[str, int], followed: Collection[str] = ()
+) -> tuple[str, ...]:
     """Sentences that name plain numbers that equal a width w, 1/w or a root of these, and that are read while
     the network runs: after a cut they may be wrong, and nothing fails.
 
@@ -23,6 +25,7 @@ def stored_widths(network: nn.Module, example: Example, widths: Mapping[str, int
         network: as it was built; left as it is.
         example: a batch of its input.
         widths: layer -> its units as it was built, of the layers that may be cut.
+        followed: paths of numbers that a cut is known to change.
     """
     suspects = {
         path: (module, named)
@@ -39,6 +42,8 @@ def stored_widths(network: nn.Module, example: Example, widths: Mapping[str, int
         module, named = suspects[path]
         layer, how = named[name]
         where = f"{path}.{name}" if path else name
+        if where in followed:
+            continue
         said.append(
             f"{where} of a {type(module).__qualname__} is {vars(module)[name]:g} and is read when the "
             f"network runs; if it stands for {how} {layer}, it is wrong after a cut"

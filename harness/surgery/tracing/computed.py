@@ -15,7 +15,7 @@ from torch.nn.utils.parametrize import ParametrizationList
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
-from harness.surgery.tracing.marks import Constant, Held, Mark, Plane, Positions, Read, Values
+from harness.surgery.tracing.marks import VARIES, Constant, Held, Mark, Plane, Positions, Read, Values
 from harness.surgery.tracing.paths import layer_of
 from harness.surgery.tracing.tracer import Tracer
 
@@ -48,8 +48,9 @@ class Normed:
 
     @property
     def silencing(self) -> tuple[int, ...]:
-        """Axes of v along which zeros silence units; where each has a norm of its own, g silences it."""
-        return tuple(axis for axis in self.others if axis == self.out_axis)
+        """Axes of v along which zeros silence units; where each has a norm of its own, g silences it. Under
+        spectral norm what reads them has to be zero too."""
+        return tuple(axis for axis in self.others if axis == self.out_axis or self.magnitude is None)
 
 
 def normed_weights(network: nn.Module) -> dict[str, Normed]:
@@ -233,15 +234,13 @@ def _declare_spectral(tracer: Tracer, normed: Normed, *, exactly: bool) -> None:
             tracer.coupling.unite(tracer.labels(columns, 0), labels)
     if not exactly:
         return
-    tracer.coupling.freeze(
-        tracer.labels(normed.direction, in_axis),
-        f"read by {normed.layer!r} under spectral norm, which goes by all that the layer reads",
-    )
-    made = tracer.labels(normed.direction, out_axis)
-    # The largest singular value is that of what is left only where the row that goes is zero.
-    silent = Plane(made, _zeros(weight, out_axis, made))
-    none = np.arange(0)
-    tracer.reads.append(Read(None, in_axis, out_axis, none, None, False, False, False, silent))
+    # The largest singular value is that of what is left where what goes is zero: its row, and what reads it.
+    reads = f"has weights in {normed.layer!r}, whose spectral norm goes by all that the layer reads"
+    for axis, why in ((out_axis, VARIES), (in_axis, reads)):
+        labels = tracer.labels(normed.direction, axis)
+        silent = Plane(labels, _zeros(weight, axis, labels))
+        none = np.arange(0)
+        tracer.reads.append(Read(None, in_axis, out_axis, none, None, False, False, False, silent, why=why))
 
 
 def _zeros(weight: Tensor, axis: int, labels: np.typing.NDArray[np.int64]) -> Constant:

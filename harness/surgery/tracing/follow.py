@@ -1,6 +1,6 @@
 """Running a network once, quietly, to see what belongs together."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import cast
 
@@ -16,6 +16,7 @@ from harness.surgery.tracing.answers import tensors_in
 from harness.surgery.tracing.choices import decide
 from harness.surgery.tracing.example import Example, called, shapes, twice
 from harness.surgery.tracing.heads import declare_heads, open_attentions
+from harness.surgery.tracing.labels import Labels
 from harness.surgery.tracing.noise import training_without_noise
 from harness.surgery.tracing.plain import check_example, check_plain
 from harness.surgery.tracing.rules import RULES, pointwise
@@ -100,10 +101,14 @@ def outputs_of(network: nn.Module, example: Example) -> list[Tensor]:
     except SurgeryError:
         raise
     except Exception as error:
-        mode = "in training mode " if network.training else ""
-        raise SurgeryError(
-            f"The network does not run {mode}on an example of shape {shapes(example)}: {error}"
-        ) from error
+        said = f"on an example of shape {shapes(example)}"
+        if network.training:
+            raise SurgeryError(
+                f"The network does not run in training mode {said}, and surgery follows both modes; give one "
+                "on which it can be trained, with as many entries and places as its normalisations need and "
+                f"all that it asks for in training: {error}"
+            ) from error
+        raise SurgeryError(f"The network does not run {said}: {error}") from error
     if any(tensor.is_nested for tensor in outputs):
         raise SurgeryError(
             "The network gives nested tensors, which surgery cannot look into; give padded ones."
@@ -146,19 +151,11 @@ def _check_gradients(outputs: list[Tensor]) -> None:
 
 def _declare(tracer: Tracer, network: nn.Module) -> None:
     """Couple what no operation shows: tensors declared per unit, masks, heads."""
-    for path, tensor in tracer.tensors.items():
-        if tensor.is_complex():
-            for axis in range(tensor.dim()):
-                tracer.coupling.freeze(tracer.labels(path, axis), "made or read by complex numbers")
     for path, module in network.named_modules():
         prefix = f"{path}." if path else ""
         declared: Mapping[str, float] = getattr(module, "per_unit", {})
         if declared:
-            own = [tracer.labels(prefix + name, 0) for name in declared if prefix + name in tracer.tensors]
-            if prefix + "weight" in tracer.tensors:
-                own.insert(0, tracer.labels(prefix + "weight", getattr(module, "unit_axis", 0)))
-            for labels in own[1:]:
-                tracer.coupling.unite(own[0], labels)
+            _declare_units(tracer, prefix, module, declared)
         if isinstance(module, nn.MultiheadAttention):
             declare_heads(tracer, prefix, module)
         for name, parameter, _ in masks_of(module):
@@ -166,6 +163,20 @@ def _declare(tracer: Tracer, network: nn.Module) -> None:
             if prefix + name in tracer.tensors and mask in tracer.tensors:
                 for axis in range(parameter.dim()):
                     tracer.coupling.unite(tracer.labels(mask, axis), tracer.labels(prefix + name, axis))
+
+
+def _declare_units(tracer: Tracer, prefix: str, module: nn.Module, declared: Iterable[str]) -> None:
+    """Couple tensors that have an entry for each of a module's units with each other and with the units."""
+    along = getattr(module, "units_along", lambda name: ("weight", getattr(module, "unit_axis", 0)))
+    by_place: dict[tuple[str, int], list[Labels]] = {}
+    for name in declared:
+        if prefix + name in tracer.tensors:
+            by_place.setdefault(along(name), []).append(tracer.labels(prefix + name, 0))
+    for (path, axis), own in by_place.items():
+        if prefix + path in tracer.tensors:
+            own.insert(0, tracer.labels(prefix + path, axis))
+        for labels in own[1:]:
+            tracer.coupling.unite(own[0], labels)
 
 
 @contextmanager

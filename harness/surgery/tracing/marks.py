@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from harness.surgery.tracing.labels import Labels
 
@@ -17,6 +18,8 @@ Positions = npt.NDArray[np.intp]
 Values = npt.NDArray[np.float64]
 #: [labels]: True for labels whose units are to be taken as held at zero; None for nothing held.
 Held = npt.NDArray[np.bool_] | None
+#: What is said of units that some reader would miss.
+VARIES = "still varies"
 
 
 class Constant:
@@ -88,14 +91,20 @@ def always(value: float) -> Constant:
     return Constant(compute)
 
 
+def real_numbers(tensor: Tensor) -> npt.NDArray[np.float64]:
+    """The same numbers in double precision; NaN for those that have an imaginary part."""
+    if not tensor.is_complex():
+        return tensor.detach().double().cpu().numpy()
+    parts = torch.view_as_real(tensor.detach().resolve_conj()).double().cpu().numpy()
+    return np.where(parts[..., 1] == 0, parts[..., 0], np.nan)
+
+
 def rounded(constant: Constant, kind: torch.dtype) -> Constant:
     """The same numbers in another type, which may not hold each of them."""
 
     def compute(positions: Positions, held: Held) -> Values:
         values = constant.at(positions, held)
-        if kind.is_complex:
-            return np.full_like(values, np.nan)
-        rounded = torch.from_numpy(np.nan_to_num(values)).to(kind).double().numpy()
+        rounded = real_numbers(torch.from_numpy(np.nan_to_num(values)).to(kind))
         return np.where(np.isnan(values), np.nan, rounded)
 
     return Constant(compute)
@@ -140,7 +149,8 @@ class Read:
     they are (both scaled alike, or not at all). scaled: whether they are. padded: whether zeros are
     put around the signal. signal: the plane that is read. norm: path of the running mean that follows at
     once, or None. training: whether it was seen in training mode; each mode has its own readings.
-    bare: whether there is no weight at all, and units are summed up as they are.
+    bare: whether there is no weight at all, and units are summed up as they are. why: what to say of units
+    that it does not let go.
     """
 
     weight: str | None
@@ -155,6 +165,7 @@ class Read:
     norm: str | None = None
     training: bool = False
     bare: bool = False
+    why: str = VARIES
 
 
 @dataclass(slots=True)

@@ -20,7 +20,14 @@ from harness.surgery.tracing.tracer import Tracer
 _LAYERS = (nn.LSTM, nn.GRU, nn.RNN)
 _CELLS = (nn.LSTMCell, nn.GRUCell, nn.RNNCell)
 #: The gate that writes what a unit remembers: one whose rows there are zero stays what it starts as, or less.
-_WRITING = {nn.LSTM: 2, nn.LSTMCell: 2, nn.GRU: 2, nn.GRUCell: 2, nn.RNN: 0, nn.RNNCell: 0}
+WRITING: dict[type[nn.Module], int] = {
+    nn.LSTM: 2,
+    nn.LSTMCell: 2,
+    nn.GRU: 2,
+    nn.GRUCell: 2,
+    nn.RNN: 0,
+    nn.RNNCell: 0,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,12 +245,22 @@ class Followed:
         self._tracer.rigid.append(labels)
         return ZERO
 
+    def _weight(self, path: str) -> Tensor:
+        """A parameter as the module computes with it: it may have gates on it."""
+        multiplied = getattr(self._tracer.modules[self._module.path], "multiplied", None)
+        own = self._tracer.tensors[path]
+        if multiplied is None:
+            return own
+        with self._tracer.looking_away():
+            made: Tensor = multiplied(path.rpartition(".")[2], own)
+        return made
+
     def _silent(self, own: Recurrence, start: Constant) -> Constant:
         """Zero, for units that write nothing and start from nothing."""
-        gate = _WRITING[self._module.kind]
+        gate = WRITING[self._module.kind]
         count, labels = len(self._hidden), self._hidden
-        weights = [self._tracer.tensors[path] for path in (own.into, own.back)]
-        biases = [self._tracer.tensors[path] for path in own.biases or ()]
+        weights = [self._weight(path) for path in (own.into, own.back)]
+        biases = [self._weight(path) for path in own.biases or ()]
         # An update gate scales one of the biases of a GRU's candidate: they do not cancel.
         apart = issubclass(self._module.kind, nn.GRU | nn.GRUCell)
 
@@ -261,7 +278,7 @@ class Followed:
 
     def _row(self, path: str) -> Constant:
         """Zero, for outputs of a projection whose weights are zero."""
-        weight, labels = self._tracer.tensors[path], self._labels
+        weight, labels = self._weight(path), self._labels
 
         def compute(positions: Positions, held: Held) -> Values:
             rows = torch.from_numpy(positions).to(weight.device)

@@ -13,11 +13,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from harness.surgery.errors import SurgeryError
 from harness.surgery.tracing.aliases import Aliases, seen_through
+from harness.surgery.tracing.bounds import Bound
 from harness.surgery.tracing.choices import Choice
 from harness.surgery.tracing.example import Example, tensors
 from harness.surgery.tracing.fits import Fit
 from harness.surgery.tracing.labels import Coupling, Labels
-from harness.surgery.tracing.marks import Mark, Pair, Plane, Read, always
+from harness.surgery.tracing.marks import Mark, Pair, Plane, Read, always, real_numbers
 from harness.surgery.tracing.paths import layer_of
 from harness.surgery.tracing.stand_ins import Replaced
 
@@ -80,6 +81,8 @@ class Tracer(TorchDispatchMode):
             it must not be the one that would be preferred.
         pairs: products of two signals that sum over units, in order of execution.
         fits: numbers that modules hold and that must follow the size of an axis.
+        bounds: numbers that modules hold and that are the length of a stretch of an axis.
+        stretches: labels of parts of an axis that code took at unequal bounds, of which each is to be tried.
         rigid: labels whose axis was reshaped or split, perhaps by code written for fixed sizes.
         normed: weights under weight norm and spectral norm, by the parameter that gives their direction.
         astray: a sentence on a parameter that was read, but not from where it is registered; or None.
@@ -126,6 +129,8 @@ class Tracer(TorchDispatchMode):
         self.avoided: tuple[int, ...] = ()
         self.pairs: list[Pair] = []
         self.fits: list[Fit] = []
+        self.bounds: list[Bound] = []
+        self.stretches: list[Labels] = []
         self._owners: list[tuple[int, str, int]] = []
         for path, tensor in [*network.named_parameters(), *network.named_buffers()]:
             self._own(path, tensor)
@@ -290,7 +295,8 @@ class Tracer(TorchDispatchMode):
         if not any(id(leaf) in self._marks and self._marks[id(leaf)][1].planes for leaf in given):
             return
         for leaf in given:
-            if not leaf.is_floating_point() or leaf.numel() < 2 or any(leaf is own for own in written):
+            counts = leaf.is_floating_point() or leaf.is_complex()
+            if not counts or leaf.numel() < 2 or any(leaf is own for own in written):
                 continue
             value = self._full_of(leaf)
             if value is not None:
@@ -307,7 +313,8 @@ class Tracer(TorchDispatchMode):
         if id(tensor) not in self._made or tensor.device.type == "meta":
             return None
         first = tensor.detach().flatten()[0]
-        return None if bool((tensor != first).any()) else float(first)
+        value = float(real_numbers(first))
+        return None if bool((tensor != first).any()) or np.isnan(value) else value
 
     def fill(self, tensor: Tensor, value: float) -> None:
         """Note that a tensor was just made full of one number (NaN: of any)."""

@@ -15,6 +15,7 @@ from harness.surgery.tracing.rules import (
     reductions,
     sequences,
     shape,
+    spectra,
     windows,
 )
 from harness.surgery.tracing.rules.elementwise import copy, fill, pointwise
@@ -34,6 +35,7 @@ RULES: Mapping[str, Rule] = {
     **reductions.RULES,
     **sequences.RULES,
     **shape.RULES,
+    **spectra.RULES,
     **windows.RULES,
     # Pointwise, though PyTorch does not tag it so.
     "masked_fill": pointwise,

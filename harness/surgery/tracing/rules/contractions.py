@@ -5,33 +5,62 @@ import torch
 from torch import Tensor
 
 from harness.surgery.tracing.labels import Labels
-from harness.surgery.tracing.marks import VARYING, Constant, Held, Mark, Pair, Plane, Positions, Read, Values
+from harness.surgery.tracing.marks import (
+    VARYING,
+    Constant,
+    Held,
+    Mark,
+    Pair,
+    Plane,
+    Positions,
+    Read,
+    Values,
+    real_numbers,
+)
+from harness.surgery.tracing.paths import layer_of
 from harness.surgery.tracing.rules.elementwise import pointwise
-from harness.surgery.tracing.rules.meeting import only_silence
+from harness.surgery.tracing.rules.meeting import only_silence, sends
 from harness.surgery.tracing.tracer import Call, Tracer
 
 
 def addmm(tracer: Tracer, call: Call) -> None:
     """bias + x @ w."""
     bias, left, right = call.args
-    factors = [call.kwargs.get(name, 1) for name in ("alpha", "beta")]
-    if bias.dim() == 1 and factors == [1, 1]:
+    if bias.dim() == 1 and [call.kwargs.get(name, 1) for name in ("alpha", "beta")] == [1, 1]:
         _product(tracer, call, left, right, bias)
         return
-    # In two steps; whatever weighs them, no constant can be put into a bias here.
     read = len(tracer.reads)
-    _product(tracer, call, left, right, None)
+    product = call.out.detach()
+    _product(tracer, Call("mm", call.func, call.args[1:], {}, product), left, right, None)
     for own in tracer.reads[read:]:
-        own.foldable = False
-    product, added = call.out.detach(), bias.detach() * factors[1]
-    tracer.tag(product, tracer.mark(call.out))
-    tracer.tag(added, Mark(tracer.mark(bias).planes, tracer.mark(bias).signal))
-    if factors[0] != 1:
+        own.foldable = False  # whatever weighs the two, no constant can be put into a bias here
+    _weighed_sum(tracer, call, bias, product)
+
+
+def _weighed_sum(tracer: Tracer, call: Call, bias: Tensor, product: Tensor) -> None:
+    """beta * bias + alpha * product."""
+    alpha, beta = (call.kwargs.get(name, 1) for name in ("alpha", "beta"))
+    added = bias.detach() * beta
+    if beta == 0:  # what is not counted may hold anything
+        added = torch.zeros_like(bias)
+        tracer.fill(added, 0.0)
+    else:
+        tracer.tag(added, Mark(tracer.mark(bias).planes, tracer.mark(bias).signal))
+    if alpha != 1:
         planes = {
             a: Plane(p.labels, only_silence(p.constant)) for a, p in tracer.mark(product).planes.items()
         }
-        tracer.tag(product, Mark(planes))
+        tracer.tag(product, Mark(planes, tracer.mark(product).signal))
     pointwise(tracer, Call("add", torch.ops.aten.add.Tensor, (product, added), {}, call.out))
+
+
+def added_product(tracer: Tracer, call: Call) -> None:
+    """beta * x + alpha * y @ z, of batches or of a matrix and a vector."""
+    bias, left, right = call.args[:3]
+    product = call.out.detach()
+    rule = vector_product if right.dim() == 1 else batched_product
+    rule(tracer, Call("bmm", call.func, (left, right), {}, product))
+    _weighed_sum(tracer, call, bias, product)
 
 
 def mm(tracer: Tracer, call: Call) -> None:
@@ -107,9 +136,7 @@ def read(
             tracer.coupling.freeze(columns.labels, "reads a signal of fixed size")
         plane = Plane(np.empty(0, dtype=np.int64))
     elif columns is None:
-        tracer.coupling.freeze(
-            plane.labels, "read by a weight that is computed in a way surgery cannot follow"
-        )
+        tracer.coupling.freeze(plane.labels, _mixed_by(tracer, mark.planes.get(out_axis)))
     else:
         tracer.coupling.unite(columns.labels, plane.labels)
     bias_mark = tracer.mark(bias) if bias is not None else None
@@ -119,7 +146,8 @@ def read(
         own_in = tracer.owner(start)[1]
         own_out = tracer.owner(int(mark.planes[out_axis].labels[0]))[1]
         positions = columns.labels - tracer.starts[source][own_in]
-    foldable = source is not None and (bias_mark is None or bias_mark.scaled_by == mark.scaled_by)
+    plain = source is not None and not weight.is_complex()
+    foldable = plain and (bias_mark is None or bias_mark.scaled_by == mark.scaled_by)
     tracer.reads.append(
         Read(
             weight=source,
@@ -133,6 +161,14 @@ def read(
             signal=plane,
         )
     )
+
+
+def _mixed_by(tracer: Tracer, rows: Plane | None) -> str:
+    """Why units stay that are read by weights that no longer have an entry of their own for each."""
+    if rows is None or not len(rows.labels):
+        return "read by a weight that is computed in a way surgery cannot follow"
+    layer = layer_of(tracer.owner(int(rows.labels[0]))[0])
+    return f"read by {layer!r}, whose weight is computed from its entries together (standardised, say)"
 
 
 def made(
@@ -157,7 +193,7 @@ def silent_rows(weight: Tensor, out_axis: int, bias: Tensor | None, labels: Labe
     def compute(positions: Positions, held: Held) -> Values:
         index = torch.from_numpy(positions).to(weight.device)
         live = weight.movedim(out_axis, 0)[index].flatten(1).any(1).cpu().numpy()
-        value = bias[index].double().cpu().numpy() if bias is not None else np.zeros(len(positions))
+        value = real_numbers(bias[index]) if bias is not None else np.zeros(len(positions))
         value = np.where(live, np.nan, value)
         if held is not None:
             value = np.where(held[labels[positions]], 0.0, value)
@@ -172,21 +208,38 @@ def batched_product(tracer: Tracer, call: Call) -> None:
     _signals(tracer, call, left, right)
 
 
+def vector_product(tracer: Tracer, call: Call) -> None:
+    """A matrix times a vector, or two vectors: what is summed over stays where neither factor is zero."""
+    left, right = call.args[:2]
+    marks = tracer.mark(left), tracer.mark(right)
+    summed_over(tracer, _plane(tracer, left, left.dim() - 1), _plane(tracer, right, 0))
+    rows = _plane(tracer, left, 0) if left.dim() > 1 else None
+    planes = {} if rows is None else {0: Plane(rows.labels, _mixed(rows.constant, None))}
+    tracer.tag(call.out, Mark(planes, marks[0].signal or marks[1].signal))
+
+
+def _plane(tracer: Tracer, tensor: Tensor, axis: int) -> Plane | None:
+    """Units along an axis, and what they send; of a tensor made of weights that is read off it."""
+    mark = tracer.mark(tensor)
+    plane = mark.planes.get(axis)
+    return None if plane is None else Plane(plane.labels, sends(tracer, tensor, mark, axis))
+
+
 def _signals(tracer: Tracer, call: Call, left: Tensor, right: Tensor) -> None:
     """What a product of two signals sums over must stay, what it leaves alone stays marked."""
     marks = tracer.mark(left), tracer.mark(right)
     signal = marks[0].signal or marks[1].signal
-    summed_over(tracer, marks[0].planes.get(left.dim() - 1), marks[1].planes.get(right.dim() - 2))
+    summed_over(tracer, _plane(tracer, left, left.dim() - 1), _plane(tracer, right, right.dim() - 2))
     planes: dict[int, Plane] = {}
     for axis in range(left.dim() - 2):
-        first, second = marks[0].planes.get(axis), marks[1].planes.get(axis)
+        first, second = _plane(tracer, left, axis), _plane(tracer, right, axis)
         if first is not None and second is not None:
             tracer.coupling.unite(first.labels, second.labels)
             planes[axis] = Plane(first.labels, _either(first.constant, second.constant))
             continue
         for mark in marks:
             tracer.freeze(mark, "multiplied with a tensor of fixed size", axes=(axis,))
-    rows, columns = marks[0].planes.get(left.dim() - 2), marks[1].planes.get(right.dim() - 1)
+    rows, columns = _plane(tracer, left, left.dim() - 2), _plane(tracer, right, right.dim() - 1)
     if rows is not None:
         planes[left.dim() - 2] = Plane(rows.labels, _mixed(rows.constant, None))
     if columns is not None:
@@ -205,4 +258,13 @@ def summed_over(tracer: Tracer, left: Plane | None, right: Plane | None) -> None
             tracer.coupling.freeze(plane.labels, "summed over with a tensor of fixed size")
 
 
-RULES = {"addmm": addmm, "mm": mm, "linear": linear, "bmm": batched_product}
+RULES = {
+    "addmm": addmm,
+    "mm": mm,
+    "linear": linear,
+    "bmm": batched_product,
+    "baddbmm": added_product,
+    "addmv": added_product,
+    "mv": vector_product,
+    "dot": vector_product,
+}

@@ -14,6 +14,11 @@ def convolution(tracer: Tracer, call: Call) -> None:
     """Channels are read by columns of weights, or by those of their group."""
     signal, weight, bias, _, padding, _, transposed, _, groups = call.args[:9]
     mark = tracer.mark(signal)
+    if weight.is_complex():
+        for tensor in (signal, weight, *([] if bias is None else [bias])):
+            tracer.freeze(tracer.mark(tensor), "read or made by a convolution of complex numbers")
+        tracer.tag(call.out, Mark({}))
+        return
     if tracer.mark(weight).signal:
         for tensor in (signal, weight):
             tracer.freeze(tracer.mark(tensor), "read by a convolution whose weights depend on the input")

@@ -9,7 +9,17 @@ import torch
 from torch import Tensor
 
 from harness.surgery.tracing.labels import Labels
-from harness.surgery.tracing.marks import Constant, Held, Mark, Plane, Positions, Values, always, rounded
+from harness.surgery.tracing.marks import (
+    Constant,
+    Held,
+    Mark,
+    Plane,
+    Positions,
+    Values,
+    always,
+    real_numbers,
+    rounded,
+)
 from harness.surgery.tracing.rules.meeting import meet, read_off
 from harness.surgery.tracing.tracer import Call, Tracer
 
@@ -39,7 +49,10 @@ def fill(tracer: Tracer, call: Call) -> None:
     mark = tracer.mark(target)
     value = call.argument(1, "value", 0.0)
     unknown = isinstance(value, Tensor) and (tracer.mark(value).signal or value.device.type == "meta")
-    number = np.nan if unknown else float(value)
+    if unknown or isinstance(value, complex):
+        number = np.nan
+    else:
+        number = float(real_numbers(value)) if isinstance(value, Tensor) else float(value)
     planes = {axis: Plane(plane.labels, always(number)) for axis, plane in mark.planes.items()}
     tracer.tag(
         call.out, Mark(planes, mark.signal or (isinstance(value, Tensor) and tracer.mark(value).signal))
@@ -125,24 +138,20 @@ def _constant(
 
 def _evaluated(call: Call, values: Mapping[int, Values]) -> Values:
     """The operation itself, on what its operands send; NaN where it is of a kind that floats cannot show."""
-    tensors = [a for a in call.args if isinstance(a, Tensor)]
-    if torch.Tag.nondeterministic_seeded in call.func.tags or any(  # type: ignore[attr-defined]
-        tensor.is_complex() for tensor in tensors
-    ):
+    if torch.Tag.nondeterministic_seeded in call.func.tags:  # type: ignore[attr-defined]
         return np.full_like(next(iter(values.values())), np.nan)
     arguments: list[Any] = [_as(values[id(a)], a.dtype) if isinstance(a, Tensor) else a for a in call.args]
     named = {name: value for name, value in call.kwargs.items() if name != "out"}
     if "out" in call.kwargs:
         named["out"] = torch.empty(0, dtype=call.out.dtype)
     result = call.func(*arguments, **named)
-    values_sent: Tensor = result[0] if isinstance(result, tuple) else result
-    if values_sent.is_complex():
-        return np.full_like(next(iter(values.values())), np.nan)
-    return values_sent.double().numpy()
+    return real_numbers(result[0] if isinstance(result, tuple) else result)
 
 
 def _as(values: npt.NDArray[np.float64], dtype: torch.dtype) -> Tensor:
-    """Numbers of the kind that an operation was given: truths, integers, or else doubles."""
+    """Numbers of the kind that an operation was given: truths, integers, complex, or else doubles."""
+    if dtype.is_complex:
+        return torch.from_numpy(values.copy()).to(torch.complex128)
     if dtype.is_floating_point:
         return torch.from_numpy(values.copy())
     return torch.from_numpy(np.nan_to_num(values)).to(dtype)
@@ -169,7 +178,7 @@ def _sent(tensor: Tensor, mark: Mark, axis: int, size: int, positions: Positions
             return np.full((2, len(positions)), np.nan)
         return plane.constant.at(positions, held)
     if tensor.numel() == 1:
-        return np.full((2, len(positions)), tensor.item(), dtype=np.float64)
+        return np.full((2, len(positions)), real_numbers(tensor.reshape(())), dtype=np.float64)
     if not on_axis or tensor.shape[axis] != size:
         return np.full((2, len(positions)), np.nan)
     return read_off(tensor, plane, axis, positions, held)

@@ -16,6 +16,7 @@ from harness.surgery.tracing.marks import (
     Values,
     agreed,
     always,
+    real_numbers,
 )
 from harness.surgery.tracing.rules.meeting import added, meet, only_silence, sends
 from harness.surgery.tracing.tracer import Call, Rule, Tracer
@@ -134,7 +135,7 @@ def _number(tracer: Tracer, tensor: Tensor) -> Constant:
     time = tracer.aliases.now
 
     def compute(positions: Positions, held: Held) -> Values:
-        value = float(tensor) if tracer.aliases.holds(tensor, time) else np.nan
+        value = float(real_numbers(tensor).reshape(())) if tracer.aliases.holds(tensor, time) else np.nan
         return np.full((2, len(positions)), value)
 
     return Constant(compute)

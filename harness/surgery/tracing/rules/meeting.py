@@ -7,7 +7,17 @@ import torch
 from torch import Tensor
 
 from harness.surgery.tracing.labels import Labels
-from harness.surgery.tracing.marks import VARYING, Constant, Held, Mark, Plane, Positions, Values, always
+from harness.surgery.tracing.marks import (
+    VARYING,
+    Constant,
+    Held,
+    Mark,
+    Plane,
+    Positions,
+    Values,
+    always,
+    real_numbers,
+)
 from harness.surgery.tracing.tracer import Tracer
 
 _FIXED = "combined with a tensor of fixed size"
@@ -81,7 +91,7 @@ def sends(tracer: Tracer, tensor: Tensor, mark: Mark, axis: int) -> Constant:
 def read_off(tensor: Tensor, plane: Plane | None, axis: int, positions: Positions, held: Held) -> Values:
     """The one number in all entries of each position of a tensor that does not depend on the input."""
     rows = tensor.movedim(axis, 0)[torch.from_numpy(positions).to(tensor.device)]
-    picked = rows.reshape(len(positions), -1).double().cpu().numpy()
+    picked = real_numbers(rows.reshape(len(positions), -1))
     alike = (picked == picked[:, :1]).all(axis=1)
     value = np.where(alike, picked[:, 0], np.nan)
     if plane is not None and held is not None:

@@ -3,6 +3,8 @@
 import numpy as np
 from torch import Tensor
 
+from harness.surgery.tracing.bounds import found_alone, found_together
+from harness.surgery.tracing.labels import Labels
 from harness.surgery.tracing.marks import Constant, Held, Mark, Plane, Positions, Values
 from harness.surgery.tracing.tracer import Call, Tracer
 
@@ -10,22 +12,49 @@ _BOUNDS = "cut at fixed bounds"
 
 
 def split(tracer: Tracer, call: Call) -> None:
-    """Equal parts of an axis: they must stay equal, so a unit goes with its like in the other parts."""
+    """Parts of an axis. Equal ones must stay equal: a unit goes with its like in the others."""
     source: Tensor = call.args[0]
-    given = call.args[1]
-    size = given if isinstance(given, int) else given[0] if len(set(given)) == 1 else 0
     axis = call.argument(2, "dim", 0) % source.dim()
     mark = tracer.mark(source)
-    whole = Mark({a: p for a, p in mark.planes.items() if a != axis}, mark.signal)
     plane = mark.planes.get(axis)
-    equal = size > 0 and source.shape[axis] % size == 0
-    if plane is not None and not equal:
-        tracer.coupling.freeze(plane.labels, "split at fixed bounds")
+    parts = _taken_apart(tracer, plane, call.args[1]) if plane is not None else []
+    others = {a: p for a, p in mark.planes.items() if a != axis}
     for index, part in enumerate(call.out):
-        planes = dict(whole.planes)
-        if plane is not None and equal:
-            planes[axis] = _part(tracer, plane, index * size, size, 1)
-        tracer.tag(part, Mark(planes, mark.signal))
+        tracer.tag(part, Mark(others | ({axis: parts[index]} if parts else {}), mark.signal))
+
+
+def _taken_apart(tracer: Tracer, plane: Plane, given: int | list[int]) -> list[Plane]:
+    """The parts of an axis by their length or lengths; none where nothing says how they go on."""
+    count = len(plane.labels)
+    sizes = [given] * (count // max(given, 1)) if isinstance(given, int) else list(given)
+    ends = np.cumsum(sizes).tolist()
+    parts = [_stretch(plane, end - size, end) for size, end in zip(sizes, ends, strict=True)]
+    labels = [part.labels for part in parts]
+    if not isinstance(given, int) and found_together(tracer, labels):
+        _stand(tracer, plane, labels, [True] * len(labels))
+        return parts
+    if len(set(sizes)) == 1 and ends[-1] == count:
+        return [_part(tracer, plane, end - size, size, 1) for size, end in zip(sizes, ends, strict=True)]
+    if isinstance(given, int):
+        tracer.coupling.freeze(plane.labels, _BOUNDS)
+        return []
+    _stand(tracer, plane, labels, found_alone(tracer, labels))
+    return parts
+
+
+def _stretch(plane: Plane, start: int, end: int) -> Plane:
+    places = np.arange(start, end)
+    return Plane(plane.labels[places], at(plane.constant, places))
+
+
+def _stand(tracer: Tracer, plane: Plane, stretches: list[Labels], known: list[bool]) -> None:
+    """Stretches of an axis stay as long as they are, but for those whose length is a number that is known."""
+    tracer.rigid.append(plane.labels)
+    for labels, follows in zip(stretches, known, strict=True):
+        if follows:
+            tracer.stretches.append(labels)
+        else:
+            tracer.coupling.freeze(labels, _BOUNDS)
 
 
 def _part(tracer: Tracer, plane: Plane, start: int, size: int, step: int) -> Plane:
@@ -69,9 +98,21 @@ def slice_(tracer: Tracer, call: Call) -> None:
         whole = size > 1 and count % size == 0
         if whole and (start % size == 0 if step == 1 else step * size == count and start < step):
             planes[axis] = _part(tracer, plane, start, size, step)
+        elif step == 1 and (start == 0 or start + size == count):
+            planes[axis] = _end(tracer, plane, start, start + size, call)
         else:
             tracer.coupling.freeze(plane.labels, _BOUNDS)
     tracer.tag(out, Mark(planes, mark.signal))
+
+
+def _end(tracer: Tracer, plane: Plane, start: int, end: int, call: Call) -> Plane:
+    """What lies before a bound, or behind it: the code says how far that is from one of the ends."""
+    given = call.argument(3, "end") if start == 0 else call.argument(2, "start")
+    bound = end if start == 0 else start
+    counted, rest = (plane.labels[:bound], plane.labels[bound:])[:: -1 if given < 0 else 1]
+    _stand(tracer, plane, [counted], found_alone(tracer, [counted]))
+    tracer.stretches.append(rest)
+    return _stretch(plane, start, end)
 
 
 def gated(tracer: Tracer, call: Call) -> None:

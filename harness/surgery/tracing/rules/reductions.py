@@ -7,6 +7,7 @@ import numpy as np
 from torch import Tensor
 
 from harness.surgery.tracing.marks import VARYING, Constant, Mark, Plane, Read
+from harness.surgery.tracing.paths import layer_of
 from harness.surgery.tracing.rules.meeting import only_silence
 from harness.surgery.tracing.tracer import Call, Rule, Tracer, leaves
 
@@ -57,9 +58,13 @@ class Reduction:
 def _gone_over(tracer: Tracer, call: Call, mark: Mark, axis: int) -> None:
     plane = mark.planes[axis]
     if not mark.signal or not _nothing_adds_nothing(call):
+        reason = f"summed over by {call.name}"
+        if not mark.signal and len(plane.labels):
+            layer = layer_of(tracer.owner(int(plane.labels[0]))[0])
+            reason = f"read by {layer!r}, whose weight goes by the {call.name} of its entries"
         # Attention gives the mean of its weights to whoever called it, and few want it.
         for made in leaves(call.out):
-            tracer.freeze_if_read(made, plane.labels, f"summed over by {call.name}")
+            tracer.freeze_if_read(made, plane.labels, reason)
         return
     # A reader with no weights: what is silent there is not missed.
     nowhere = np.arange(0)

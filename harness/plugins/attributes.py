@@ -4,10 +4,8 @@ A module is one that Python can import. A file is one of the study's plug-in fil
 folders, so that a study means the same wherever it lies.
 """
 
-import hashlib
 import importlib
 import importlib.util
-import sys
 from dataclasses import dataclass
 from functools import cache
 from importlib.machinery import ModuleSpec, PathFinder
@@ -17,7 +15,8 @@ from types import ModuleType
 from typing import Any
 
 from harness.nearest import close_match
-from harness.sources import is_installed, sources_of
+from harness.plugins import files
+from harness.plugins.sources import is_installed, sources_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +33,6 @@ class Origin:
     version: str | None = None
 
 
-#: Plug-in file -> what it was, with all it imports, when it was loaded.
-_loaded: dict[Path, tuple[dict[str, str], ModuleType]] = {}
-#: File name -> the plug-in file of that name which was loaded last.
-_by_name: dict[str, Path] = {}
-
-
 def is_attribute(name: str) -> bool:
     """Whether a name is one of an attribute, and not one that something is registered under."""
     return ":" in name
@@ -49,33 +42,6 @@ def file_of(name: str) -> str | None:
     """The file, as written, of `file.py:attribute`; None for the attribute of a module."""
     place = name.rpartition(":")[0]
     return place if place.endswith(".py") else None
-
-
-def known_files() -> dict[str, Path]:
-    """File name -> plug-in file, of those loaded so far."""
-    return dict(_by_name)
-
-
-def load_file(path: Path) -> ModuleType:
-    """Run a plug-in file; loaded before, it is run again only if it, or what it imports, has changed since.
-
-    Raises:
-        ValueError: if the file is not there or does not run.
-    """
-    if not path.is_file():
-        raise ValueError(f"plug-in file {path} is not there")
-    path = path.resolve()
-    if str(path.parent) not in sys.path:  # for what lies beside it; at the end, so that it hides nothing
-        sys.path.append(str(path.parent))
-    used = sources_of(path)
-    before, module = _loaded.get(path, ({}, None))
-    if module is None or used != before:
-        for name in before:
-            sys.modules.pop(name, None)  # what it imported may be what has changed
-        module = _run(path)
-        _loaded[path] = used, module
-    _by_name[path.name] = path
-    return module
 
 
 def find(name: str) -> Any:
@@ -156,14 +122,14 @@ def _spec(module: str) -> ModuleSpec | None:
 
 
 def _path(file: str) -> Path:
-    path = _by_name.get(Path(file).name)
+    path = files.known_files().get(Path(file).name)
     if path is None:
         raise ValueError(f"{file} is not among the study's files; name it under `plugins`")
     return path
 
 
 def _file(file: str) -> ModuleType:
-    return load_file(_path(file))
+    return files.module_of(_path(file))
 
 
 def _module(module: str, name: str) -> ModuleType:
@@ -175,20 +141,3 @@ def _module(module: str, name: str) -> ModuleType:
         raise ValueError(f"{name}: {module} imports {error.name!r}, which is not there") from error
     except Exception as error:
         raise ValueError(f"{name}: importing {module} raised {type(error).__name__}: {error}") from error
-
-
-def _run(path: Path) -> ModuleType:
-    module_name = f"harness_plugin_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
-    spec = importlib.util.spec_from_file_location(module_name, path)
-    if spec is None or spec.loader is None:
-        raise ValueError(f"plug-in file {path} is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module_name] = module
-    importlib.invalidate_caches()
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        del sys.modules[module_name]
-        said = " ".join(f"{type(error).__name__}: {error}".split())
-        raise ValueError(f"plug-in file {path} does not run: {said}") from error
-    return module

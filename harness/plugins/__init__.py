@@ -1,0 +1,1 @@
+"""Strangers' code: files, what they offer, what a study names in a module, and what all of it consists of."""

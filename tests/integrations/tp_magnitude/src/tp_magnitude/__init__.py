@@ -1,0 +1,1 @@
+"""Torch-Pruning's magnitude pruner as a method of Sizing Harness."""
