@@ -94,6 +94,12 @@ def short_table(
     return summarise(arms, arms_in_order(arms, design, baseline_of(design, settings, None)), settings)
 
 
+def said(page: Path) -> tuple[str, ...]:
+    """The answer of a written report as sentences, as its page and `results.json` say it."""
+    document = json.loads((page.parent / "results.json").read_text(encoding="utf-8"))
+    return tuple(document["analysis"]["headline"])
+
+
 def _settled(
     table: pd.DataFrame, design: StudyDesign | None, settings: Settings | None, source: str
 ) -> tuple[pd.DataFrame, Settings]:

@@ -1,5 +1,6 @@
 """The command `harness report`: on a run, on several, on anyone's trial tables."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +15,7 @@ from harness.design import score_text
 
 if TYPE_CHECKING:
     from harness.reporting import Report
+    from reports.description.summary import ArmSummary
 
 
 # Long because its options are its signature.
@@ -92,21 +94,39 @@ def report(
 
 
 def show_report(report: "Report", console: Console) -> None:
-    """A row an arm (trials, medians, what the best by validation came to), and where the report lies."""
+    """A row an arm (trials, medians, what the best by validation came to), the answer, the report's place."""
     shown = Table(box=None, pad_edge=False)
     shown.add_column("arm")
-    for heading in ("trials", "failed", "median val", "median test", "best by val: test", "its parameters"):
+    headings = ["trials", "failed", "median val", "median test", "best by val: test", "its parameters"]
+    # Parameters say nothing of a network whose weights were deleted one by one, nor trials of their length.
+    is_sparse = any(_nonzeros(arm) < (arm.parameters_median or 0) for arm in report.arms)
+    differ = len({arm.epochs_median for arm in report.arms if arm.epochs_median is not None}) > 1
+    headings += ["median not zero"] * is_sparse + ["median epochs"] * differ
+    for heading in headings:
         shown.add_column(heading, justify="right")
     for arm in report.arms:
         shown.add_row(
             Text(f"{arm.dataset}/{arm.architecture}/{arm.method}"),
             str(arm.trials),
             str(arm.failed),
-            *(_score(value) for value in (arm.val_median, arm.test_median, arm.best_test)),
-            "" if arm.best_parameters is None else f"{arm.best_parameters:,.0f}",
+            *(_score(value) for value in (arm.val_median, arm.test_median)),
+            _score(arm.best_test) + (f" (mean of {arm.best_ties} tied)" if arm.best_ties > 1 else ""),
+            _count(arm.best_parameters),
+            *[_count(arm.size_medians.get("nonzeros", arm.parameters_median))] * is_sparse,
+            *["" if arm.epochs_median is None else f"{arm.epochs_median:g}"] * differ,
         )
     console.print(shown)
+    for sentence in report.said:
+        say(console, sentence)
     say(console, f"Report: {report.page}")
+
+
+def _count(value: float | None) -> str:
+    return "" if value is None else f"{value:,.0f}"
+
+
+def _nonzeros(arm: "ArmSummary") -> float:
+    return arm.size_medians.get("nonzeros", math.inf)
 
 
 def _score(value: float | None) -> str:

@@ -7,6 +7,8 @@ import numpy as np
 from reports.arms.arm import Arm
 from reports.arms.costs import costs_up_to, own_cost
 from reports.arms.tracks import arm_track
+from reports.comparison.across import across
+from reports.comparison.cheap import cost_at_n
 from reports.comparison.estimates import (
     bounded_ratio,
     difference_estimate,
@@ -63,6 +65,7 @@ def conclude(
         difference=difference_adjusted,
         non_inferiority=non_inferiority,
         win=win,
+        cost_at_n=cost_at_n(evidence, adjusted.size, scope),
     )
     if judge(case) in OPEN_KINDS:
         case = replace(case, settle=settle(evidence, adjusted.size, scope))
@@ -79,6 +82,7 @@ def conclude(
         sub_boxes=boxes,
         depends_on_space=space_sentence(primary.ratio, boxes, base.method),
         verdict=verdict(case),
+        across=across(evidence, adjusted.size, scope),
     )
 
 

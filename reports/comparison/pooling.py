@@ -34,21 +34,21 @@ def pool(method: str, unit: str, contrasts: Sequence[Contrast], scope: Scope) ->
         savings = _bounded([saving for _, saving in pairs])
         these = _these(savings, scope.level)
         new, sensitivity = _new([contrast.dataset for contrast, _ in pairs], savings, scope.level)
-    saves, loses = _claims(pairs)
-    censored = sum(bool(saving.ratio.censored) for _, saving in pairs)
+    above, below = _beyond_one(pairs)
+    unmatched = sum(bool(saving.ratio.censored) for _, saving in pairs)
     return Pooled(
         method=method,
         unit=unit,
         cells=len(contrasts),
         datasets=len({contrast.dataset for contrast, _ in pairs}),
-        claimed_saving=saves,
-        claimed_costing_more=loses,
-        censored=censored,
+        above_one=above,
+        below_one=below,
+        unmatched=unmatched,
         these_cells=these,
         new_datasets=new,
         new_datasets_sensitivity=sensitivity,
         median=_median([saving for _, saving in pairs], scope.level),
-        sentence=_sentence(method, unit, len(contrasts), len(pairs), saves, loses, censored, these, new),
+        sentence=_sentence(unit, these, new) if len(pairs) > 1 else "",
     )
 
 
@@ -104,15 +104,16 @@ def _new(datasets: Sequence[str], savings: BoundedSaving, level: float) -> tuple
     return new, _estimate(middle_pm, middle_pm - half_pm, middle_pm + half_pm, level, method)
 
 
-def _claims(pairs: Sequence[tuple[Contrast, Saving]]) -> tuple[int, int]:
-    saves = loses = 0
+def _beyond_one(pairs: Sequence[tuple[Contrast, Saving]]) -> tuple[int, int]:
+    """Cells whose whole adjusted interval lies above 1, and below."""
+    above = below = 0
     for _, saving in pairs:
         limits = saving.ratio_adjusted.interval
         if limits is None:
             continue
-        saves += limits.low is not None and limits.low > 1
-        loses += limits.high is not None and limits.high < 1 and not limits.high_censored
-    return saves, loses
+        above += limits.low is not None and limits.low > 1
+        below += limits.high is not None and limits.high < 1 and not limits.high_censored
+    return above, below
 
 
 def _median(savings: Sequence[Saving], level: float) -> Estimate:
@@ -138,28 +139,14 @@ def _median(savings: Sequence[Saving], level: float) -> Estimate:
     return Estimate(middle, interval)
 
 
-def _sentence(
-    method: str,
-    unit: str,
-    cells: int,
-    judged: int,
-    saves: int,
-    loses: int,
-    censored: int,
-    these: Estimate,
-    new: Estimate,
-) -> str:
-    counts = [f"saves in {saves} of {cells} cells", f"costs more in {loses}"]
-    if censored:
-        counts.append(f"censored in {censored}")
-    if cells > judged:
-        counts.append(f"not judged in {cells - judged}")
-    text = f"In {unit_name(unit)}, {method} {', '.join(counts)}"
-    if these.value is not None:
-        held = ", each as far as its trials show" if these.note else ""
-        text += f"; geometric mean of the saving {number(these.value)}×{_span(these)} over these cells{held}"
-        if new.interval is not None:
-            text += f", and{_span(new)} for the mean over new data sets"
+def _sentence(unit: str, these: Estimate, new: Estimate) -> str:
+    if these.value is None:
+        return ""
+    mean = f"{number(these.value)}×{_span(these)}"
+    held = ", each as far as its trials show" if these.note else ""
+    text = f"Geometric mean of the saving in {unit_name(unit)}: {mean} over these cells{held}"
+    if new.interval is not None:
+        text += f"; the mean over new data sets lies within{_span(new)}"
     return text + "."
 
 

@@ -4,15 +4,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from reports.results.across import Across
 from reports.results.estimate import Estimate
 
-VerdictKind = Literal["saves", "costs more", "on par", "worse", "censored", "inconclusive", "refused"]
+VerdictKind = Literal[
+    "saves", "costs more", "cheaper", "on par", "worse", "censored", "inconclusive", "refused"
+]
 
 
 #: The closed list, in the order in which the rules are tried after the preconditions (`refused`) hold.
 VERDICT_KINDS: tuple[VerdictKind, ...] = (
     "saves",
     "costs more",
+    "cheaper",
     "on par",
     "worse",
     "censored",
@@ -152,9 +156,10 @@ class Settle:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One of seven kinds, by the first rule that matched.
+    """One of eight kinds, by the first rule that matched.
 
-    estimate: the saving in the claim's unit with its Holm-adjusted limits (None if refused).
+    estimate: the saving in the claim's unit with its Holm-adjusted limits (None if refused). cost_at_n: what
+    n trials of the method cost over n of the baseline; its limits have a tenth of alpha over all comparisons.
     """
 
     kind: VerdictKind
@@ -166,6 +171,7 @@ class Verdict:
     trials_baseline: int
     trials_method: int
     settle: Settle | None = None
+    cost_at_n: Estimate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,3 +199,4 @@ class Contrast:
     depends_on_space: str  # sentence; empty if no sub-box could be judged
     paired: bool
     verdict: Verdict
+    across: Across | None = None  # who is ahead at which n
