@@ -12,8 +12,8 @@ from reports.scope import Scope
 from reports.statistics.power import Pilot, saving_power
 from reports.wording import chance, number
 
-#: Multiples of the present number of trials that are looked at.
-GROWTHS = (1, 2, 4)
+#: Multiples of the present number of trials that are looked at, as long as they times n are few enough.
+GROWTHS, MOST_RANKS = (1, 2, 4), 500_000
 
 
 def settle(evidence: Evidence, comparisons: int, scope: Scope) -> Settle | None:
@@ -34,7 +34,8 @@ def settle(evidence: Evidence, comparisons: int, scope: Scope) -> Settle | None:
     if base is None or evidence.paired or not (base.arm.is_independent and method.arm.is_independent):
         return None
     present = min(method.arm.trials, base.arm.trials)
-    trials = tuple(growth * present for growth in GROWTHS if growth * present >= 2 * scope.n)
+    counts = (growth * present for growth in GROWTHS)
+    trials = tuple(count for count in counts if 2 * scope.n <= count <= MOST_RANKS / scope.n)
     if not trials:
         return None
     level = 1 - scope.alpha / comparisons

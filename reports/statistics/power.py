@@ -14,8 +14,10 @@ from reports.statistics.matching import gap, independent_track
 from reports.statistics.savings import EVEN, log_ratio_of_means, log_saving
 from reports.statistics.unseen import Failed
 
-#: Studies simulated at most: the chance is told to .05 then, as it is shown; and trials in all of an arm's.
-STUDIES, MOST_TRIALS = 100, 50_000
+#: Studies simulated at least and at most: the chance is told to .05 then, as it is shown.
+FEWEST, STUDIES = 20, 100
+#: Trials in all of an arm's studies, and those times n: what the time goes by.
+MOST_TRIALS, MOST_RANKS = 50_000, 2_500_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,7 +52,7 @@ def saving_power(
     """
     if not 1 <= n <= trials // 2:
         raise ValueError(f"best of {n} is not judged from {trials} trials")
-    studies = int(np.clip(MOST_TRIALS // trials, 20, STUDIES))
+    studies = int(np.clip(min(MOST_TRIALS // trials, MOST_RANKS // (trials * n)), FEWEST, STUDIES))
     shape = studies, trials
     order = np.argsort(pilot.validation, kind="stable")
     size = order.size
