@@ -21,6 +21,7 @@ from reports.figures.captioned import draw_figures
 from reports.figures.files import inline_svg, svg_text, write_pdf
 from reports.page.document import baseline_of, build_document
 from reports.page.exports import all_tables, write_tables
+from reports.page.looks import looked_at
 from reports.page.render import PageFigure, render
 from reports.settings import Settings
 from reports.table.checks import TrialTable, check_table
@@ -73,9 +74,9 @@ def write_report(
             f"{source}: the histories have no column {absent[0]}; they need {', '.join(HISTORY_COLUMNS)}"
         )
     arms = read_arms(checked.trials, settings)
-    document = build_document(
-        arms, checked, design, settings, judge(arms, checked, design, settings, histories)
-    )
+    seen = looked_at(out, checked)
+    results = judge(arms, checked, design, settings, histories, len(seen))
+    document = {**build_document(arms, checked, design, settings, results), "looked_at": seen}
     try:
         return _write(arms, histories, document, settings, out)
     except OSError as error:
@@ -94,6 +95,12 @@ def short_table(
     checked = _checked(table, design, settings, "the table")
     arms = read_arms(checked.trials, settings)
     return summarise(arms, arms_in_order(arms, design, baseline_of(design, settings, None)), settings)
+
+
+def said(page: Path) -> tuple[str, ...]:
+    """The answer of a written report as sentences, as its page and `results.json` say it."""
+    document = json.loads((page.parent / "results.json").read_text(encoding="utf-8"))
+    return tuple(document["analysis"]["headline"])
 
 
 def _settled(

@@ -277,7 +277,10 @@ def methods(
     elif dataset is not None and architecture is not None:
         show_spaces(terminal(), spaces_of_cell(dataset, architecture, lambda spec: prepare(spec, root)))
     else:
-        show_parts(terminal())
+        try:
+            show_parts(terminal())
+        except ValueError as error:  # of what an installed package offers
+            raise StudyError(f"harness methods: {error}") from error
 
 
 @app.command()

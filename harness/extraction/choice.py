@@ -31,7 +31,8 @@ def choose(directory: RunDirectory, wanted: str) -> Record:
     trial_id = _only(directory, wanted, known)
     if trial_id in damaged:
         raise ExtractionError(
-            f"trial {trial_id}: its record {damaged[trial_id]}; `harness run` runs the trial again"
+            f"trial {trial_id}: its record {damaged[trial_id]}; `harness run` sets it aside and runs what is "
+            "missing"
         )
     if trial_id not in records:
         raise ExtractionError(f"trial {trial_id} has not run yet; `harness run` goes on with the run")

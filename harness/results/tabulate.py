@@ -122,7 +122,7 @@ def histories(plan: WrittenPlan, records: list[Record]) -> pd.DataFrame:
 def study_design(plan: WrittenPlan, lost_attempts: int, set_aside: int) -> StudyDesign:
     """The design of a study, from its plan as it was written."""
     study, training = plan.study, plan.study.training
-    repeats = study.seeds.repeats
+    repeats, claim = study.seeds.repeats, study.claim
     data = "; ".join(
         f"{facts.name} ({facts.train_examples} training and {facts.test_examples} test examples)"
         for facts in plan.data.values()
@@ -131,7 +131,7 @@ def study_design(plan: WrittenPlan, lost_attempts: int, set_aside: int) -> Study
         name=study.name,
         description=study.description,
         arms=tuple(plan.arms.values()),
-        claim=Claim(study.claim.baseline, study.claim.n, study.claim.cost, study.claim.margin),
+        claim=Claim(claim.baseline, claim.n, claim.cost, claim.margin, claim.saving, claim.looks),
         paired=study.paired,
         settings={
             "Data": data,

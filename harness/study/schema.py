@@ -234,6 +234,25 @@ class Claim(Part):
         allow_inf_nan=False,
         description="what a failed trial counts as; what a constant answer scores unless said",
     )
+    saving: float = added(
+        3, 2.0, gt=1.0, allow_inf_nan=False, description="the plan and the report tell the chance to find it"
+    )
+    looks: tuple[int, ...] = added(
+        3,
+        (),
+        description="trials of an arm at which verdicts are looked at, growing; else once, at the end",
+    )
+    pilot: str | None = added(
+        3,
+        None,
+        description="a run or a trial table, beside the study file, with trials of the baseline to plan by",
+    )
+
+    @model_validator(mode="after")
+    def _grow(self) -> "Claim":
+        if any(later <= earlier for earlier, later in zip((0, *self.looks), self.looks, strict=False)):
+            raise ValueError("looks: numbers of trials from 1 up that grow, such as [20, 50, 100]")
+        return self
 
 
 class Study(Part):
@@ -280,6 +299,11 @@ class Study(Part):
         for file in named:
             if len({other for other in named if Path(other).name == Path(file).name}) > 1:
                 raise ValueError(f"two files are called {Path(file).name!r}; give one of them another name")
+        if self.claim.looks and self.claim.looks[-1] != self.trials:
+            raise ValueError(
+                f"claim.looks: the last look is at {self.claim.looks[-1]} trials an arm, of {self.trials}; "
+                "the last is at all of them"
+            )
         if self.training.precision == "tf32" and not self.resources.gpus:
             raise ValueError("training.precision: tf32 is a way that GPUs multiply; resources.gpus is 0")
         return self

@@ -226,7 +226,7 @@ def _parts(contrast: Row) -> list[Row]:
 def _pooled(pooled: Row) -> Row:
     return {
         **{name: pooled[name] for name in ("method", "unit", "cells", "datasets")},
-        **{name: pooled[name] for name in ("claimed_saving", "claimed_costing_more", "censored")},
+        **{name: pooled[name] for name in ("above_one", "below_one", "unmatched")},
         **_limits("these_cells", pooled["these_cells"]),
         **_limits("new_datasets", pooled["new_datasets"]),
         **_limits("median", pooled["median"]),

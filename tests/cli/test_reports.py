@@ -172,6 +172,7 @@ def test_every_flag_reaches_the_report(
         ("--baseline new --method new", "--method: 'new' is the baseline"),
         ("--lower-is-better", "--lower-is-better: an accuracy is better when higher"),
         ("--test-column test_loss", "two different scores"),
+        ("--test-column test_accuracy", "--test-column: found 'test_accuracy' alone"),
         ("--validation-column loss --test-column loss", "--test-column: 'loss' is named twice"),
         ("--validation-column val_loss --test-column test_loss", "column val_loss is missing"),
     ],

@@ -11,6 +11,7 @@ from harness.cli.views.origins import origin_lines
 from harness.cli.views.seeds import seed_lines
 from harness.datasets.residency import forecast as residence
 from harness.design import BATCH_SIZE, pruner_text, span_text
+from harness.powering import power_lines
 from harness.search.space import domain_text
 from harness.study.beside import optimizers_told, told
 from harness.study.forecast import forecast
@@ -70,6 +71,8 @@ def show_plan(plan: Plan, console: Console) -> None:
                 f"{replay.pruner_text}: no trials of its own, no cost."
             )
         )
+    for line in power_lines(plan):
+        console.print(Text(line))
     for warning in plan.warnings:
         console.print(Text(f"Note: {warning}"))
 

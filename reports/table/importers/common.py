@@ -84,9 +84,18 @@ def to_table(source: str, trials: Iterable[ForeignTrial], options: ImportOptions
     """Makes the table.
 
     Raises:
-        TableError: there is no trial, or a trial's data set, architecture or method is not known.
+        TableError: there is no trial, a complete one has no test score, or a trial's data set, architecture
+            or method is not known.
     """
-    rows = [_row(source, trial, options) for trial in trials]
+    read = list(trials)
+    untested = [trial.trial_id for trial in read if _is_untested(trial)]
+    if untested:
+        raise TableError(
+            f"{source}: trial {untested[0]} is complete and has no value named {options.test!r} (so it is "
+            f"with {len(untested)} of {len(read)}): that is no failure, and those that were tested may be "
+            "the best; allowed is a test score of every complete trial"
+        )
+    rows = [_row(source, trial, options) for trial in read]
     if not rows:
         raise TableError(
             f"{source}: no trials were found; allowed is a place with one finished trial at least"
@@ -124,6 +133,10 @@ def missing_score(source: str, name: str, seen: Sequence[str]) -> TableError:
     )
 
 
+def _is_untested(trial: ForeignTrial) -> bool:
+    return trial.status == "ok" and trial.validation is not None and trial.test is None
+
+
 def _row(source: str, trial: ForeignTrial, options: ImportOptions) -> dict[str, Any]:
     known = {**trial.facts, **trial.values}
     row: dict[str, Any] = {}
@@ -137,7 +150,7 @@ def _row(source: str, trial: ForeignTrial, options: ImportOptions) -> dict[str, 
     status = trial.status
     complete = trial.validation is not None and trial.test is not None
     if status == "ok" and not complete:
-        status = "diverged" if trial.validation is None else "crashed"
+        status = "diverged"  # without a validation score; one without a test score alone was refused
     assert status in (*OUTCOMES, LOST)
     row |= {
         "trial_id": trial.trial_id,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
 from reports.errors import TableError
-from reports.table.checks import LOST, nearest
+from reports.table.checks import STATES, nearest
 from reports.table.importers.common import (
     ForeignTrial,
     Imported,
@@ -171,11 +171,10 @@ def _check_direction(storage: str, study: _Study, options: ImportOptions) -> Non
 
 
 def _trials(study: _Study, facts: dict[str, Any], options: ImportOptions) -> Iterator[ForeignTrial]:
-    statuses = {"COMPLETE": "ok", "PRUNED": "stopped", "FAIL": "crashed", "RUNNING": LOST}
     for trial in study.trials:
-        status = statuses.get(trial.state.name)
-        if status is None:
-            continue  # waiting: counted by the caller
+        if trial.state.name == "WAITING":
+            continue  # counted by the caller
+        status = STATES[trial.state.name]
         attributes = dict(trial.user_attrs)
         is_grid = "grid_id" in trial.system_attrs
         own = {
