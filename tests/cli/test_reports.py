@@ -69,6 +69,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         return out / "report.html"
 
     monkeypatch.setattr("reports.write.write_report", write_report)
+    monkeypatch.setattr("reports.write.said", lambda page: ())
     return calls
 
 

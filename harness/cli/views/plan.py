@@ -8,10 +8,10 @@ from rich.text import Text
 
 from harness.cli.terminal import say
 from harness.cli.views.origins import origin_lines
+from harness.cli.views.power import power_lines
 from harness.cli.views.seeds import seed_lines
 from harness.datasets.residency import forecast as residence
 from harness.design import BATCH_SIZE, pruner_text, span_text
-from harness.powering import power_lines
 from harness.search.space import domain_text
 from harness.study.beside import optimizers_told, told
 from harness.study.forecast import forecast

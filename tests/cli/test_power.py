@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from harness.powering import power_lines
+from harness.cli.views.power import power_lines
 from harness.study.parts import StudyError
 from reports.statistics.pools import POOLS
 from tests.making import plan_of, put
