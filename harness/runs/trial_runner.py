@@ -32,10 +32,12 @@ from harness.study.weights import digest_of
 from harness.training import fault, memory, speed
 from harness.training.fault import TrialFaultError, heeding_interrupts, is_out_of_memory, strangers
 from harness.training.journal import Journal, TrialEndedError
+from harness.training.leaving import staying
 from harness.training.loop import Job, train
 from harness.training.precision import products
 from harness.training.schedules import RateSchedule
 from harness.training.step import StepSettings
+from harness.training.surroundings import kept, seed_all
 
 
 class DeviceError(RuntimeError):
@@ -62,6 +64,7 @@ class TrialRunner:
         torch.set_flush_denormal(True)
         _warm_up(self._device())
 
+    @kept()
     def run(
         self,
         trial: Trial,
@@ -71,6 +74,8 @@ class TrialRunner:
         origin: OriginOutcome | None = None,
     ) -> Record:
         """Run a trial to its outcome: what its method or its network does wrong is in the record.
+
+        What it sets in the process, for everyone, is set back.
 
         Args:
             trial: to be run.
@@ -96,7 +101,7 @@ class TrialRunner:
         left: Sparsity | None = None
         epochs_planned = arm.epochs
         try:
-            with heeding_interrupts():
+            with heeding_interrupts(), staying():
                 if origin is not None:
                     if origin.has_failed:
                         self._begin_from_failed(arm, origin)
@@ -170,7 +175,7 @@ class TrialRunner:
         cell = dataclasses.replace(self.plan.cell(arm, trial.params), origin=origin)
         schedule = dataclasses.replace(self.plan.schedule(arm, trial.params), origin=origin)
         weights, optimizer = self._weights(arm), self.plan.optimizer(arm)
-        torch.manual_seed(trial.seeds["init"])
+        seed_all(trial.seeds["init"])
         with strangers:
             network, state = method.build(cell, trial.params)
             if weights is not None:
@@ -298,7 +303,7 @@ class TrialRunner:
             return measured, ""
         shape = self.plan.cell(self.plan.arms[trial.arm], trial.params).example_shape
         try:
-            with heeding_interrupts(), products(training.precision):
+            with heeding_interrupts(), staying(), products(training.precision):
                 for batch_size, latency_ms in speed.latencies_ms(selected.network, shape, self._device()):
                     measured[batch_size] = latency_ms
         except TrialFaultError as theirs:

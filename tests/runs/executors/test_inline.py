@@ -22,6 +22,7 @@ from harness.runs.trial_runner import TrialRunner
 from harness.sizing.methods.fixed import Fixed
 from harness.training import fault as whose_fault
 from harness.training import loop
+from harness.training.surroundings import changes_since, settings
 from harness.watching import Silent
 from tests.making import Ended, a_record
 from tests.runs.executors.driving import Driver, outcomes_of, records_of, starts_of_finished, table_of
@@ -47,6 +48,21 @@ def test_whatever_goes_wrong_in_a_method_is_its_trials_record(
     failed = table[table["status"] != "ok"]
     assert failed[["val_score", "test_score", "parameters", "selected_epoch"]].isna().all(axis=None)
     assert failed["message"].notna().all()
+
+
+def test_what_a_method_sets_in_the_process_changes_no_other_trial(
+    run_inline: Run, tiny: Fields, tmp_path: Path
+) -> None:
+    alone, after = tmp_path / "alone", tmp_path / "after"
+    draws = faulty("draws", "draws")
+    plain = tiny | {"methods": ["fixed", draws], "trials": 1, "plugins": [FAULTY]}
+    run_inline(plain, alone)
+    before = settings()  # of a process that is prepared for trials
+    run_inline(plain | {"methods": [faulty("sets", "sets_everything"), "fixed", draws]}, after)
+    assert changes_since(before) == []
+    found = outcomes_of(after)
+    assert len(found) == 3
+    assert outcomes_of(alone).items() <= found.items()
 
 
 def test_a_time_limit_ends_a_trial(run_inline: Run, tiny: Fields, out: Path) -> None:
