@@ -16,6 +16,7 @@ import torch
 from harness.records.plain_text import message_of
 from harness.surgery.errors import SurgeryError
 from harness.training.leaving import end_if_forked
+from harness.training.time_limit import OverdueError
 
 #: How torch says in a RuntimeError that memory ran out.
 _SHORTAGES = (
@@ -101,6 +102,8 @@ class _Guard:
         trace: TracebackType | None,
     ) -> None:
         end_if_forked()
+        if isinstance(error, OverdueError):
+            return
         if _interrupts.came and not isinstance(error, KeyboardInterrupt):
             raise KeyboardInterrupt from error  # the stranger swallowed it, or made something else of it
         if error is None or isinstance(error, TrialFaultError):

@@ -6,8 +6,10 @@ import signal
 import sys
 import time
 import warnings
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Any, cast
 
@@ -53,6 +55,10 @@ class Faulty(Fixed):
         if now.moment.epoch == 0:
             return now.state, ()
         self._show("edits")
+        if now.moment.epoch == 2 and self.fault == "sleeps":
+            time.sleep(600)
+        if now.moment.epoch == 2 and self.fault == "hangs":
+            deque(repeat(0), maxlen=0)  # for ever, in native code that looks for no signal
         if now.moment.epoch == 2:
             self._show("second_epoch")
         if self.fault == "some_sizes" and int(now.params["hidden1"]) % 2:
@@ -114,10 +120,8 @@ class Faulty(Fixed):
             damage_the_engine()
         if self.fault == "slow":
             time.sleep(0.15)
-        if self.fault == "kill":
+        if self.fault == "kill" or (self.fault == "quit_once" and self._is_first_time()):
             os.kill(os.getpid(), signal.SIGKILL)
-        if self.fault == "quit_once" and self._is_first_time():
-            os._exit(1)
 
     def _is_first_time(self) -> bool:
         if Path(self.marker).exists():

@@ -21,7 +21,7 @@ from harness.runs.run import RunRequest, run_study
 from harness.runs.trial_runner import TrialRunner
 from harness.sizing.methods.fixed import Fixed
 from harness.training import fault as whose_fault
-from harness.training import loop
+from harness.training import loop, time_limit
 from harness.training.surroundings import changes_since, settings
 from harness.watching import Silent
 from tests.making import Ended, a_record
@@ -71,6 +71,24 @@ def test_a_time_limit_ends_a_trial(run_inline: Run, tiny: Fields, out: Path) -> 
     for [record] in records_of(out).values():
         assert (record.status, record.message) == ("timed_out", "over its 1e-06 s in epoch 1")
         assert record.epochs == []
+
+
+def test_a_call_that_does_not_come_back_is_ended_and_the_study_goes_on(
+    monkeypatch: pytest.MonkeyPatch, run_inline: Run, tiny: Fields, out: Path
+) -> None:
+    monkeypatch.setattr(time_limit, "GRACE_SECONDS", 0.1)
+    tiny["training"]["time_limit_seconds"] = 2
+    run_inline(
+        tiny | {"methods": [faulty("sleeps", "sleeps"), "fixed"], "trials": 1, "plugins": [FAULTY]}, out
+    )
+    [hung], [after] = records_of(out)["sleeps"], records_of(out)["fixed"]
+    assert after.status == "ok"
+    assert hung.status == "timed_out"
+    assert hung.message == "over its 2 s: a call did not come back, in epoch 2"
+    assert "faulty.py" in hung.traceback, "it leads to the call"
+    assert len(hung.epochs) == 1, "what was measured before is kept"
+    assert hung.costs.train_seconds > 1
+    assert not any((out / "running").iterdir())
 
 
 def test_a_record_holds_all_that_was_asked_for(run_inline: Run, tiny: Fields, out: Path) -> None:

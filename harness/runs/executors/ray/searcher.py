@@ -12,9 +12,10 @@ from ray.tune.search import Searcher
 from harness.records.directory import RunDirectory
 from harness.records.faults import attempt_name
 from harness.records.record import Record
+from harness.records.running import HUNG
 from harness.runs.attempts import Attempt, EngineError
 from harness.runs.executors.base import KEPT, EngineFaultError, ExecutorError
-from harness.runs.giving_up import give_up
+from harness.runs.giving_up import end_hung, give_up
 
 if TYPE_CHECKING:
     from harness.runs.dealing import Bundle, Dealer
@@ -90,7 +91,10 @@ class DealingSearcher(Searcher):
                 self.dealer.return_unstarted(attempt)
             else:
                 self.directory.log.write("lost", attempt.trial.id, attempt.number)
-                if (what := self.directory.faults.read(name)) is not None:
+                behind = self.directory.running.take(name)
+                if HUNG in behind.word:
+                    self._enter(end_hung(self.dealer.plan, self.directory, attempt, behind))
+                elif (what := self.directory.faults.read(name)) is not None:
                     self._meet(EngineError(attempt, what, self.directory.faults.path(name)), attempt, what)
                 elif not self.dealer.lose(attempt):
                     self._enter(give_up(self.dealer.plan, self.directory, attempt))

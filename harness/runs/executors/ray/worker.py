@@ -72,7 +72,9 @@ class Worker(tune.Trainable):
             return {"done": True}
         attempt = self.attempts.pop(0)
         try:
-            record = run_attempt(runner, self.directory, attempt, time.time() - self.taken_at)
+            record = run_attempt(
+                runner, self.directory, attempt, time.time() - self.taken_at, may_end_process=True
+            )
         except DataError as error:
             return {"unreadable": str(error), "done": True}
         except EngineError:
