@@ -12,13 +12,13 @@ from harness.study.plan import Plan
 _UNKNOWN = "how many FLOPs that took is not known, and counts as 0"
 
 
-def give_up(plan: Plan, directory: RunDirectory, attempt: Attempt) -> Record:
-    """Store and return the record of a trial that killed its worker every time."""
+def give_up(plan: Plan, directory: RunDirectory, attempt: Attempt, left: LeftBehind) -> Record:
+    """Store and return the record of a trial that killed its workers in one and the same epoch."""
     outcome = Outcome(
         "crashed",
         epochs_planned=plan.arms[attempt.trial.arm].epochs,
-        message=f"its worker died {MAX_LOSSES} times in it (out of memory, or a fault in native code); "
-        f"{_UNKNOWN}",
+        message=f"its worker died {MAX_LOSSES} times in epoch {left.epochs + 1}, the last time with nothing "
+        f"beside it (out of memory, or a fault in native code); {_UNKNOWN}",
     )
     return _stored(plan, directory, attempt, outcome)
 

@@ -43,7 +43,7 @@ def show_status(path: Path, console: Console) -> None:
     for trial_id, wrong in damaged.items():
         console.print(Text(f"Record {trial_id} {wrong}; the next `harness run` sets it aside"))
     if lost := directory.log.lost_attempts():
-        why = "stopped, or lost with their worker"
+        why = "lost with their worker, or killed with the run"
         say(console, f"{lost} attempt(s) ended without a record ({why}) and ran again")
 
 

@@ -50,6 +50,9 @@ class InlineExecutor:
                     record = run_attempt(
                         runner, self.directory, attempt, time.monotonic() - taken_at, may_end_process=False
                     )
+                except KeyboardInterrupt:
+                    self.directory.log.stopped([(attempt.trial.id, attempt.number)])
+                    raise
                 except DataError as error:
                     dealer.stop_arms_of(attempt, str(error))
                     continue

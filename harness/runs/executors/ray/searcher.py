@@ -16,6 +16,7 @@ from harness.records.running import HUNG
 from harness.runs.attempts import Attempt, EngineError
 from harness.runs.executors.base import KEPT, EngineFaultError, ExecutorError
 from harness.runs.giving_up import end_hung, give_up
+from harness.runs.losses import MAX_LOSSES_IN_ALL
 
 if TYPE_CHECKING:
     from harness.runs.dealing import Bundle, Dealer
@@ -96,8 +97,19 @@ class DealingSearcher(Searcher):
                     self._enter(end_hung(self.dealer.plan, self.directory, attempt, behind))
                 elif (what := self.directory.faults.read(name)) is not None:
                     self._meet(EngineError(attempt, what, self.directory.faults.path(name)), attempt, what)
-                elif not self.dealer.lose(attempt):
-                    self._enter(give_up(self.dealer.plan, self.directory, attempt))
+                elif not self.dealer.lose(attempt, behind.epochs + 1):
+                    self._enter(give_up(self.dealer.plan, self.directory, attempt, behind))
+                elif self.dealer.is_lost_too_often(attempt):
+                    self.fault = self.fault or ExecutorError(
+                        f"trial {attempt.trial.id} of {attempt.trial.arm} lost its worker "
+                        f"{MAX_LOSSES_IN_ALL} times, in one epoch or another: something outside the study "
+                        f"ends workers, and no trial is held to account for it. {KEPT}"
+                    )
+
+    def stop(self) -> None:
+        """The user stops the run: what was begun is not lost with its worker."""
+        for left in self.out.values():
+            self.directory.log.stopped([(attempt.trial.id, attempt.number) for attempt in left])
 
     # Tune wants to keep a copy of its searcher. There is nothing to keep: the records tell all.
 
