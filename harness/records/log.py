@@ -60,7 +60,7 @@ class ExecutionLog:
                 self.write("stopped", trial_id, attempt)
 
     def lost_attempts(self) -> int:
-        """Attempts that left no record, as their worker died or the run was killed, and that were started again.
+        """Attempts that left no record, as their worker died or the run was killed, and were started again.
         What the user stopped with Ctrl-C is none of them."""
         lines = self.read()
         ends = ("finished", "out_of_memory", "stopped")

@@ -46,6 +46,11 @@ class RunningFolder:
             os.close(file)
             path.unlink(missing_ok=True)
 
+    def clear(self) -> None:
+        """Take away what a driver that was killed left; nobody asks for it any more."""
+        for path in self.path("").glob("*"):
+            path.unlink(missing_ok=True)
+
     def take(self, what: str) -> LeftBehind:
         """What an attempt left whose worker died; its file goes."""
         path = self.path(what)

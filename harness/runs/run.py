@@ -185,6 +185,7 @@ def _run_into(
     with directory.locked():
         for warning in plan.warnings:
             watcher.say(f"Note: {warning}")
+        directory.running.clear()
         records, damaged = directory.store.read_all()
         dealer = Dealer(plan, records, directory.log.starts(), chosen)
         for trial_id, wrong in damaged.items():

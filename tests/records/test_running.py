@@ -15,6 +15,15 @@ def test_an_attempt_that_ends_leaves_nothing(tmp_path: Path) -> None:
     assert folder.take("a.1") == LeftBehind(0, "")
 
 
+def test_what_a_killed_driver_left_goes(tmp_path: Path) -> None:
+    folder = RunningFolder(tmp_path)
+    folder.clear()
+    folder.path("a.1").parent.mkdir()
+    folder.path("a.1").touch()
+    folder.clear()
+    assert not folder.path("a.1").exists()
+
+
 def test_what_a_dead_worker_left_is_taken_once(tmp_path: Path) -> None:
     folder = RunningFolder(tmp_path)
     with folder.begun("a.1") as file:

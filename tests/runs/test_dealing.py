@@ -205,7 +205,7 @@ def test_resuming_takes_up_an_adaptive_search_where_it_was() -> None:
 
 
 def lost_in(epochs: list[int]) -> tuple[Dealer, list[bool]]:
-    """A dealer of one trial after its worker died in these epochs, and whether it was taken back each time."""
+    """A dealer of one trial whose worker died in these epochs, and whether it was taken back each time."""
     dealer, backs = Dealer(_ONE, {}, {}), []
     for number, epoch in enumerate(epochs, 1):
         bundle = dealer.deal(4)
