@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 from torch import nn
 from torch.optim import Optimizer
@@ -22,28 +21,20 @@ from harness.surgery.edits import (
     Unmask,
     Widen,
 )
-from harness.surgery.errors import SurgeryError
-from harness.surgery.fitting import fit_to
 from harness.surgery.operations.blocks import remove_block
-from harness.surgery.operations.comparison import Expected, check_as_expected, expected
 from harness.surgery.operations.insertion import insert_block
 from harness.surgery.operations.masks import assign, mask, unmask
 from harness.surgery.operations.removal import (
     Removal,
-    cut,
     differing,
-    meets_reshapes,
-    plan_removal,
 )
 from harness.surgery.operations.resetting import reset
 from harness.surgery.operations.widening import widen
 from harness.surgery.proposal import Proposal
 from harness.surgery.severed import severed
+from harness.surgery.taking_out import take_out
 from harness.surgery.tracing.example import Example
 from harness.surgery.tracing.plain import check_plain, check_values
-from harness.surgery.tracing.tracer import Tracer
-from harness.surgery.tracing.units import unit_labels
-from harness.surgery.trial import stands
 
 
 @torch.inference_mode(mode=False)  # parameters made in it could not be trained
@@ -121,6 +112,17 @@ class Report:
     behind: dict[str, str] = field(default_factory=dict)
     dropped: dict[str, int] = field(default_factory=dict)
 
+    def take(self, removal: Removal) -> None:
+        """Note what a series of `Remove` came to."""
+        self.refused.update(removal.refused)
+        self.emptied = removal.emptied
+        if self.emptied or not len(removal.roots):
+            return
+        for layer, count in removal.removed.items():
+            _count(self.removed, layer, count)
+        for layer, differs in differing(removal).items():
+            self.folded[layer] = self.folded.get(layer, False) or differs
+
     def receipt(self, change: tuple[float, float] | None) -> Receipt:
         """The receipt for good."""
         return Receipt(
@@ -158,7 +160,9 @@ def _carry_out(
     match series[0]:
         case Remove():
             asked = [proposal.removal(edit) for edit in series if isinstance(edit, Remove)]
-            _remove(draft, proposal, [edit for edit in asked if edit is not None], example, report)
+            there = [edit for edit in asked if edit is not None]
+            if there:
+                report.take(take_out(draft, proposal, there, example))
         case Widen() as edit:
             widened = proposal.widening(edit)
             if widened is not None:
@@ -182,66 +186,6 @@ def _carry_out(
         case InsertBlock() as edit:
             report.inserted.append(insert_block(draft, edit, example, report.behind))
             proposal.structure()
-
-
-def _remove(draft: Draft, proposal: Proposal, edits: list[Remove], example: Example, report: Report) -> None:
-    if not edits:
-        return
-    tracer = proposal.values()
-    removal = plan_removal(tracer, draft.network, edits)
-    report.refused.update(removal.refused)
-    report.emptied = removal.emptied
-    if removal.emptied or not len(removal.roots):
-        return
-    known = expected(tracer, removal, draft.network, example)
-    obstacle = _obstacle(tracer, removal, draft.network, known, example)
-    if obstacle is not None:
-        # Numbers that its code holds may have to follow.
-        before = len(tracer.fits)
-        fit_to(tracer, draft.network, example, _one_of_each(tracer, draft.network, removal))
-        fitted = len(tracer.fits) > before
-        obstacle = _obstacle(tracer, removal, draft.network, known, example) if fitted else obstacle
-    if obstacle is not None:
-        raise obstacle
-    cut(draft, tracer, removal)
-    for layer, count in removal.removed.items():
-        _count(report.removed, layer, count)
-    for layer, differs in differing(removal).items():
-        report.folded[layer] = report.folded.get(layer, False) or differs
-
-
-def _obstacle(
-    tracer: Tracer, removal: Removal, network: nn.Module, known: Expected, example: Example
-) -> SurgeryError | None:
-    """What a removal would change that it must not; tried, and taken back."""
-    tried, reshapes = Draft(network, None), meets_reshapes(tracer, removal)
-    try:
-        cut(tried, tracer, removal)
-        check_as_expected(known, removal, network, example)
-        stood = True
-    except SurgeryError as error:
-        if not reshapes:
-            return error
-        stood = False
-    finally:
-        tried.rollback()
-    # A branch that counts for nothing as yet shows nothing in the outputs.
-    if reshapes and not (stood and stands(tracer, network, example, removal.roots) is None):
-        layers = ", ".join(repr(layer) for layer in removal.removed)
-        return SurgeryError(
-            f"Removing units of {layers} makes the network pair other units than before; it was written for "
-            "fixed sizes and only whole layers of it can be changed."
-        )
-    return None
-
-
-def _one_of_each(tracer: Tracer, network: nn.Module, removal: Removal) -> dict[str, int]:
-    """Of each layer that loses some of its classes, one that goes."""
-    found = {}
-    for layer in removal.removed:
-        own = tracer.coupling.roots(unit_labels(tracer, network, layer))
-        found[layer] = int(own[np.isin(own, removal.roots)][0])
-    return found
 
 
 def _count(counts: dict[str, int], name: str, more: int) -> None:

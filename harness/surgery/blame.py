@@ -2,7 +2,7 @@
 
 import re
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 
@@ -12,20 +12,27 @@ from harness.surgery.trial import Trial
 
 #: Removals that are tried before layers not cleared yet count as to blame.
 _TRIALS = 32
+#: Layers of one place in their blocks that are tried one by one: where one fails the others mostly do.
+_FEW = 8
 
 
-def to_blame(free: Mapping[str, int], state: Trial) -> dict[str, str]:
+def to_blame(free: Mapping[str, int], state: Trial, known: Collection[int] = ()) -> dict[str, str]:
     """Layer -> why it cannot be cut: all at once, then what was reshaped or split apart from the others, then
-    those of one place in their blocks, then halves of these; each beside those that are cleared.
+    those of one place in their blocks, then halves of these or each; always beside those that are cleared.
 
     Blocks are written by the same code, so that what stops one of them stops its like, and no others.
+
+    Args:
+        free: layer -> a class of its units.
+        known: classes that can go at once.
     """
     classes: dict[int, list[str]] = {}
     for layer, root in free.items():
         classes.setdefault(root, []).append(layer)
-    cleared: list[str] = []
+    cleared = [own[0] for root, own in classes.items() if root in known]
     blamed: dict[str, str] = {}
-    waiting = deque([[own[0] for own in classes.values()]])
+    others = [own[0] for root, own in classes.items() if root not in known]
+    waiting = deque([others] if others else [])
     trials = 0
     while waiting:
         layers = waiting.popleft()
@@ -54,8 +61,12 @@ def _parts(layers: list[str]) -> list[list[str]]:
     alike: dict[str, list[str]] = {}
     for layer in layers:
         alike.setdefault(re.sub(r"\d+", "", layer), []).append(layer)
+    if len(alike) > 1:
+        return list(alike.values())
+    if len(layers) <= _FEW:
+        return [[layer] for layer in layers]
     half = len(layers) // 2
-    return list(alike.values()) if len(alike) > 1 else [layers[:half], layers[half:]]
+    return [layers[:half], layers[half:]]
 
 
 def _array(roots: Iterable[int]) -> Labels:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.surgery.tracing.example import Example, twice
-from harness.surgery.tracing.follow import outputs_of, quiet
+from harness.surgery.tracing.follow import devices_of, outputs_of, quiet
 from harness.surgery.tracing.noise import training_without_noise
 
 _NORMALISATIONS = nn.modules.batchnorm._NormBase
@@ -71,7 +71,7 @@ def _mode(network: nn.Module, mode: str, noisy: nn.Module | None) -> Iterator[No
 
 def _generators(network: nn.Module) -> tuple[object, ...]:
     """The states of all generators that a forward pass may draw from."""
-    devices = {parameter.device for parameter in network.parameters() if parameter.device.type == "cuda"}
+    devices = [device for device in devices_of(network.modules()) if device.type == "cuda"]
     states = [torch.get_rng_state(), *(torch.cuda.get_rng_state(device) for device in devices)]
     name, keys, *rest = np.random.get_state(legacy=True)
     of_numpy = name, np.asarray(keys).tobytes(), *rest

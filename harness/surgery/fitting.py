@@ -13,10 +13,8 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import nn
 
-from harness.surgery.blame import to_blame
 from harness.surgery.operations.resize import own_sizes
 from harness.surgery.tracing.example import Example
 from harness.surgery.tracing.fits import Fit
@@ -45,29 +43,34 @@ class _Kind(NamedTuple):
 _KINDS, _COMBINATIONS = 8, 64
 
 
-@torch.no_grad()
-def settled(network: nn.Module, example: Example) -> Tracer:
-    """Follow a network (`harness.surgery.tracing.follow`), and see whether its code lets whole heads go.
+def settle(tracer: Tracer, network: nn.Module, example: Example) -> Tracer:
+    """See whether the code of a network that was followed lets whole heads go.
 
     Where it does not, but features of heads could go instead, it is followed again with that in mind.
-
-    Raises:
-        SurgeryError: as `follow`.
     """
-    tracer = follow(network, example)
-    contested = {
-        int(np.min(free)): number
-        for number, choice in enumerate(tracer.choices)
-        if choice.contested and len(free := _free(tracer, choice.own)) > 1
-    }
-    if not contested:
+    roots = contested(tracer)
+    if not roots:
         return tracer
-    with trial(tracer, network, example, _array(contested)) as state:
-        if state.fails(_array(contested)) is None:
-            return tracer
-        failed = fit(tracer, network, contested, state)
-    if not failed:
-        return tracer
+    with trial(tracer, network, example, _array(roots)) as state:
+        failed = fit(tracer, network, roots, state) if state.fails(_array(roots)) is not None else []
+    return followed_without(tracer, network, example, failed) if failed else tracer
+
+
+def contested(tracer: Tracer) -> list[int]:
+    """One class of each axis that was preferred to one that a product of two signals sums over."""
+    stuck = tracer.coupling.stuck()
+    found = []
+    for choice in tracer.choices:
+        if choice.contested:
+            roots = np.unique(tracer.coupling.roots(choice.own))
+            free = roots[~stuck[roots]]
+            if len(free) > 1:
+                found.append(int(free[0]))
+    return list(dict.fromkeys(found))
+
+
+def followed_without(tracer: Tracer, network: nn.Module, example: Example, failed: list[int]) -> Tracer:
+    """Follow a network again, and cut no axis that was preferred and has some classes."""
     members = tracer.coupling.members(_array(failed))
     avoided = [
         number
@@ -77,19 +80,16 @@ def settled(network: nn.Module, example: Example) -> Tracer:
     return follow(network, example, avoided=avoided)
 
 
-def fit_to(tracer: Tracer, network: nn.Module, example: Example, going: Mapping[str, int]) -> None:
-    """Find the numbers that must follow when some classes of units go, if code holds any that could.
-
-    Args:
-        going: layer -> a class of its units.
-    """
-    if not any(_kinds(tracer, network, root) for root in set(going.values())):
+def fit_to(tracer: Tracer, network: nn.Module, example: Example, roots: Iterable[int]) -> None:
+    """Find the numbers that must follow when some classes of units go, if code holds any that could."""
+    roots = [root for root in roots if _kinds(tracer, network, root)]
+    read = numbers_read(network, example) if roots else set()
+    roots = [root for root in roots if _kinds(tracer, network, root, read)]
+    if not roots:
         return
-    with trial(tracer, network, example, _array(going.values())) as state:
-        # A number that is as large as two axes is one of the two; what stands a cut as it is needs none.
-        blamed = to_blame(going, state)
-        if blamed:
-            fit(tracer, network, dict.fromkeys(going[layer] for layer in blamed), state)
+    with trial(tracer, network, example, _array(roots)) as state:
+        if state.fails(_array(roots)) is not None:
+            fit(tracer, network, roots, state)
 
 
 class Standing(Protocol):
@@ -127,16 +127,32 @@ def fit(
         together.setdefault(alike, []).append(root)
     left: list[int] = []
     for alike, own in together.items():
-        kinds, before = tuple(kind for kind, _ in alike), tracer.fits
-        for chosen in order(kinds):
-            more = [each for root in own for kind in chosen for each in found[root][kind]]
-            tracer.fits = list(dict.fromkeys([*before, *more]))
-            if state.fails(_array(own)) is None:
-                break
-        else:
-            tracer.fits = before
-            left += own
+        kinds = tuple(kind for kind, _ in alike)
+        if _suits(tracer, found, own, order(kinds), state):
+            continue
+        # A number that is as large as two axes may be taken for both; what stands a cut as it is needs none.
+        stuck = [root for root in own if state.fails(_array([root])) is not None] if kinds else own
+        if len(stuck) == len(own) or not _suits(tracer, found, stuck, order(kinds), state):
+            left += stuck
     return left
+
+
+def _suits(
+    tracer: Tracer,
+    found: Mapping[int, Mapping[_Kind, list[Fit]]],
+    roots: list[int],
+    sets: Iterable[tuple[_Kind, ...]],
+    state: Standing,
+) -> bool:
+    """Whether classes can go with one of some sets of numbers; the first such set follows from then on."""
+    before = tracer.fits
+    for chosen in sets:
+        more = [each for root in roots for kind in chosen for each in found[root][kind]]
+        tracer.fits = list(dict.fromkeys([*before, *more]))
+        if state.fails(_array(roots)) is None:
+            return True
+    tracer.fits = before
+    return False
 
 
 def _axes(fits: Iterable[Fit]) -> tuple[tuple[str, int], ...]:
@@ -215,11 +231,6 @@ def _upwards(layer: str, top: list[str]) -> Iterator[str]:
     parts = layer.split(".") if layer else []
     for length in range(len(parts), len(top) - 1, -1):
         yield ".".join(parts[:length])
-
-
-def _free(tracer: Tracer, labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    roots = np.unique(tracer.coupling.roots(labels))
-    return roots[~np.isin(roots, list(tracer.coupling.frozen()))]
 
 
 def _array(roots: Iterable[int]) -> npt.NDArray[np.int64]:

@@ -9,8 +9,9 @@ from torch import Tensor
 from harness.surgery.changes.draft import Draft
 from harness.surgery.edits import NetworkEdit, Remove, Reset, Widen
 from harness.surgery.errors import SurgeryError
-from harness.surgery.fitting import settled
+from harness.surgery.fitting import followed_without, settle
 from harness.surgery.tracing.example import Example
+from harness.surgery.tracing.follow import follow
 from harness.surgery.tracing.labels import Labels
 from harness.surgery.tracing.paths import layer_of
 from harness.surgery.tracing.tracer import Tracer
@@ -31,8 +32,9 @@ class Proposal:
         """
         self._draft, self._example = draft, example
         self._latest: tuple[int, int, Tracer] | None = None
+        self._settled = False
         named = [edit.layer for edit in edits if isinstance(edit, Remove | Reset | Widen)]
-        self._seen: Tracer | None = self.structure() if named else None
+        self._seen: Tracer | None = self.followed() if named else None
         self._labels: dict[str, Labels] = {
             layer: unit_labels(self._seen, draft.network, layer)
             for layer in dict.fromkeys(named)
@@ -43,14 +45,36 @@ class Proposal:
         """What belongs together in the network as it is now; its values may be those of a moment ago."""
         if self._latest is None or self._latest[1] != self._draft.reshapes:
             return self.values()
-        return self._latest[2]
+        return self._settle(*self._latest)
 
     def values(self) -> Tracer:
         """What belongs together in the network as it is now, and what its units send."""
+        return self._settle(self._draft.changes, self._draft.reshapes, self.followed())
+
+    def followed(self) -> Tracer:
+        """The same, where nobody has tried yet whether the network's code lets whole heads go."""
         if self._latest is None or self._latest[0] != self._draft.changes:
-            tracer = settled(self._draft.network, self._example)
-            self._latest = self._draft.changes, self._draft.reshapes, tracer
+            tracer = follow(self._draft.network, self._example)
+            self._latest, self._settled = (self._draft.changes, self._draft.reshapes, tracer), False
         return self._latest[2]
+
+    def settled(self, failed: list[int]) -> Tracer:
+        """The same, for those who have tried it.
+
+        Args:
+            failed: classes that cannot go, of axes that were preferred (`fitting.contested`).
+        """
+        tracer = self.followed()
+        if failed:
+            tracer = followed_without(tracer, self._draft.network, self._example, failed)
+        self._latest, self._settled = (self._draft.changes, self._draft.reshapes, tracer), True
+        return tracer
+
+    def _settle(self, changes: int, reshapes: int, tracer: Tracer) -> Tracer:
+        if not self._settled:
+            tracer = settle(tracer, self._draft.network, self._example)
+            self._latest, self._settled = (changes, reshapes, tracer), True
+        return tracer
 
     def removal(self, edit: Remove) -> Remove | None:
         """A `Remove` by the indices that units have now; None if they are gone already."""

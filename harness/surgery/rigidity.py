@@ -7,31 +7,71 @@ import torch
 from torch import nn
 
 from harness.surgery.blame import to_blame
-from harness.surgery.fitting import fit
+from harness.surgery.fitting import contested, fit, followed_without
 from harness.surgery.tracing.example import Example
+from harness.surgery.tracing.follow import follow
 from harness.surgery.tracing.labels import Labels
+from harness.surgery.tracing.plain import check_values
 from harness.surgery.tracing.tracer import Tracer
-from harness.surgery.trial import trial
+from harness.surgery.trial import Trial, trial
 
 
 @torch.no_grad()
-def stands_removal(tracer: Tracer, network: nn.Module, example: Example) -> None:
-    """Freeze the units of layers that cannot be cut although every operation could be followed.
+def examined(network: nn.Module, example: Example) -> Tracer:
+    """Follow a network, and freeze the units of layers that cannot be cut although every operation could be
+    followed.
 
     One class of units of each layer, and of each part that code takes of one, is silenced and taken out: of
-    all at once, and by halves only if that fails. The network is left as it is, to the bit.
+    all at once, and of fewer only if that fails. The network is left as it is, to the bit.
+
+    Raises:
+        SurgeryError: as `follow`, and for parameters without values.
     """
+    tracer = follow(network, example)
+    check_values(network)
+    places = _places(tracer)
+    heads, free = contested(tracer), _free(tracer, places)
+    roots = _array([*heads, *free.values()])
+    if not len(roots):
+        return tracer
+    with trial(tracer, network, example, roots) as state:
+        if state.fails(roots) is None:
+            return tracer
+        failed: list[int] = []
+        if heads and state.fails(_array(heads)) is not None:
+            failed = fit(tracer, network, heads, state)
+            if not failed and state.fails(roots) is None:
+                return tracer
+        if not failed:
+            _freeze(tracer, network, places, free, state)
+            return tracer
+    tracer = followed_without(tracer, network, example, failed)
     places = _places(tracer)
     free = _free(tracer, places)
-    if not free:
-        return
-    with trial(tracer, network, example, _array(free.values())) as state:
-        blamed = to_blame(free, state)
+    if free:
+        with trial(tracer, network, example, _array(free.values())) as state:
+            if state.fails(_array(free.values())) is not None:
+                _freeze(tracer, network, places, free, state)
+    return tracer
+
+
+def _freeze(
+    tracer: Tracer, network: nn.Module, places: Mapping[str, Labels], free: Mapping[str, int], state: Trial
+) -> None:
+    """Freeze the places that are to blame, where one class of each cannot be cut out at once."""
+    before, roots = tracer.fits, list(dict.fromkeys(free.values()))
+    # Most often numbers of the code have to follow what is reshaped.
+    met = set(tracer.coupling.roots(np.concatenate([_array([]), *tracer.rigid])).tolist())
+    left = fit(tracer, network, [root for root in roots if root in met], state)
+    cleared = [root for root in roots if root not in left]
+    if (not left and tracer.fits == before) or (cleared and state.fails(_array(cleared)) is not None):
+        left, cleared, tracer.fits = roots, [], before
+    blamed = to_blame(free, state, cleared)
+    if blamed and {free[place] for place in blamed} != set(left):
         before = tracer.fits
-        if blamed:
-            fit(tracer, network, [free[place] for place in blamed], state)
+        fit(tracer, network, dict.fromkeys(free[place] for place in blamed), state)
         if tracer.fits != before:
-            blamed = to_blame(free, state)
+            blamed = to_blame(free, state, cleared)
     for place, reason in blamed.items():
         tracer.coupling.freeze(places[place], reason)
 

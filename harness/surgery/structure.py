@@ -9,12 +9,10 @@ import torch
 from torch import nn
 
 from harness.surgery.errors import SurgeryError
-from harness.surgery.fitting import settled
-from harness.surgery.rigidity import stands_removal
+from harness.surgery.rigidity import examined
 from harness.surgery.tracing.example import Example
 from harness.surgery.tracing.labels import Labels
 from harness.surgery.tracing.paths import layer_of
-from harness.surgery.tracing.plain import check_values
 from harness.surgery.tracing.tracer import Tracer
 from harness.surgery.tracing.units import unit_labels
 
@@ -84,9 +82,7 @@ def trace(network: nn.Module, example: Example) -> Structure:
         SurgeryError: if the network cannot be followed (control flow on data, compiled or wrapped modules),
             or the example does not fit it.
     """
-    tracer = settled(network, example)
-    check_values(network)
-    stands_removal(tracer, network, example)
+    tracer = examined(network, example)
     labels = {layer: unit_labels(tracer, network, layer) for layer in tracer.producers}
     frozen = tracer.coupling.frozen()
     total, reachable = _reach(tracer, frozen)

@@ -99,12 +99,6 @@ def trial(tracer: Tracer, network: nn.Module, example: Example, roots: Labels) -
                     return
 
 
-def stands(tracer: Tracer, network: nn.Module, example: Example, roots: Labels) -> str | None:
-    """Why a network does not stand the removal of classes of units, None if it does; left as it is."""
-    with trial(tracer, network, example, roots) as state:
-        return state.fails(roots)
-
-
 def _before(network: nn.Module, example: Example) -> tuple[dict[str, Answer], bool]:
     """What a network gives in each mode in which that tells something, and whether there is another mode."""
     before, structural = {}, False

@@ -69,6 +69,7 @@ def test_all_files_are_there_and_small(full: Path) -> None:
         assert {path.stem for path in (full / "figures").glob(f"*.{ending}")} == set(names)
     assert {figure["family"] for figure in document["figures"]} == {
         "forest",
+        "budget",
         "profile",
         "distributions",
         "curves",

@@ -11,6 +11,7 @@ from harness.surgery import Remove, apply, trace
 from tests.surgery.helpers import change, measure, parameters, removals, silence, some_classes
 
 _WIDTH, _HEADS, _SIZE = 12, 4, 3
+_STIFF = "reshaped in code that was written for fixed sizes"
 
 
 class Attention(nn.Module):
@@ -195,7 +196,7 @@ def test_heads_that_no_number_lets_go_are_refused(attention: Callable[[], nn.Mod
     network, x = Block(attention).double(), torch.randn(3, 5, _WIDTH, dtype=torch.float64)
     structure = trace(network, x)
     assert structure.group("attention.qkv").removable == 0
-    assert structure.group("attention.qkv").refused == "reshaped in code that was written for fixed sizes"
+    assert structure.group("attention.qkv").refused == _STIFF
 
 
 def test_numbers_of_the_code_follow_and_others_stay() -> None:
@@ -236,6 +237,73 @@ def test_what_stops_one_layer_of_every_block_stops_no_others() -> None:
     for number in range(12):
         assert structure.group(f"{number}.1").removable == 8
         assert structure.group(f"{number}.0.attention.qkv").removable == 0
+
+
+class Rereads(nn.Module):
+    """Queries and keys are cut by a number, or are as wide as they come; the same for values.
+
+    What the heads give is joined to the width that came in, or to what it comes to.
+    """
+
+    def __init__(self, sizes: tuple[int, int] = (-1, -1), *, joined_to_input: bool) -> None:
+        super().__init__()
+        self.sizes, self.joined_to_input = sizes, joined_to_input
+        self.q, self.k, self.v = nn.Linear(_WIDTH, 16), nn.Linear(_WIDTH, 16), nn.Linear(_WIDTH, _WIDTH)
+        self.o = nn.Linear(_WIDTH, _WIDTH)
+
+    def forward(self, x: Tensor) -> Tensor:
+        b, n, width = x.shape
+        q, k, v = (
+            own(x).reshape(b, n, 4, size).transpose(1, 2)
+            for own, size in zip((self.q, self.k, self.v), (self.sizes[0], *self.sizes), strict=True)
+        )
+        mixed = ((q @ k.transpose(-2, -1) * 0.5).softmax(-1) @ v).transpose(1, 2)
+        out: Tensor = self.o(mixed.reshape(b, n, width if self.joined_to_input else -1))
+        return out
+
+
+@pytest.mark.parametrize(
+    ("make", "free", "stuck"),
+    [
+        (lambda: Rereads(joined_to_input=True), "q", "v"),
+        (lambda: Rereads((4, -1), joined_to_input=False), "v", "q"),
+        (lambda: Rereads(joined_to_input=False), "qv", ""),
+    ],
+)
+def test_features_go_where_heads_cannot_and_code_takes_them(
+    make: Callable[[], nn.Module], free: str, stuck: str
+) -> None:
+    torch.manual_seed(0)
+    network, x = Block(make).double(), torch.randn(3, 5, _WIDTH, dtype=torch.float64)
+    structure = trace(network, x)
+    assert all(structure.group(f"attention.{layer}").refused is None for layer in free)
+    for layer in stuck:
+        assert structure.group(f"attention.{layer}").removable == 0
+        assert structure.group(f"attention.{layer}").refused == _STIFF
+    assert structure.group("attention.k").layers == ("attention.q", "attention.k")
+    chosen = some_classes(structure)
+    silence(network, structure, chosen)
+    before, size = measure(network, x), parameters(network)
+    receipt = apply(network, None, removals(structure, chosen), x)
+    assert receipt.refused is None
+    assert parameters(network) < size
+    assert max(change(before, measure(network, x))) <= 1e-12
+
+
+def test_heads_take_no_more_passes_than_other_units() -> None:
+    torch.manual_seed(0)
+    network, x = Block(Grouped).double(), torch.randn(3, 5, _WIDTH, dtype=torch.float64)
+    passes: list[None] = []
+    network.register_forward_hook(lambda *_: passes.append(None))
+    structure = trace(network, x)
+    # Followed in both modes, then tried: both modes before and after.
+    assert len(passes) == 6
+    chosen = some_classes(structure)
+    silence(network, structure, chosen)
+    passes.clear()
+    apply(network, None, removals(structure, chosen), x)
+    # The same, and the network itself before and after.
+    assert len(passes) == 10
 
 
 class Stage(nn.Module):

@@ -26,6 +26,7 @@ from harness.surgery.errors import SurgeryError
 from harness.surgery.masking import masked_names, set_mask, unset_mask
 from harness.surgery.sharing import sharing
 from harness.surgery.tracing.computed import computed
+from harness.surgery.tracing.paths import module_at
 
 
 class Draft:
@@ -160,8 +161,11 @@ class Draft:
     def set_attribute(self, layer: str, name: str, value: Any) -> None:
         """Set a plain attribute of a module, such as the number of its channels."""
         for target in self._targets:
-            module = target.get_submodule(layer)
-            self._undo.append(partial(setattr, module, name, getattr(module, name)))
+            module = module_at(target, layer)
+            before = getattr(module, name)
+            if type(before) is type(value) and isinstance(value, int | tuple) and before == value:
+                continue
+            self._undo.append(partial(setattr, module, name, before))
             setattr(module, name, value)
 
     def compute_again(self, layer: str) -> None:
@@ -170,7 +174,7 @@ class Draft:
         `torch.nn.utils.weight_norm` and `spectral_norm` of old keep the weight of the last forward pass.
         """
         for target in self._targets:
-            module = target.get_submodule(layer)
+            module = module_at(target, layer)
             for hook in module._forward_pre_hooks.values():
                 if isinstance(hook, WeightNorm | SpectralNorm):
                     self._undo.append(partial(setattr, module, hook.name, getattr(module, hook.name)))
@@ -287,7 +291,7 @@ def _alike(network: nn.Module, path: str, known: set[int]) -> tuple[bool, list[n
 
 def _tensor(network: nn.Module, path: str) -> Tensor:
     layer, _, name = path.rpartition(".")
-    module = network.get_submodule(layer)
+    module = module_at(network, layer)
     tensor: Tensor | None = module._parameters.get(name)
     if tensor is None:
         tensor = module._buffers.get(name)

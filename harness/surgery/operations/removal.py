@@ -18,7 +18,7 @@ from harness.surgery.tracing.computed import weight_at
 from harness.surgery.tracing.example import Example
 from harness.surgery.tracing.follow import follow, run
 from harness.surgery.tracing.labels import Labels
-from harness.surgery.tracing.paths import layer_of
+from harness.surgery.tracing.paths import layer_of, module_at
 from harness.surgery.tracing.tracer import Tracer
 from harness.surgery.tracing.units import chosen, head_labels, unit_labels
 
@@ -133,7 +133,7 @@ def cut(draft: Draft, tracer: Tracer, removal: Removal) -> None:
         if fold.read.weight is not None and fold.read.bias is None and fold.read.norm is None:
             _cut_new_bias(draft, fold.read.weight, fold.read.out_axis, tracer, gone)
     for layer in touched:
-        module = draft.network.get_submodule(layer)
+        module = module_at(draft.network, layer)
         heads = None
         if isinstance(module, nn.MultiheadAttention):
             heads = np.flatnonzero(~gone[head_labels(tracer, f"{layer}.", module)[0, :, 0]]).tolist()

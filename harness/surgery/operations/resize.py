@@ -11,6 +11,7 @@ from harness.surgery.errors import SurgeryError
 from harness.surgery.tracing.bounds import Bound
 from harness.surgery.tracing.computed import computed
 from harness.surgery.tracing.fits import Fit
+from harness.surgery.tracing.paths import module_at
 
 _CONVOLUTIONS = nn.Conv1d | nn.Conv2d | nn.Conv3d
 _TRANSPOSED = nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d
@@ -25,7 +26,7 @@ def fit_attributes(
         heads: of an attention, those left.
         smaller_groups: of a group normalisation, whether its groups have become smaller; fewer if not.
     """
-    module = draft.network.get_submodule(layer)
+    module = module_at(draft.network, layer)
     if isinstance(module, nn.MultiheadAttention):
         draft.exchange_module(layer, partial(_lighter, heads=heads))
         for path, encoder in draft.network.named_modules():

@@ -124,14 +124,15 @@ class Aliases:
         return self._kind(func)[1]
 
     def _kind(self, func: Any) -> tuple[tuple[int | str, ...], bool]:
-        if func not in self._kinds:
+        known = self._kinds.get(func)
+        if known is None:
             reshapes = torch.Tag.inplace_view in func.tags
             places: list[int | str] = []
             for number, argument in enumerate(func._schema.arguments):
                 if not reshapes and argument.alias_info is not None and argument.alias_info.is_write:
                     places.append(argument.name if argument.kwarg_only else number)
-            self._kinds[func] = tuple(places), reshapes
-        return self._kinds[func]
+            known = self._kinds[func] = tuple(places), reshapes
+        return known
 
 
 def _home(tensor: Tensor) -> int:

@@ -58,14 +58,13 @@ def decide(
         summed: labels that products of two signals sum over.
         avoided: numbers of choices of which the axis must not be cut that would be preferred.
     """
-    summed = list(summed)
-    contracted = _roots(coupling, summed)
+    contracted = _marked(coupling, summed)
     for number in avoided:
         # A part that is one position long since is no choice any more.
         if number >= len(choices):
             break
         for option in choices[number].options:
-            if not np.isin(coupling.roots(option.labels), contracted).any():
+            if not contracted[coupling.roots(option.labels)].any():
                 coupling.freeze(option.labels, _STIFF)
     waiting = [choice for choice in choices if choice.chosen is None]
     if not waiting:
@@ -82,7 +81,7 @@ def _step(
     choices: list[Choice],
     directions: dict[int, int],
     stuck: npt.NDArray[np.bool_],
-    contracted: Labels,
+    contracted: npt.NDArray[np.bool_],
 ) -> list[Choice]:
     """Choose the best direction wherever it is met; the choices that are left."""
     found: dict[int, list[tuple[Choice, int]]] = {}
@@ -112,11 +111,11 @@ def _step(
 
 
 def _states(
-    coupling: Coupling, choice: Choice, stuck: npt.NDArray[np.bool_], contracted: Labels
+    coupling: Coupling, choice: Choice, stuck: npt.NDArray[np.bool_], contracted: npt.NDArray[np.bool_]
 ) -> list[tuple[bool, bool]]:
     """For every option: whether it cannot be cut, and whether a product of two signals sums over it."""
     found = [coupling.roots(option.labels) for option in choice.options]
-    return [(bool(stuck[roots].all()), bool(np.isin(roots, contracted).any())) for roots in found]
+    return [(bool(stuck[roots].all()), bool(contracted[roots].any())) for roots in found]
 
 
 def _choose(coupling: Coupling, choice: Choice, place: int) -> None:
@@ -127,15 +126,16 @@ def _choose(coupling: Coupling, choice: Choice, place: int) -> None:
             coupling.freeze(option.labels, _BESIDE)
 
 
-def _roots(coupling: Coupling, labels: Iterable[Labels]) -> Labels:
-    every = [np.empty(0, dtype=np.int64), *labels]
-    return np.unique(coupling.roots(np.concatenate(every)))
+def _marked(coupling: Coupling, labels: Iterable[Labels]) -> npt.NDArray[np.bool_]:
+    """[labels]: True at the roots of some."""
+    marked = np.zeros(len(coupling), dtype=np.bool_)
+    marked[coupling.roots(np.concatenate([np.empty(0, dtype=np.int64), *labels]))] = True
+    return marked
 
 
 def _directions(coupling: Coupling, choices: Iterable[Choice]) -> dict[int, int]:
     """The number of each option's direction (by the option's id): options that share units have one."""
     options = [option for choice in choices for option in choice.options]
-    of_root: dict[int, int] = {}
     parent = list(range(len(options)))
 
     def top(index: int) -> int:
@@ -143,11 +143,16 @@ def _directions(coupling: Coupling, choices: Iterable[Choice]) -> dict[int, int]
             index = parent[index]
         return index
 
-    for index, option in enumerate(options):
-        for root in np.unique(coupling.roots(option.labels)).tolist():
-            other = top(of_root.setdefault(root, index))
-            low, high = sorted((other, top(index)))
-            parent[high] = low
+    owners = np.repeat(np.arange(len(options)), [len(option.labels) for option in options])
+    roots = coupling.roots(np.concatenate([option.labels for option in options]))
+    order = np.argsort(roots, kind="stable")
+    roots, owners = roots[order], owners[order]
+    met = (roots[1:] == roots[:-1]) & (owners[1:] != owners[:-1])
+    # Which options share a root, each pair once.
+    pairs = np.unique(owners[:-1][met] * len(options) + owners[1:][met])
+    for pair in pairs.tolist():
+        low, high = sorted(top(index) for index in divmod(pair, len(options)))
+        parent[high] = low
     return {id(option): top(index) for index, option in enumerate(options)}
 
 

@@ -165,6 +165,11 @@ def _declare(tracer: Tracer, network: nn.Module) -> None:
                     tracer.coupling.unite(tracer.labels(mask, axis), tracer.labels(prefix + name, axis))
 
 
+def devices_of(modules: Iterable[nn.Module]) -> set[torch.device]:
+    """Where the parameters of some modules are, each of them alone."""
+    return {own.device for module in modules for own in module._parameters.values() if own is not None}
+
+
 def _declare_units(tracer: Tracer, prefix: str, module: nn.Module, declared: Iterable[str]) -> None:
     """Couple tensors that have an entry for each of a module's units with each other and with the units."""
     along = getattr(module, "units_along", lambda name: ("weight", getattr(module, "unit_axis", 0)))
@@ -182,12 +187,14 @@ def _declare_units(tracer: Tracer, prefix: str, module: nn.Module, declared: Ite
 @contextmanager
 def quiet(network: nn.Module) -> Iterator[None]:
     """Put modes, buffers and random number generators back at the end."""
-    modes = [(module, module.training) for module in network.modules()]
-    buffers = [(buffer, buffer.clone()) for buffer in network.buffers()]
+    modules = list(network.modules())
+    modes = [(module, module.training) for module in modules]
+    every = {id(own): own for module in modules for own in module._buffers.values() if own is not None}
+    buffers = [(buffer, buffer.clone()) for buffer in every.values()]
     # A forward pass may put others in their places.
-    places = [(module, dict(module._buffers)) for module in network.modules()]
+    places = [(module, dict(module._buffers)) for module in modules if module._buffers]
     fast = torch.backends.mha.get_fastpath_enabled()
-    devices = sorted({p.device.index or 0 for p in network.parameters() if p.device.type == "cuda"})
+    devices = sorted({device.index or 0 for device in devices_of(modules) if device.type == "cuda"})
     # The fast path of attention is one opaque operation; the slow one can be followed.
     torch.backends.mha.set_fastpath_enabled(False)
     try:
@@ -196,7 +203,8 @@ def quiet(network: nn.Module) -> Iterator[None]:
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
         for module, training in modes:
-            module.training = training
+            if module.training != training:
+                module.training = training
         for module, held in places:
             if any(module._buffers.get(name) is not own for name, own in held.items()):
                 module._buffers.update(held)

@@ -57,7 +57,8 @@ class Coupling:
         """Put first[i] and second[i] into one class, for every i (arrays of equal or broadcastable shape)."""
         if first is second:
             return
-        first, second = np.broadcast_arrays(first, second)
+        if first.shape != second.shape:
+            first, second = np.broadcast_arrays(first, second)
         while True:
             left, right = self.roots(first), self.roots(second)
             apart = left != right

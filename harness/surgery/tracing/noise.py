@@ -39,9 +39,10 @@ def training_without_noise(network: nn.Module) -> Iterator[None]:
     Noise that a network draws by other means stays.
     """
     network.train()
-    heads = [module for module in network.modules() if isinstance(module, nn.MultiheadAttention)]
+    modules = list(network.modules())
+    heads = [module for module in modules if isinstance(module, nn.MultiheadAttention)]
     shares = [module.dropout for module in heads]
-    for module in network.modules():
+    for module in modules:
         drops = type(module).__name__.endswith(_DROPPING) and next(module.parameters(), None) is None
         if drops or isinstance(module, nn.modules.dropout._DropoutNd):
             module.training = False

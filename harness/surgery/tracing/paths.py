@@ -1,4 +1,6 @@
-"""Which layer a tensor belongs to, by its path."""
+"""Which layer a tensor belongs to, by its path, and the module at a path."""
+
+from torch import nn
 
 
 def layer_of(path: str) -> str:
@@ -10,3 +12,15 @@ def layer_of(path: str) -> str:
     if "parametrizations" in steps[:-2]:
         return ".".join(steps[: steps.index("parametrizations")])
     return path.rpartition(".")[0]
+
+
+def module_at(network: nn.Module, path: str) -> nn.Module:
+    """A module within a network, as `get_submodule` finds it, only faster.
+
+    Raises:
+        AttributeError: if there is none.
+    """
+    module: nn.Module | None = network
+    for name in path.split(".") if path else ():
+        module = module._modules.get(name) if module is not None else None
+    return network.get_submodule(path) if module is None else module

@@ -274,10 +274,11 @@ class Tracer(TorchDispatchMode):
         if len(inputs) < len(given) and self.astray is None:
             self._look_astray(given)
         if inputs:
+            written = list(self.aliases.written(func, args, kwargs))
             if len(given) > 1:
-                self._stretch(given, list(self.aliases.written(func, args, kwargs)))
+                self._stretch(given, written)
             self._follow(Call(func.overloadpacket.__name__, func, before, kwargs, out), inputs)
-            for tensor in leaves(list(self.aliases.written(func, args, kwargs))):
+            for tensor in leaves(written):
                 self._written(tensor)
             return out
         self._made.update((id(leaf), leaf) for leaf in leaves(out))
@@ -371,10 +372,17 @@ class Tracer(TorchDispatchMode):
 
 def leaves(tree: Any) -> list[Tensor]:
     """All tensors in nested lists, tuples and mappings (quicker than a pytree, which this needs to be)."""
+    found: list[Tensor] = []
+    _gather(tree, found)
+    return found
+
+
+def _gather(tree: Any, found: list[Tensor]) -> None:
     if isinstance(tree, Tensor):
-        return [tree]
-    if isinstance(tree, list | tuple):
-        return [leaf for branch in tree for leaf in leaves(branch)]
-    if isinstance(tree, dict):
-        return [leaf for branch in tree.values() for leaf in leaves(branch)]
-    return []
+        found.append(tree)
+    elif isinstance(tree, list | tuple):
+        for branch in tree:
+            _gather(branch, found)
+    elif isinstance(tree, dict):
+        for branch in tree.values():
+            _gather(branch, found)

@@ -63,11 +63,7 @@ def _merged(plane: Plane, outer: int, inner: int) -> Plane:
 
 def _regrouped(tracer: Tracer, plane: Plane, axis: int, old: Shape, new: Shape) -> list[tuple[int, Plane]]:
     """The general case, entry by entry: axes along which units differ may become theirs."""
-    along = np.arange(old[axis]).reshape([-1 if k == axis else 1 for k in range(len(old))])
-    entries = np.broadcast_to(along, old).reshape(new)
-    for k in range(len(new)):
-        if not (entries != entries.take([0], axis=k)).any():
-            entries = entries.take([0], axis=k)
+    entries = _entries(axis, old, new)
     units = tracer.coupling.roots(plane.labels)[entries]
     apart = [k for k in range(len(new)) if (units != units.take([0], axis=k)).any()]
     moving = [k for k in range(len(new)) if entries.shape[k] > 1]
@@ -83,6 +79,24 @@ def _regrouped(tracer: Tracer, plane: Plane, axis: int, old: Shape, new: Shape) 
     )
     parts = zip(homes, own, members, strict=True)
     return [(home, Plane(labels, _alike(plane, inside))) for home, labels, inside in parts]
+
+
+def _entries(axis: int, old: Shape, new: Shape) -> Positions:
+    """For each entry after a reshape, where it lay on an axis; one entry along axes that do not matter."""
+    before, size, after = prod(old[:axis]), old[axis], prod(old[axis + 1 :])
+    for first in range(len(new)):
+        for last in range(first + 1, len(new) + 1):
+            if (prod(new[:first]), prod(new[first:last]), prod(new[last:])) == (before, size, after):
+                # The axis is taken apart, and nothing else is.
+                return np.arange(size).reshape(
+                    [length if first <= k < last else 1 for k, length in enumerate(new)]
+                )
+    along = np.arange(size).reshape([-1 if k == axis else 1 for k in range(len(old))])
+    entries: Positions = np.broadcast_to(along, old).reshape(new)
+    for k in range(len(new)):
+        if not (entries != entries.take([0], axis=k)).any():
+            entries = entries.take([0], axis=k)
+    return entries
 
 
 def _alike(plane: Plane, members: Positions) -> Constant:
