@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 INTEGRATIONS := .venv-integrations
 PYTHON_FITS = $(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"Python 3.11 to 3.13 is needed, found {v[0]}.{v[1]}; name another with make PYTHON=...")'
 
-.PHONY: quickstart test test-surgery test-integrations check format bench calibrate clean
+.PHONY: quickstart test test-surgery test-faults test-integrations check format bench calibrate clean
 
 quickstart: $(INSTALLED)
 	$(BIN)/harness run quickstart
@@ -19,6 +19,10 @@ test: $(INSTALLED)
 test-surgery: $(INSTALLED)
 	HARNESS_NETWORKS=500 $(BIN)/pytest tests/surgery/test_grammar.py tests/surgery/test_zoo.py \
 		tests/sizing/test_gate_places.py -n auto --maxprocesses 8
+
+# Kills, hangs and lost workers on real clusters of Ray; slow.
+test-faults: $(INSTALLED)
+	$(BIN)/pytest tests -m faults
 
 test-integrations: $(INTEGRATIONS)/.installed
 	$(INTEGRATIONS)/bin/pytest tests/integrations

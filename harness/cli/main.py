@@ -113,7 +113,9 @@ def dispatch() -> NoReturn:
 def run(
     study: StudyArgument,
     out: Annotated[Path | None, typer.Option(help="Directory of the run; runs/NAME unless given.")] = None,
-    executor: Annotated[ExecutorName, typer.Option(help="Where trials run.")] = ExecutorName.ray,
+    executor: Annotated[
+        ExecutorName, typer.Option(help="Where trials run; inline ends no call that hangs in native code.")
+    ] = ExecutorName.ray,
     address: Annotated[
         str | None, typer.Option(help="Address of a running Ray cluster; unless given, one starts here.")
     ] = None,

@@ -4,6 +4,7 @@ plan.json     the study, its data and its frozen trials; written first, never ch
 records/      one file a trial
 set-aside/    damaged records and those of other plans, kept for whoever wants to know why
 executions/   one log a process: which trials it started and finished
+running/      where each attempt is; what is left there was a worker's that died
 faults/       tracebacks of what kept trials from being run and was not their fault
 report/       written at the end of every run
 extracted/    networks that `harness extract` took out, a folder a trial
@@ -24,6 +25,7 @@ from harness.records.lock import LOCK, LockedError, exclusive, is_held
 from harness.records.log import ExecutionLog
 from harness.records.provenance import provenance
 from harness.records.record import Record
+from harness.records.running import RunningFolder
 from harness.records.store import RecordStore
 from harness.records.strangers import Planned, is_made_by
 from harness.study.plan import Plan
@@ -70,6 +72,10 @@ class RunDirectory:
     @property
     def faults(self) -> FaultFolder:
         return FaultFolder(self.path)
+
+    @property
+    def running(self) -> RunningFolder:
+        return RunningFolder(self.path)
 
     def open_for(self, plan: Plan) -> bool:
         """Make the directory ready for a plan: new, or one that holds the same plan.

@@ -9,6 +9,7 @@ import math
 import os
 import socket
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -25,13 +26,17 @@ class ExecutionLog:
     run: Path
 
     def write(
-        self, event: Literal["started", "finished", "out_of_memory", "lost"], trial_id: str, attempt: int
+        self,
+        event: Literal["started", "finished", "out_of_memory", "lost", "stopped"],
+        trial_id: str,
+        attempt: int,
     ) -> None:
         """Append a line to this process's file.
 
         Args:
             event: "finished" for an attempt that gave a record; "out_of_memory" for one after which the
-                trial is tried once more; "lost", written by the driver, for one whose worker went.
+                trial is tried once more; "lost", written by the driver, for one whose worker went;
+                "stopped" for one that the user stopped with the run.
         """
         folder = self.run / _FOLDER
         folder.mkdir(exist_ok=True)
@@ -68,10 +73,21 @@ class ExecutionLog:
                     lines.append(line | {"process": path.stem})
         return sorted(lines, key=lambda line: line["time"]), damaged
 
+    def stopped(self, attempts: Iterable[tuple[str, int]]) -> None:
+        """Log those of some attempts, by trial and number, that were started and have not ended."""
+        open_ones = set[tuple[str, int]]()
+        for line in self.read():
+            key = (line["trial_id"], line["attempt"])
+            (open_ones.add if line["event"] == "started" else open_ones.discard)(key)
+        for trial_id, attempt in attempts:
+            if (trial_id, attempt) in open_ones:
+                self.write("stopped", trial_id, attempt)
+
     def lost_attempts(self) -> int:
-        """Attempts that left no record: their worker died, or the run was stopped. Each was started again."""
+        """Attempts that left no record, as their worker died or the run was killed, and were started again.
+        What the user stopped with Ctrl-C is none of them."""
         lines = self.read()
-        ends = ("finished", "out_of_memory")
+        ends = ("finished", "out_of_memory", "stopped")
         finished = {(line["trial_id"], line["attempt"]) for line in lines if line["event"] in ends}
         started = [(line["trial_id"], line["attempt"]) for line in lines if line["event"] == "started"]
         latest = dict(started)  # it may be running, or be told by a record that the driver wrote

@@ -1,5 +1,6 @@
 """An attempt at a trial, and how a worker makes it: logged before, recorded after."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,7 +9,9 @@ from harness.datasets.base import DataError
 from harness.records.directory import RunDirectory
 from harness.records.faults import attempt_name
 from harness.records.record import Record
+from harness.records.running import note_epoch
 from harness.runs.origins import origin_outcome
+from harness.sizing.origin import OriginOutcome
 from harness.study.plan import Trial
 
 if TYPE_CHECKING:
@@ -45,12 +48,19 @@ class Attempt:
 
 
 def run_attempt(
-    runner: "TrialRunner", directory: RunDirectory, attempt: Attempt, wait_seconds: float
+    runner: "TrialRunner",
+    directory: RunDirectory,
+    attempt: Attempt,
+    wait_seconds: float,
+    may_end_process: bool,
 ) -> Record | None:
     """Run a trial, store its record, return it; None if it ran out of memory for the first time.
 
     Should the trial have a record already (its first worker was taken for dead and was not), that one
     stands, and nothing is run.
+
+    Args:
+        may_end_process: should a call hang in native code, nothing else ends it.
 
     Raises:
         DataError: if its data cannot be read.
@@ -61,20 +71,38 @@ def run_attempt(
     if recorded is not None:
         return recorded
     directory.log.write("started", attempt.trial.id, attempt.number)
-    try:
-        before = attempt.trial.origin
-        origin = None if before is None else origin_outcome(runner.plan, before, directory.store.read)
-        record = runner.run(attempt.trial, attempt.number, wait_seconds, origin=origin)
-        if record.status == "out_of_memory":
-            runner.free_memory()
-    except DataError:
-        raise
-    except Exception as error:
-        trace = directory.faults.write(attempt_name(attempt.trial.id, attempt.number), error)
-        raise EngineError(attempt, directory.faults.read(trace.stem) or "", trace) from error
+    name = attempt_name(attempt.trial.id, attempt.number)
+    with directory.running.begun(name) as file:
+        try:
+            before = attempt.trial.origin
+            origin = None if before is None else origin_outcome(runner.plan, before, directory.store.read)
+            record = _run(runner, attempt, wait_seconds, origin, file, may_end_process)
+            if record.status == "out_of_memory":
+                runner.free_memory()
+        except DataError:
+            raise
+        except Exception as error:
+            trace = directory.faults.write(name, error)
+            raise EngineError(attempt, directory.faults.read(trace.stem) or "", trace) from error
     if record.status == "out_of_memory" and record.was_begun and not attempt.ran_out:
         directory.log.write("out_of_memory", attempt.trial.id, attempt.number)
         return None
     directory.store.write(record)
     directory.log.write("finished", attempt.trial.id, attempt.number)
     return directory.store.read(attempt.trial.id) or record
+
+
+def _run(
+    runner: "TrialRunner",
+    attempt: Attempt,
+    wait_seconds: float,
+    origin: OriginOutcome | None,
+    file: int,
+    may_end_process: bool,
+) -> Record:
+    from harness.training.time_limit import ending_process
+
+    with ending_process(file) if may_end_process else nullcontext():
+        return runner.run(
+            attempt.trial, attempt.number, wait_seconds, on_epoch=lambda _: note_epoch(file), origin=origin
+        )

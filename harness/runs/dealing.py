@@ -9,7 +9,8 @@ A trial that begins from another (a control) is held until that one has its reco
 have all that it began from itself.
 
 A trial that ran out of memory may only have had the wrong neighbours. It is dealt once more, and alone: when
-nothing else is out or left to deal, and nothing else until it is back.
+nothing else is out or left to deal, and nothing else until it is back. So is a trial whose workers died twice
+in the same epoch, for if that happens again it is the trial's own doing.
 """
 
 import math
@@ -19,8 +20,9 @@ from dataclasses import dataclass, field
 
 from harness.records.record import Record
 from harness.records.stopped import tell
-from harness.runs.attempts import MAX_LOSSES, Attempt
+from harness.runs.attempts import Attempt
 from harness.runs.holding import Held
+from harness.runs.losses import Losses
 from harness.search.pruners import of_search
 from harness.search.samplers import Search, make_sampler
 from harness.study.origins import Controls, controls_of
@@ -75,7 +77,7 @@ class Dealer:
         self.records = dict(records)
         self.trials: dict[str, Trial] = {}
         self._starts = dict(starts)
-        self._losses: dict[str, int] = {}
+        self._losses = Losses()
         self._waiting: dict[str, deque[Trial]] = {key: deque() for key in plan.arms}
         self._held, self._controls = Held(), Controls(plan)
         self._turn = deque(key for key in plan.arms if arms is None or key in arms)
@@ -148,15 +150,23 @@ class Dealer:
             if pending.arm.key == record.arm and pending.replicate == record.replicate:
                 self._advance(pending)
 
-    def lose(self, attempt: Attempt) -> bool:
-        """Take back a started trial whose worker died; False if it died so often that it is given up."""
+    def lose(self, attempt: Attempt, epoch: int) -> bool:
+        """Take back a started trial whose worker died; False if it is the trial's own doing.
+
+        Args:
+            epoch: in which it died, from 1.
+        """
         trial = attempt.trial
         self._starts[trial.id] = attempt.number
-        self._losses[trial.id] = self._losses.get(trial.id, 0) + 1
-        if self._losses[trial.id] >= MAX_LOSSES:
+        self._losses.add(trial.id, epoch)
+        if self._losses.are_its_own(trial.id, self._alone_is_out):
             return False  # still out: the record that the driver writes of it is taken as any other
         self._put_back(trial)
         return True
+
+    def is_lost_too_often(self, attempt: Attempt) -> bool:
+        """Whether a trial has lost so many workers, by no doing of its own, that the run should end."""
+        return self._losses.are_too_many(attempt.trial.id)
 
     def return_unstarted(self, attempt: Attempt) -> None:
         """Take back a trial that was dealt and never started."""
@@ -235,7 +245,8 @@ class Dealer:
 
     def _put_back(self, trial: Trial) -> None:
         self._dealt[trial.arm] -= 1
-        if trial.id in self._ran_out and self._shares_memory and trial.arm in self._turn:
+        short = trial.id in self._ran_out and self._shares_memory
+        if trial.arm in self._turn and (short or self._losses.must_be_alone(trial.id)):
             self._to_be_alone.appendleft(trial)
         else:
             self._waiting[trial.arm].appendleft(trial)

@@ -22,6 +22,7 @@ from harness.study.planning import make_plan
 from harness.study.schema import Study
 from harness.study.weights import with_weights_found
 from harness.study.written import WrittenPlan
+from harness.training.surroundings import kept
 from harness.watching import Silent, Watcher
 
 
@@ -69,6 +70,7 @@ def plan_study(source: str | Study, data_root: Path | None, name: str | None = N
     return _planned(study, _name_of(name or source), data_root, None)
 
 
+@kept()  # a method is asked in planning too, and what it sets there would be set for every inline trial
 def _planned(study: Study, source: str, data_root: Path | None, begun: WrittenPlan | None) -> Plan:
     # Workers load the same files, wherever they were started.
     files = [str(Path(plugin).resolve()) for plugin in study.plugins]
@@ -187,6 +189,7 @@ def _run_into(
     with directory.locked():
         for warning in plan.warnings:
             watcher.say(f"Note: {warning}")
+        directory.running.clear()
         records, others = directory.read_records_for(plan)
         dealer = Dealer(plan, records, directory.log.starts(), chosen)
         for trial_id, wrong in others.items():

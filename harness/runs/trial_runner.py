@@ -32,10 +32,13 @@ from harness.study.weights import digest_of
 from harness.training import fault, memory, speed
 from harness.training.fault import TrialFaultError, heeding_interrupts, is_out_of_memory, strangers
 from harness.training.journal import Journal, TrialEndedError
+from harness.training.leaving import staying
 from harness.training.loop import Job, train
 from harness.training.precision import products
 from harness.training.schedules import RateSchedule
 from harness.training.step import StepSettings
+from harness.training.surroundings import kept, seed_all
+from harness.training.time_limit import OverdueError, coming_back
 
 
 class DeviceError(RuntimeError):
@@ -62,6 +65,7 @@ class TrialRunner:
         torch.set_flush_denormal(True)
         _warm_up(self._device())
 
+    @kept()
     def run(
         self,
         trial: Trial,
@@ -71,6 +75,8 @@ class TrialRunner:
         origin: OriginOutcome | None = None,
     ) -> Record:
         """Run a trial to its outcome: what its method or its network does wrong is in the record.
+
+        What it sets in the process, for everyone, is set back.
 
         Args:
             trial: to be run.
@@ -95,8 +101,9 @@ class TrialRunner:
         looked: set[str] = set()
         left: Sparsity | None = None
         epochs_planned = arm.epochs
+        limit_seconds = self.plan.study.training.time_limit_seconds
         try:
-            with heeding_interrupts():
+            with heeding_interrupts(), staying():
                 if origin is not None:
                     if origin.has_failed:
                         self._begin_from_failed(arm, origin)
@@ -104,16 +111,20 @@ class TrialRunner:
                 with journal.timed("warm_up"):
                     split = self.split(trial)
                     residence = split.residence
-                    job, network, state = self.start(trial, split, origin)
+                    with coming_back(limit_seconds):
+                        job, network, state = self.start(trial, split, origin)
                     epochs_planned = sum(int(phase.epochs) for phase in job.phases)
                 started = entries_of(network)
                 with products(job.step.precision):
                     train(job, network, state, journal, on_epoch)
                 if journal.selected is not None:
-                    with strangers:  # the network runs once more
+                    with coming_back(limit_seconds), strangers:  # the network runs once more
                         left = sparsity(journal.selected.network, started, split.train.x[:1])
         except TrialEndedError as end:
             status, message = end.status, plain(str(end))
+        except OverdueError as overdue:
+            status, message = "timed_out", f"{overdue}, in epoch {len(journal.epochs) + 1}"
+            trace = traceback_of(overdue)
         except TrialFaultError as theirs:
             status, message, trace = self._charge(theirs.cause)
         except Exception as error:
@@ -170,7 +181,7 @@ class TrialRunner:
         cell = dataclasses.replace(self.plan.cell(arm, trial.params), origin=origin)
         schedule = dataclasses.replace(self.plan.schedule(arm, trial.params), origin=origin)
         weights, optimizer = self._weights(arm), self.plan.optimizer(arm)
-        torch.manual_seed(trial.seeds["init"])
+        seed_all(trial.seeds["init"])
         with strangers:
             network, state = method.build(cell, trial.params)
             if weights is not None:
@@ -297,10 +308,18 @@ class TrialRunner:
         if not training.measure_speed or selected is None:
             return measured, ""
         shape = self.plan.cell(self.plan.arms[trial.arm], trial.params).example_shape
+        limit_seconds = training.time_limit_seconds
         try:
-            with heeding_interrupts(), products(training.precision):
+            with (
+                heeding_interrupts(),
+                staying(),
+                products(training.precision),
+                coming_back(limit_seconds),
+            ):
                 for batch_size, latency_ms in speed.latencies_ms(selected.network, shape, self._device()):
                     measured[batch_size] = latency_ms
+        except OverdueError as overdue:
+            failure = str(overdue)
         except TrialFaultError as theirs:
             _, failure, _ = self._charge(theirs.cause)
         except Exception as error:

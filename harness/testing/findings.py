@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from harness.training.surroundings import kept
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -17,12 +19,13 @@ class Finding:
 
 
 def found(rule: str, check: Callable[[], str]) -> Finding:
-    """Hold a part against a rule.
+    """Hold a part against a rule. What it sets in the process is set back, as after a trial.
 
     Args:
         check: returns "" if the rule is kept, else what was seen. An exception is a fault too.
     """
     try:
-        return Finding(rule, check())
+        with kept():
+            return Finding(rule, check())
     except Exception as error:  # noqa: BLE001 - strangers' code: whatever it raises is what was seen
         return Finding(rule, f"{type(error).__name__}: {error}")

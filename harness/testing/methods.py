@@ -25,6 +25,7 @@ from harness.testing.findings import Finding, found
 from harness.testing.networks import OF_ONE_SIZE, RESIDUAL, offered
 from harness.testing.origins import as_control
 from harness.testing.randomness import asked
+from harness.training.surroundings import changes_since, kept, settings
 
 _EPOCHS = 4
 _WIDTHS = {"low": 4, "high": 12}
@@ -55,6 +56,7 @@ def check_method(name: str, options: Mapping[str, Any] | None = None) -> list[Fi
         ]
 
 
+@kept()
 def _plan_for(name: str, options: dict[str, Any], family: str = "mlp", epochs: int = _EPOCHS) -> Plan:
     of = "shrinknets" if make_method(name, options).needs_origin else None
     origins = [] if of is None else [of]
@@ -144,6 +146,7 @@ class _Check:
             found("after_step: known names, same shapes, pure", self._after_step),
             found("edits: leave the network and all global generators alone", self._edits),
             found("training ends ok, within reach, and twice the same", self._training),
+            found("training sets nothing that all of the process shares", self._surroundings),
             found("of an origin, where it looks at one: training ends ok, and twice the same", self._control),
         ]
 
@@ -280,6 +283,12 @@ class _Check:
                 if not reach[layer][0] <= units <= reach[layer][1]:
                     return f"{layer} ended with {units} units, said to reach {reach[layer]}"
         return ""
+
+    def _surroundings(self) -> str:
+        """Told by a trial like those that have run, so that all it loads at its first need is there."""
+        before, seen = settings(), set[str]()
+        self.runner.run(self.trials[0], attempt=1, on_epoch=lambda _: seen.update(changes_since(before)))
+        return f"set: {', '.join(sorted(seen))}; a trial's engine sets it back" if seen else ""
 
     def _control(self) -> str:
         return as_control(self.runner, self.trials[0], _plan_for("shrinknets", {}))

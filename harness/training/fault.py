@@ -15,6 +15,8 @@ import torch
 
 from harness.records.plain_text import message_of
 from harness.surgery.errors import SurgeryError
+from harness.training.leaving import end_if_forked
+from harness.training.time_limit import OverdueError
 
 #: How torch says in a RuntimeError that memory ran out.
 _SHORTAGES = (
@@ -99,6 +101,9 @@ class _Guard:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        end_if_forked()
+        if isinstance(error, OverdueError):
+            return
         if _interrupts.came and not isinstance(error, KeyboardInterrupt):
             raise KeyboardInterrupt from error  # the stranger swallowed it, or made something else of it
         if error is None or isinstance(error, TrialFaultError):

@@ -26,6 +26,7 @@ from harness.training.journal import Journal, Selected, TrialEndedError
 from harness.training.schedules import PhaseRate, RateSchedule
 from harness.training.scoring import evaluate, read, totals
 from harness.training.step import Step, StepSettings
+from harness.training.time_limit import coming_back
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +62,16 @@ def train(
 
     Raises:
         TrialEndedError: diverged, collapsed, timed_out.
+        OverdueError: if a call did not come back.
         TrialFaultError: for whatever the method or the network raises, and for proposals that are refused.
             What `on_epoch` raises goes through, and so does what is nobody's but ours.
     """
-    with journal.timed("warm_up"):
-        training = _Training(job, network, state, journal, on_epoch)
-    training.run()
+    with coming_back(job.limit_seconds):
+        with journal.timed("warm_up"):
+            training = _Training(job, network, state, journal, on_epoch)
+        training.run()
+    with coming_back(job.limit_seconds):
+        training.test()
 
 
 class _Losses:
@@ -100,7 +105,7 @@ class _Losses:
 
 
 class _Training:
-    """The state of one training; `run` is the whole of its use."""
+    """The state of one training; `run` and then `test` are the whole of its use."""
 
     def __init__(
         self,
@@ -151,6 +156,9 @@ class _Training:
                 break
             if index or not skipped:
                 ended = self._run_phase(index, phase)
+
+    def test(self) -> None:
+        """Take the test score of the network that was selected, if any was."""
         if self.journal.selected is not None:
             with self.journal.timed("evaluation"):
                 self.journal.test_score = self._test_score(self.journal.selected.network)

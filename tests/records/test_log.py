@@ -61,6 +61,17 @@ def test_starts_and_losses(log: ExecutionLog) -> None:
     assert log.lost_attempts() == 2
 
 
+def test_what_the_user_stopped_was_not_lost(log: ExecutionLog) -> None:
+    log.write("started", "stopped", 1)
+    log.write("started", "done", 1)
+    log.write("finished", "done", 1)
+    log.stopped([("stopped", 1), ("done", 1), ("waiting", 1)])
+    assert [line["trial_id"] for line in log.read() if line["event"] == "stopped"] == ["stopped"]
+    log.write("started", "stopped", 2)
+    assert log.lost_attempts() == 0
+    assert log.starts() == {"stopped": 2, "done": 1}
+
+
 def test_a_trial_run_again_for_its_damaged_record_was_not_lost(log: ExecutionLog) -> None:
     for attempt in (1, 2):
         log.write("started", "a", attempt)

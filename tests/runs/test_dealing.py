@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from harness.records.record import Record
 from harness.runs.attempts import MAX_LOSSES, Attempt
 from harness.runs.dealing import BUNDLE_SECONDS, Bundle, Dealer
+from harness.runs.losses import MAX_LOSSES_IN_ALL
 from harness.study.plan import Plan, Trial
 from tests.making import a_record, plan_of
 from tests.runs.dealt import ADAPTIVE, CONTROLLED, FIELDS, PLAN, REPEATED, record_of
@@ -85,11 +86,14 @@ class _World:
             self.out = [attempts for attempts in self.out if attempts]
 
     def is_alone(self) -> bool:
-        return any(attempt.ran_out for attempts in self.out for attempt in attempts)
+        return any(self.wants_to_be(attempt) for attempts in self.out for attempt in attempts)
+
+    def wants_to_be(self, attempt: Attempt) -> bool:
+        return attempt.ran_out or self.losses_since_start[attempt.trial.id] >= MAX_LOSSES - 1
 
     def check_bundle(self, bundle: Bundle) -> None:
-        if any(attempt.ran_out for attempt in bundle.attempts):
-            assert self.out == [], "a trial that ran out of memory has company"
+        if any(map(self.wants_to_be, bundle.attempts)):
+            assert self.out == [], "a trial that ran out of memory, or lost two workers, has company"
             assert len(bundle.attempts) == 1
         assert len({attempt.trial.arm for attempt in bundle.attempts}) == 1
         running = {attempt.trial.id for attempts in self.out for attempt in attempts}
@@ -115,7 +119,7 @@ class _World:
             self.dealer.return_unstarted(attempt)
         lost = attempts[0]
         self.losses_since_start[lost.trial.id] += 1
-        again = self.dealer.lose(lost)
+        again = self.dealer.lose(lost, epoch=1)
         assert again == (self.losses_since_start[lost.trial.id] < MAX_LOSSES)
         attempts.clear()
         if not again:
@@ -200,22 +204,63 @@ def test_resuming_takes_up_an_adaptive_search_where_it_was() -> None:
         assert dealer.strangers() == []
 
 
-def test_a_trial_that_ends_its_worker_is_given_up_after_so_many_losses() -> None:
+def lost_in(epochs: list[int]) -> tuple[Dealer, list[bool]]:
+    """A dealer of one trial whose worker died in these epochs, and whether it was taken back each time."""
+    dealer, backs = Dealer(_ONE, {}, {}), []
+    for number, epoch in enumerate(epochs, 1):
+        bundle = dealer.deal(4)
+        assert bundle is not None
+        [attempt] = bundle.attempts
+        assert attempt.number == number
+        backs.append(dealer.lose(attempt, epoch))
+        assert dealer.is_lost_too_often(attempt) == (number >= MAX_LOSSES_IN_ALL)
+    return dealer, backs
+
+
+_ONE = plan_of(FIELDS | {"methods": ["fixed"], "trials": 1})
+
+
+def test_a_trial_answers_for_its_workers_if_they_die_in_the_same_epoch() -> None:
+    dealer, backs = lost_in([2, 2, 2])
+    assert backs == [True, True, False]
+    [trial] = dealer.trials.values()
+    assert dealer.dealt(trial.arm) == 1, "it is out until its record is taken"
+    dealer.take(record_of(trial))
+    assert dealer.finished
+
+
+@pytest.mark.parametrize(
+    "epochs", [[1, 2, 3, 1, 2, 3], [1, 1, 2, 1, 1, 3], [5, 4] * (MAX_LOSSES_IN_ALL // 2)]
+)
+def test_workers_that_die_here_and_there_are_held_against_no_trial(epochs: list[int]) -> None:
+    _, backs = lost_in(epochs)
+    assert all(backs)
+
+
+def test_before_a_trial_is_blamed_it_runs_with_nothing_beside_it() -> None:
     dealer = Dealer(PLAN, {}, {})
     first = dealer.deal(100)
     assert first is not None
     [attempt] = first.attempts
-    for loss in range(1, MAX_LOSSES + 1):
-        assert attempt.number == loss
-        assert dealer.lose(attempt) == (loss < MAX_LOSSES)
-        if loss < MAX_LOSSES:
-            again = [dealer.deal(100) for _ in PLAN.arms][-1]
-            assert again is not None
-            [attempt] = again.attempts
-            assert attempt.trial == first.attempts[0].trial, "it runs again before the others of its arm"
-    assert dealer.dealt(attempt.trial.arm) == 1, "it is out until its record is taken"
-    dealer.take(record_of(attempt.trial))
-    assert dealer.dealt(attempt.trial.arm) == 0
+    assert dealer.lose(attempt, 1)
+    others = [dealer.deal(100) for _ in PLAN.arms]
+    again = others.pop()
+    assert again is not None
+    [attempt] = again.attempts
+    assert attempt == Attempt(first.attempts[0].trial, 2), "it runs again before the others of its arm"
+    assert dealer.lose(attempt, 1)
+    while (bundle := dealer.deal(1)) is not None:
+        others.append(bundle)
+    trials = [a.trial for other in others if other for a in other.attempts]
+    assert attempt.trial not in trials
+    for trial in trials:
+        dealer.take(record_of(trial))
+    while (bundle := dealer.deal(1)) is not None and bundle.attempts[0].trial != attempt.trial:
+        for other in bundle.attempts:
+            dealer.take(record_of(other.trial))
+    assert bundle is not None
+    assert dealer.deal(1) is None, "and nothing beside it"
+    assert not dealer.lose(bundle.attempts[0], 1)
 
 
 def test_who_has_whole_gpus_is_alone_anyway() -> None:

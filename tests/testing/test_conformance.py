@@ -1,5 +1,6 @@
 """The conformance suite passes what ships, and catches a planted fault of every kind."""
 
+import os
 import random
 import re
 from collections.abc import Mapping, Sequence
@@ -188,7 +189,15 @@ class NeedsLayers(Fixed):
         return super().space(cell) | {first: cell.bounds[first]}
 
 
+@dataclass(frozen=True)
+class SetsTheEnvironment(Fixed):
+    def numbers(self, cell: Cell, params: Params) -> dict[str, float]:
+        os.environ["SET_BY_A_METHOD"] = "1"
+        return super().numbers(cell, params)
+
+
 _FAULTS = {
+    SetsTheEnvironment: "training sets nothing",
     ChecksTheSpaceAlone: "planning: ",
     DrawsItsSpace: "space",
     DrawsItsPhases: "phases",

@@ -1,6 +1,8 @@
 """Whose fault an exception is: guards, proposals of wrong types, memory."""
 
+import os
 import signal
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +20,7 @@ from harness.training.fault import (
     refusals,
     strangers,
 )
+from harness.training.leaving import exit_at_once, staying
 from harness.training.proposals import checked_edits
 from tests.training.small import Scripted, a_job, trained
 
@@ -177,3 +180,24 @@ def test_what_is_no_lack_of_memory() -> None:
     assert not is_out_of_memory(ValueError("can't allocate memory"))
     circular = ValueError("a")
     assert not is_out_of_memory(caused(circular, caused(ValueError("b"), circular)))
+
+
+# --- leaving
+
+
+def test_a_trial_cannot_end_its_process() -> None:
+    with pytest.raises(TrialFaultError, match=r"SystemExit: os\._exit\(0\) was called"), staying(), strangers:
+        os._exit(0)
+    assert os._exit is exit_at_once
+
+
+@pytest.mark.parametrize("guarded", [True, False])
+def test_a_fork_ends_where_the_strangers_code_is_left(guarded: bool) -> None:
+    def left() -> int:
+        with staying(), strangers if guarded else nullcontext():
+            return os.fork()
+
+    child = left()
+    if child == 0:  # must not be reached
+        exit_at_once(1)
+    assert os.waitpid(child, 0)[1] == 0

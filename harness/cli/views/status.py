@@ -45,7 +45,7 @@ def show_status(path: Path, console: Console) -> None:
     if torn := directory.log.damaged_lines():
         say(console, f"{torn} line(s) of the log in {path / 'executions'} are damaged and left out")
     if lost := directory.log.lost_attempts():
-        why = "stopped, or lost with their worker"
+        why = "lost with their worker, or killed with the run"
         say(console, f"{lost} attempt(s) ended without a record ({why}) and ran again")
 
 

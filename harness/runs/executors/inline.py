@@ -47,7 +47,12 @@ class InlineExecutor:
                     return
                 attempt = left[0]
                 try:
-                    record = run_attempt(runner, self.directory, attempt, time.monotonic() - taken_at)
+                    record = run_attempt(
+                        runner, self.directory, attempt, time.monotonic() - taken_at, may_end_process=False
+                    )
+                except KeyboardInterrupt:
+                    self.directory.log.stopped([(attempt.trial.id, attempt.number)])
+                    raise
                 except DataError as error:
                     dealer.stop_arms_of(attempt, str(error))
                     continue

@@ -1,14 +1,19 @@
 """A plug-in file for tests: methods that go wrong in every way, one fault each."""
 
 import os
+import random
 import signal
 import sys
 import time
+import warnings
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -31,6 +36,9 @@ class Faulty(Fixed):
     def build(self, cell: Cell, params: Params) -> tuple[nn.Module, State]:
         self._show("build")
         network, state = super().build(cell, params)
+        if self.fault == "draws":
+            with torch.no_grad():
+                network.get_parameter("output.bias").fill_(np.random.rand() + random.random())
         return (Broken(network) if self.fault == "network" else network), state
 
     def penalty(self, tensors: Mapping[str, Tensor], numbers: Mapping[str, Tensor]) -> Tensor | None:
@@ -47,6 +55,10 @@ class Faulty(Fixed):
         if now.moment.epoch == 0:
             return now.state, ()
         self._show("edits")
+        if now.moment.epoch == 2 and self.fault == "sleeps":
+            time.sleep(600)
+        if now.moment.epoch == 2 and self.fault == "hangs":
+            deque(repeat(0), maxlen=0)  # for ever, in native code that looks for no signal
         if now.moment.epoch == 2:
             self._show("second_epoch")
         if self.fault == "some_sizes" and int(now.params["hidden1"]) % 2:
@@ -92,16 +104,24 @@ class Faulty(Fixed):
             raise KeyboardInterrupt("mine")
         if self.fault == "generator_exit":
             raise GeneratorExit("mine")
+        if self.fault == "base_exception":
+            raise BaseException("mine")
+        if self.fault == "exit_at_once":
+            os._exit(0)
+        if self.fault == "fork" and os.fork() == 0:
+            return  # the copy goes on as the trial does
+        if self.fault == "deaf_fork" and os.fork() == 0:
+            raise KeyboardInterrupt("mine")
+        if self.fault == "sets_everything":
+            set_everything()
         if self.fault == "cuda":
             raise RuntimeError("CUDA error: invalid configuration argument")
         if self.fault == "engine_once" and self._is_first_time():
             damage_the_engine()
         if self.fault == "slow":
             time.sleep(0.15)
-        if self.fault == "kill":
+        if self.fault == "kill" or (self.fault == "quit_once" and self._is_first_time()):
             os.kill(os.getpid(), signal.SIGKILL)
-        if self.fault == "quit_once" and self._is_first_time():
-            os._exit(1)
 
     def _is_first_time(self) -> bool:
         if Path(self.marker).exists():
@@ -117,6 +137,23 @@ def damage_the_engine() -> None:
         raise RuntimeError("the ledger is broken")
 
     vars(loop)["survey"] = broken
+
+
+def set_everything() -> None:
+    """Set all that a process has but once, so that whoever trains next would train otherwise."""
+    torch.set_default_dtype(torch.float64)
+    torch.set_flush_denormal(False)
+    torch.set_num_threads(torch.get_num_threads() + 1)
+    torch.use_deterministic_algorithms(True)
+    torch.autograd.set_detect_anomaly(True)
+    torch.backends.cudnn.benchmark = not torch.backends.cudnn.benchmark
+    np.seterr(all="raise")
+    np.random.seed(1)
+    random.seed(1)
+    warnings.simplefilter("error")
+    os.environ["SET_BY_A_METHOD"] = "1"
+    os.chdir("/")
+    sys.setrecursionlimit(sys.getrecursionlimit() + 1)
 
 
 class Broken(nn.Module):

@@ -22,7 +22,8 @@ from harness.runs.trial_runner import TrialRunner
 from harness.sizing.methods.fixed import Fixed
 from harness.study.schema import Study
 from harness.training import fault as whose_fault
-from harness.training import loop
+from harness.training import loop, time_limit
+from harness.training.surroundings import changes_since, settings
 from harness.watching import Silent
 from tests.making import Ended, a_record
 from tests.runs.executors.driving import Driver, outcomes_of, records_of, starts_of_finished, table_of
@@ -50,12 +51,45 @@ def test_whatever_goes_wrong_in_a_method_is_its_trials_record(
     assert failed["message"].notna().all()
 
 
+def test_what_a_method_sets_in_the_process_changes_no_other_trial(
+    run_inline: Run, tiny: Fields, tmp_path: Path
+) -> None:
+    alone, after = tmp_path / "alone", tmp_path / "after"
+    draws = faulty("draws", "draws")
+    plain = tiny | {"methods": ["fixed", draws], "trials": 1, "plugins": [FAULTY]}
+    run_inline(plain, alone)
+    before = settings()  # of a process that is prepared for trials
+    run_inline(plain | {"methods": [faulty("sets", "sets_everything"), "fixed", draws]}, after)
+    assert changes_since(before) == []
+    found = outcomes_of(after)
+    assert len(found) == 3
+    assert outcomes_of(alone).items() <= found.items()
+
+
 def test_a_time_limit_ends_a_trial(run_inline: Run, tiny: Fields, out: Path) -> None:
     tiny["training"]["time_limit_seconds"] = 1e-6
     run_inline(tiny | {"trials": 1}, out)
     for [record] in records_of(out).values():
         assert (record.status, record.message) == ("timed_out", "over its 1e-06 s in epoch 1")
         assert record.epochs == []
+
+
+def test_a_call_that_does_not_come_back_is_ended_and_the_study_goes_on(
+    monkeypatch: pytest.MonkeyPatch, run_inline: Run, tiny: Fields, out: Path
+) -> None:
+    monkeypatch.setattr(time_limit, "GRACE_SECONDS", 0.1)
+    tiny["training"]["time_limit_seconds"] = 2
+    run_inline(
+        tiny | {"methods": [faulty("sleeps", "sleeps"), "fixed"], "trials": 1, "plugins": [FAULTY]}, out
+    )
+    [hung], [after] = records_of(out)["sleeps"], records_of(out)["fixed"]
+    assert after.status == "ok"
+    assert hung.status == "timed_out"
+    assert hung.message == "over its 2 s: a call did not come back, in epoch 2"
+    assert "faulty.py" in hung.traceback, "it leads to the call"
+    assert len(hung.epochs) == 1, "what was measured before is kept"
+    assert hung.costs.train_seconds > 1
+    assert not any((out / "running").iterdir())
 
 
 def test_a_record_holds_all_that_was_asked_for(run_inline: Run, tiny: Fields, out: Path) -> None:

@@ -13,6 +13,7 @@ from harness.records.record import Record
 from harness.runs.dealing import Dealer
 from harness.runs.executors.base import EngineFaultError, ExecutorError
 from harness.runs.executors.ray.searcher import DealingSearcher
+from harness.runs.losses import MAX_LOSSES_IN_ALL
 from tests.making import plan_of
 from tests.runs.dealt import record_of
 
@@ -125,3 +126,37 @@ def test_what_no_other_worker_could_do_better_ends_the_run(
     assert type(driver.searcher.fault) is kind
     assert sentence in str(driver.searcher.fault)
     assert driver.recorded == []
+
+
+def test_a_trial_whose_worker_dies_here_and_there_is_not_blamed_and_the_run_ends_at_last(
+    tiny: Fields, tmp_path: Path
+) -> None:
+    driver = Driver(tiny | {"methods": ["fixed"], "trials": 1, "claim": {"baseline": "fixed"}}, tmp_path)
+    for number in range(1, MAX_LOSSES_IN_ALL + 1):
+        assert driver.searcher.fault is None
+        name, trial_id, attempt = driver.deal()
+        assert attempt == number
+        path = driver.directory.running.path(attempt_name(trial_id, attempt))
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("epoch ended\n" * (number % 2))
+        driver.searcher.on_trial_complete(name, error=True)
+    assert isinstance(driver.searcher.fault, ExecutorError)
+    assert "something outside the study ends workers" in str(driver.searcher.fault)
+    assert driver.recorded == []
+
+
+def test_a_trial_whose_worker_dies_in_one_epoch_is_blamed(tiny: Fields, tmp_path: Path) -> None:
+    driver = Driver(tiny | {"methods": ["fixed"], "trials": 1, "claim": {"baseline": "fixed"}}, tmp_path)
+    for _ in range(3):
+        driver.searcher.on_trial_complete(driver.deal()[0], error=True)
+    [record] = driver.recorded
+    assert record.message.startswith(
+        "its worker died 3 times in epoch 1, the last time with nothing beside it"
+    )
+
+
+def test_what_ctrl_c_stops_is_not_lost(driver: Driver) -> None:
+    _, trial_id, _ = driver.deal()
+    driver.searcher.stop()
+    events = [(line["event"], line["trial_id"]) for line in driver.directory.log.read()]
+    assert events == [("started", trial_id), ("stopped", trial_id)]

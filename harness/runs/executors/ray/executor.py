@@ -67,6 +67,9 @@ class RayTuneExecutor:
         )
         try:
             tuner.fit()
+        except KeyboardInterrupt:
+            searcher.stop()
+            raise
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
         if searcher.fault:

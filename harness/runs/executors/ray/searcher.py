@@ -12,9 +12,11 @@ from ray.tune.search import Searcher
 from harness.records.directory import RunDirectory
 from harness.records.faults import attempt_name
 from harness.records.record import Record
+from harness.records.running import HUNG
 from harness.runs.attempts import Attempt, EngineError
 from harness.runs.executors.base import KEPT, EngineFaultError, ExecutorError
-from harness.runs.giving_up import give_up
+from harness.runs.giving_up import end_hung, give_up
+from harness.runs.losses import MAX_LOSSES_IN_ALL
 
 if TYPE_CHECKING:
     from harness.runs.dealing import Bundle, Dealer
@@ -90,10 +92,24 @@ class DealingSearcher(Searcher):
                 self.dealer.return_unstarted(attempt)
             else:
                 self.directory.log.write("lost", attempt.trial.id, attempt.number)
-                if (what := self.directory.faults.read(name)) is not None:
+                behind = self.directory.running.take(name)
+                if HUNG in behind.word:
+                    self._enter(end_hung(self.dealer.plan, self.directory, attempt, behind))
+                elif (what := self.directory.faults.read(name)) is not None:
                     self._meet(EngineError(attempt, what, self.directory.faults.path(name)), attempt, what)
-                elif not self.dealer.lose(attempt):
-                    self._enter(give_up(self.dealer.plan, self.directory, attempt))
+                elif not self.dealer.lose(attempt, behind.epochs + 1):
+                    self._enter(give_up(self.dealer.plan, self.directory, attempt, behind))
+                elif self.dealer.is_lost_too_often(attempt):
+                    self.fault = self.fault or ExecutorError(
+                        f"trial {attempt.trial.id} of {attempt.trial.arm} lost its worker "
+                        f"{MAX_LOSSES_IN_ALL} times, in one epoch or another: something outside the study "
+                        f"ends workers, and no trial is held to account for it. {KEPT}"
+                    )
+
+    def stop(self) -> None:
+        """The user stops the run: what was begun is not lost with its worker."""
+        for left in self.out.values():
+            self.directory.log.stopped([(attempt.trial.id, attempt.number) for attempt in left])
 
     # Tune wants to keep a copy of its searcher. There is nothing to keep: the records tell all.
 

@@ -35,8 +35,9 @@ class Worker(tune.Trainable):
         # A worker told to go goes at once. Ray's and Python's own answers are SystemExit and
         # KeyboardInterrupt in the middle of a step, which would pass for the method's and be recorded as
         # its crash.
+        leave = os._exit  # a trial has another
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda number, frame: os._exit(1))
+            signal.signal(number, lambda number, frame: leave(1))
         self.reset_config(config)
 
     @cached_property
@@ -71,7 +72,9 @@ class Worker(tune.Trainable):
             return {"done": True}
         attempt = self.attempts.pop(0)
         try:
-            record = run_attempt(runner, self.directory, attempt, time.time() - self.taken_at)
+            record = run_attempt(
+                runner, self.directory, attempt, time.time() - self.taken_at, may_end_process=True
+            )
         except DataError as error:
             return {"unreadable": str(error), "done": True}
         except EngineError:
