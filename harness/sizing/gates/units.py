@@ -128,8 +128,8 @@ def _try(network: nn.Module, layers: Iterable[str], rule: GateRule, example: Exa
         gated = copied(network)
     except (RuntimeError, TypeError, NotImplementedError) as error:
         raise ValueError(
-            "The network cannot be copied, so gates cannot be tried out on it; it holds something that has no "
-            f"copy, such as what it made of its last input ({' '.join(str(error).split()):.160})."
+            "The network cannot be copied, so gates cannot be tried out on it; it holds something without "
+            f"a copy, such as what it made of its last input ({' '.join(str(error).split()):.160})."
         ) from error
     for layer in layers:
         place = place_of(gated, layer)

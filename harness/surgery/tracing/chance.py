@@ -73,7 +73,8 @@ def _run(run: Callable[[], object], end: float | None) -> list[tuple[object, ...
             run()
         finally:
             random.random = plain
-    return steps.found
+    found: list[tuple[object, ...]] = steps.found
+    return found
 
 
 class _Steps(TorchDispatchMode):
