@@ -107,12 +107,16 @@ class Claim:
 
     cost: "trials" or a cost column of the table ("train_flops", "train_seconds", ...).
     margin: how much worse still counts as on par, in units of the score.
+    saving: that power is told for: the chance to find it, if it is there.
+    looks: trials of an arm at which verdicts are looked at, the last with all; empty: once, at the end.
     """
 
     baseline: str
     n: int
     cost: str
     margin: float = 0.0
+    saving: float = 2.0
+    looks: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +143,7 @@ class StudyDesign:
     settings: dict[str, str] = field(default_factory=dict)  # label -> text, for the design card
     warnings: tuple[str, ...] = ()  # what the plan already warned of
     lost_attempts: int = 0
-    set_aside: int = 0  # damaged records that were put aside
+    set_aside: int = 0  # records that were put aside, damaged or of another plan
     score: Score = field(default_factory=Score)
     replays: tuple[ReplayDesign, ...] = ()
 

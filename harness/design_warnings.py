@@ -10,10 +10,10 @@ from harness.design import BATCH_SIZE, LEARNING_RATE, OF_ARCHITECTURE, ArmDesign
 from harness.trial_table import SEARCHED
 
 #: Independent trials an arm needs for each of n: a two-sided distribution-free limit of the median best of n
-#: exists from ln .025 / ln .5 on. To find a difference takes about `TRIALS_TO_DIFFER` for each of n.
+#: exists from ln .025 / ln .5 on.
 TRIALS_PER_N = 5.32
 
-
+#: What is advised for each of n: limits are sound then. What they find is told by the power of a plan.
 TRIALS_TO_DIFFER = 10
 
 

@@ -22,10 +22,14 @@ _MANY_TRIALS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A report that was written. page: its HTML. arms: the short result table, a row an arm."""
+    """A report that was written.
+
+    page: its HTML. arms: the short result table, a row an arm. said: the answer in sentences, as on the page.
+    """
 
     page: Path
     arms: "tuple[ArmSummary, ...]"
+    said: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,7 @@ def report(
     """
     from reports.settings import Settings
     from reports.table.questions import check_names, check_values
-    from reports.write import short_table, write_report
+    from reports.write import said, short_table, write_report
 
     asked = _gather(
         [Path(path) for path in paths], settings or Settings(), None if out is None else Path(out)
@@ -78,7 +82,8 @@ def report(
         source=asked.source,
         notes=asked.notes,
     )
-    return Report(page, short_table(asked.table, design=asked.design, settings=asked.settings))
+    arms = short_table(asked.table, design=asked.design, settings=asked.settings)
+    return Report(page, arms, said(page))
 
 
 def _gather(paths: Sequence[Path], settings: "Settings", out: Path | None) -> _Asked:

@@ -10,17 +10,21 @@ import pandas as pd
 from harness.design import ArmDesign, StudyDesign
 from reports.arms.arm import Arm
 from reports.arms.from_table import read_arms
+from reports.comparison.answering import answer
 from reports.comparison.contrasts import conclude
 from reports.comparison.controls import judge_controls
 from reports.comparison.distribution_tests import distribution_test
 from reports.comparison.evidence import Evidence, Prepared, prepare, weigh
 from reports.comparison.families import adjust
 from reports.comparison.pooling import pool, profiles
+from reports.description.accounting import arms_in_order
 from reports.description.describe import describe_arm
 from reports.description.fronts import corner_of, telling_axes
+from reports.description.lengths import unequal
 from reports.description.replays import describe_replays
+from reports.results.answer import Answer
 from reports.results.contrast import Contrast, Test
-from reports.results.results import RESULTS_VERSION, Cell, Results
+from reports.results.results import RESULTS_VERSION, Cell, Looks, Results
 from reports.review.review import review
 from reports.scope import Scope, fill
 from reports.settings import Settings
@@ -58,10 +62,12 @@ def judge(
     design: StudyDesign | None,
     settings: Settings,
     histories: pd.DataFrame | None = None,
+    look: int = 1,
 ) -> Results:
     """`analyse` for arms that were read before from the same table with the same settings.
 
     histories: one row an epoch, as `reports.write.write_report` takes them; replays need them.
+    look: which look at these arms this is, from 1.
     """
     scope = fill(settings, design, arms)
     score = ScoreWords(settings.score, scope.bounded, settings.lower_is_better)
@@ -74,6 +80,8 @@ def judge(
         cells[name].sort(key=lambda side: (side.arm.method != scope.baseline, side.arm.method))
     targets = {name: _targets(name, sides, scope) for name, sides in cells.items()}
     contrasts = _contrasts(cells, targets, scope, score, paired)
+    place = {name: number for number, name in enumerate(arms_in_order(arms, design, scope.baseline or ""))}
+    contrasts.sort(key=lambda c: place[c.dataset, c.architecture, c.method])
     designs = {(a.dataset, a.architecture, a.method): a for a in (design.arms if design else ())}
     again = {arm.name: arm for arm in read_arms(table.repeats, settings)}
     exploratory = _exploratory(cells, scope, contrasts)
@@ -86,6 +94,8 @@ def judge(
     methods = [name for name in scope.methods if any(c.method == name for c in contrasts)]
     of_method = {name: [c for c in contrasts if c.method == name] for name in methods}
     pooled = tuple(pool(name, unit, of_method[name], scope) for name in methods for unit in units)
+    unlike = unequal(arms, scope.baseline, scope.methods) if contrasts else ()
+    said = answer(contrasts, pooled, tuple(unlike), scope, score)
     return Results(
         version=RESULTS_VERSION,
         baseline=scope.baseline,
@@ -100,13 +110,15 @@ def judge(
         lower_is_better=settings.lower_is_better,
         seed=settings.seed,
         family_size=len(contrasts),
-        headline=_headline(contrasts, [part.sentence for part in pooled if part.unit == scope.cost], scope),
+        headline=_headline(contrasts, said, scope),
+        answer=said,
         cells=built,
         pooled=pooled,
         profiles=tuple(line for unit in units for line in profiles(described, contrasts, unit, scope)),
-        warnings=review(table, design, arms, described, contrasts, scope, score),
+        warnings=review(table, design, arms, described, contrasts, scope, score, look),
         replays=describe_replays(histories, arms, design, scope, score),
         controls=judge_controls(cells, design, scope, score, paired),
+        looks=Looks(look, scope.look, scope.alpha),
     )
 
 
@@ -223,9 +235,9 @@ def _cell(
     )
 
 
-def _headline(contrasts: Sequence[Contrast], pooled: Sequence[str], scope: Scope) -> tuple[str, ...]:
+def _headline(contrasts: Sequence[Contrast], said: Answer, scope: Scope) -> tuple[str, ...]:
     if scope.baseline is None:
         return ("No baseline was named: the report describes and compares, and gives no verdict.",)
     if not contrasts:
         return (f"Nothing to compare yet: no other method has trials beside {scope.baseline} in any cell.",)
-    return (*pooled, *(contrast.verdict.sentence for contrast in contrasts))
+    return said.lines

@@ -10,6 +10,7 @@ from harness.design_warnings import TRIALS_TO_DIFFER
 from reports.arms.arm import Arm
 from reports.cost_units import TRIALS
 from reports.settings import Settings, Target
+from reports.statistics.looks import spending
 from reports.table.checks import is_accuracy
 
 #: Numbers of trials that are reported beside the primary one.
@@ -27,21 +28,20 @@ class Scope:
     n: int
     n_set: tuple[int, ...]
     cost: str
+    saving: float  # that the power of a study is told for
     margin: float | None
     margin_rule: str
     failed_score_rule: str
     targets: tuple[Target, ...]
     level: float
+    alpha: float  # that claims spend: 1 - level, or the part of it that a declared look has
+    look: str  # which of the declared looks this is, "" where none were declared
+    refusal: str  # why nothing is claimed yet: before the first declared look
     sign: float  # -1 where lower is better: arms hold turned scores
     bounded: bool  # scores are accuracies between 0 and 1
     seed: int
     permutations: int
     resamples: int
-
-    @property
-    def alpha(self) -> float:
-        """1 - level."""
-        return 1.0 - self.level
 
 
 def fill(settings: Settings, design: StudyDesign | None, arms: Sequence[Arm]) -> Scope:
@@ -61,6 +61,7 @@ def fill(settings: Settings, design: StudyDesign | None, arms: Sequence[Arm]) ->
             None,
             "one standard error of a test score, from the size of the test set (0 where unknown)",
         )
+    alpha, look, refusal = _spent(design, arms, 1.0 - settings.confidence)
     if settings.failed_score is not None:
         failed = f"a failed trial counts as {settings.failed_score:g}"
     elif any("failed_score" in arm.facts and arm.facts["failed_score"].notna().any() for arm in arms):
@@ -78,17 +79,35 @@ def fill(settings: Settings, design: StudyDesign | None, arms: Sequence[Arm]) ->
         n=n,
         n_set=tuple(sorted({*N_SET, n})),
         cost=settings.cost or (claim.cost if claim else None) or TRIALS,
+        saving=claim.saving if claim else 2.0,
         margin=margin,
         margin_rule=rule,
         failed_score_rule=failed,
         targets=settings.targets,
         level=settings.confidence,
+        alpha=alpha,
+        look=look,
+        refusal=refusal,
         sign=-1.0 if settings.lower_is_better else 1.0,
         bounded=is_accuracy(settings),
         seed=settings.seed,
         permutations=settings.permutations,
         resamples=settings.resamples,
     )
+
+
+def _spent(design: StudyDesign | None, arms: Sequence[Arm], alpha: float) -> tuple[float, str, str]:
+    """The error that this page may spend, which look it is, and why it is none."""
+    looks = design.claim.looks if design else ()
+    if design is None or not looks:
+        return alpha, "", ""
+    planned = {(a.dataset, a.architecture, a.method): a for a in design.arms if a.origin is None}
+    present = min((arm.trials for arm in arms if arm.name in planned), default=0)
+    reached = sum(count <= present for count in looks)
+    if not reached:
+        return alpha, "", f"the first look that the study declared is at {looks[0]} trials an arm"
+    share = float(spending(looks, alpha)[reached - 1])
+    return share, f"look {reached} of {len(looks)} declared", ""
 
 
 def default_n(arms: Sequence[Arm]) -> int:

@@ -70,6 +70,13 @@ def duration(seconds: float) -> str:
     return f"{seconds / 3600:,.1f} h"
 
 
+def chance(value: float) -> str:
+    """A simulated probability, no finer than it is known: about .45, under .05, over .95."""
+    if not 0.05 <= value <= 0.95:
+        return "under .05" if value < 0.05 else "over .95"
+    return f"about {round(20 * value) / 20:.2f}".replace("0.", ".")
+
+
 def p_value(value: float | None) -> str:
     """A p-value, never "0.000"."""
     if value is None:

@@ -1,6 +1,7 @@
 """Writes a report: one page, its numbers, tables and figures."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,8 @@ from reports.errors import TableError
 from reports.figures.captioned import draw_figures
 from reports.figures.files import inline_svg, svg_text, write_pdf
 from reports.page.document import baseline_of, build_document
-from reports.page.exports import write_tables
+from reports.page.exports import all_tables, write_tables
+from reports.page.looks import looked_at
 from reports.page.render import PageFigure, render
 from reports.settings import Settings
 from reports.table.checks import TrialTable, check_table
@@ -27,6 +29,8 @@ from reports.table.scores import settle_scores
 
 #: What a figure of units over epochs needs of every row.
 HISTORY_COLUMNS = ("trial_id", "dataset", "architecture", "method", "epoch", "train_loss", "units_total")
+#: Names of figures: no paths.
+_FIGURE = re.compile(r"[\w-]+(\.[\w-]+)*")
 #: Figures take at most so much of the page, which stays under 10 MB; what is beyond is in `figures/` alone.
 PAGE_FIGURE_BYTES = 8_000_000
 
@@ -70,9 +74,9 @@ def write_report(
             f"{source}: the histories have no column {absent[0]}; they need {', '.join(HISTORY_COLUMNS)}"
         )
     arms = read_arms(checked.trials, settings)
-    document = build_document(
-        arms, checked, design, settings, judge(arms, checked, design, settings, histories)
-    )
+    seen = looked_at(out, checked)
+    results = judge(arms, checked, design, settings, histories, len(seen))
+    document = {**build_document(arms, checked, design, settings, results), "looked_at": seen}
     try:
         return _write(arms, histories, document, settings, out)
     except OSError as error:
@@ -91,6 +95,12 @@ def short_table(
     checked = _checked(table, design, settings, "the table")
     arms = read_arms(checked.trials, settings)
     return summarise(arms, arms_in_order(arms, design, baseline_of(design, settings, None)), settings)
+
+
+def said(page: Path) -> tuple[str, ...]:
+    """The answer of a written report as sentences, as its page and `results.json` say it."""
+    document = json.loads((page.parent / "results.json").read_text(encoding="utf-8"))
+    return tuple(document["analysis"]["headline"])
 
 
 def _settled(
@@ -126,8 +136,10 @@ def _write(
     figures_folder, tables_folder = out / "figures", out / "tables"
     for folder in (out, figures_folder, tables_folder):
         folder.mkdir(parents=True, exist_ok=True)
-    _clear(figures_folder, ("*.svg", "*.pdf"))
-    _clear(tables_folder, ("*.csv", "*.tex"))
+    _clear_figures(out)
+    for name in all_tables(document):
+        for ending in ("csv", "tex"):
+            (tables_folder / f"{name}.{ending}").unlink(missing_ok=True)
     shown, room = [], PAGE_FIGURE_BYTES
     listed: list[Mapping[str, str]] = []
     for placed in draw_figures(arms, histories, document, settings):
@@ -151,8 +163,17 @@ def _write(
     return page
 
 
-def _clear(folder: Path, patterns: tuple[str, ...]) -> None:
-    """Removes an earlier report's files, so that a figure of an arm that is gone does not stay behind."""
-    for pattern in patterns:
-        for path in folder.glob(pattern):
-            path.unlink()
+def _clear_figures(out: Path) -> None:
+    """Removes the figures that an earlier report lists, so that one of an arm that is gone does not stay.
+
+    Only those: the folder may be a link into a user's own, who keeps figures there.
+    """
+    try:
+        listed = json.loads((out / "results.json").read_bytes())["figures"]
+        names = [figure["name"] for figure in listed]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):  # there is none, or it is none of ours
+        return
+    for name in names:
+        if isinstance(name, str) and _FIGURE.fullmatch(name):
+            for ending in ("svg", "pdf"):
+                (out / "figures" / f"{name}.{ending}").unlink(missing_ok=True)

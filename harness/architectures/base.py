@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from torch import nn
 
+#: Layers of a shipped family: what asks for more would take minutes to plan, and nobody can train it.
+MOST_LAYERS = 1_000
+
 
 @runtime_checkable
 class Architecture(Protocol):

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from harness.architectures.base import Architecture
+from harness.architectures.base import MOST_LAYERS, Architecture
 from harness.architectures.initialisation import Initialisation, initialise
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class MLP(Architecture):
     """Fully connected layers with a nonlinearity between them.
 
-    hidden_layers: number of hidden layers, at least 1; they are called hidden1, hidden2, ...
+    hidden_layers: number of hidden layers, 1 to 1,000; they are called hidden1, hidden2, ...
     activation: the nonlinearity after each. initialisation: see `harness.architectures.initialisation`.
     """
 
@@ -25,8 +25,10 @@ class MLP(Architecture):
     initialisation: Initialisation = "pytorch"
 
     def __post_init__(self) -> None:
-        if self.hidden_layers < 1:
-            raise ValueError(f"hidden_layers must be at least 1, found {self.hidden_layers}")
+        if not 1 <= self.hidden_layers <= MOST_LAYERS:
+            raise ValueError(
+                f"hidden_layers must be at least 1 and at most {MOST_LAYERS:,}, found {self.hidden_layers}"
+            )
 
     @property
     def sized_layers(self) -> tuple[str, ...]:

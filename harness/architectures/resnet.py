@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from harness.architectures.base import Architecture
+from harness.architectures.base import MOST_LAYERS, Architecture
 from harness.architectures.images import check_images
 from harness.architectures.initialisation import Initialisation, initialise
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 _FIRST_CHANNELS = 16
+#: Each has twice the channels of the one before, on half the height and width.
+_MOST_STAGES = 12
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,10 @@ class ResNet(Architecture):
             raise ValueError(f"depth must be 6n + 2 (8, 14, 20, ...), found {self.depth}")
         if self.blocks is not None and (not self.blocks or min(self.blocks) < 1):
             raise ValueError(f"blocks must name at least one stage of at least 1 block, found {self.blocks}")
+        if (blocks := sum(self._blocks)) > MOST_LAYERS:
+            raise ValueError(f"there may be {MOST_LAYERS:,} blocks at the most, found {blocks:,}")
+        if self.blocks is not None and len(self.blocks) > _MOST_STAGES:
+            raise ValueError(f"blocks may name {_MOST_STAGES} stages at the most, found {len(self.blocks)}")
 
     @property
     def sized_layers(self) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from harness.cli.terminal import shown
 from reports.table.import_kinds import KINDS
 
 #: Kinds of `harness import`, with what each reads.
@@ -73,9 +74,9 @@ def import_trials(
     imported = import_trials(kind, source, options, tuple(study or ()), one_method=one_method)
     write_table(imported.table, out, settings, source)
     for note in imported.notes:
-        typer.echo(f"Note: {note}")
+        typer.echo(shown(f"Note: {note}"))
     methods = sorted({*imported.table["method"]})
-    typer.echo(f"{out}: {len(imported.table)} trials of {', '.join(methods)}")
+    typer.echo(shown(f"{out}: {len(imported.table)} trials of {', '.join(methods)}"))
     flags = ""
     if settings.test_column != Settings().test_column:
         flags = f" --validation-column {validation_column} --test-column {test_column}"

@@ -1,5 +1,6 @@
 """The command `harness`. Every error a user can mend is one sentence on stderr and exit code 2."""
 
+import errno
 import os
 import sys
 import threading
@@ -11,7 +12,7 @@ import typer
 
 from harness.cli import imports as cli_imports
 from harness.cli import reports as cli_reports
-from harness.cli.terminal import terminal
+from harness.cli.terminal import shown, terminal
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -26,6 +27,9 @@ DataOption = Annotated[
     Path | None,
     typer.Option("--data", help="Folder of the data sets; unless given, $HARNESS_DATA, else downloads."),
 ]
+
+#: What a user can mend of files wherever it comes up: room, rights, a quota.
+_MENDABLE = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 class ExecutorName(StrEnum):
@@ -84,7 +88,7 @@ def dispatch() -> NoReturn:
     try:
         app(standalone_mode=True)
     except EngineFaultError as error:
-        print(error, file=sys.stderr)
+        print(shown(str(error)), file=sys.stderr)
         sys.exit(3)
     except (
         StudyError,
@@ -95,7 +99,12 @@ def dispatch() -> NoReturn:
         TableError,
         VersionError,
     ) as error:
-        print(error, file=sys.stderr)
+        print(shown(str(error)), file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        if error.filename is None or error.errno not in _MENDABLE:
+            raise
+        print(shown(f"{error.filename}: {error.strerror}"), file=sys.stderr)
         sys.exit(2)
     sys.exit(0)
 
@@ -153,12 +162,15 @@ def run(
 
 @app.command()
 def plan(study: StudyArgument, data: DataOption = None) -> None:
-    """Show what a study would run, without running it."""
-    from harness.cli.views.plan import show_plan
+    """Show what a study would run, without running it. Plug-ins are listed before they are imported."""
+    from harness.cli.views.plan import show_plan, show_strangers
     from harness.datasets.base import data_root
     from harness.runs.run import plan_study
+    from harness.study.file import load_study
 
-    show_plan(plan_study(study, data_root(data)), terminal())
+    console = terminal()
+    loaded = load_study(study, lambda names: show_strangers(names, console))
+    show_plan(plan_study(loaded, data_root(data), study), console)
 
 
 @app.command()
@@ -195,16 +207,20 @@ def export(
 ) -> None:
     """Write the trial table of a run to a file: one row a trial."""
     from harness.results.tabulate import read_run
+    from reports.table.formulas import guarded
 
     table, _, _ = read_run(directory)
     path = out or directory / f"trials.{format.value}"
     try:
-        table.to_csv(path, index=False) if format is TableFormat.csv else table.to_parquet(path, index=False)
+        if format is TableFormat.csv:
+            guarded(table).to_csv(path, index=False)
+        else:
+            table.to_parquet(path, index=False)
     except OSError as error:
         from harness.records.directory import DirectoryError
 
         raise DirectoryError(f"--out: {path} cannot be written ({error.strerror or error})") from error
-    print(path)
+    print(shown(str(path)))
 
 
 @app.command()

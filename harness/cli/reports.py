@@ -1,5 +1,6 @@
 """The command `harness report`: on a run, on several, on anyone's trial tables."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +15,7 @@ from harness.design import score_text
 
 if TYPE_CHECKING:
     from harness.reporting import Report
+    from reports.description.summary import ArmSummary
 
 
 # Long because its options are its signature.
@@ -52,8 +54,12 @@ def report(
         typer.Option(help="A method the claim is about, unless all; may be given several times."),
     ] = None,
     score: Annotated[str | None, typer.Option(help="What the page calls the score.")] = None,
-    validation_column: Annotated[str, typer.Option(help="Column that selects.")] = "val_accuracy",
-    test_column: Annotated[str, typer.Option(help="Column that is reported.")] = "test_accuracy",
+    validation_column: Annotated[
+        str | None, typer.Option(help="Column that selects; val_accuracy unless given.")
+    ] = None,
+    test_column: Annotated[
+        str | None, typer.Option(help="Column that is reported; test_accuracy unless given.")
+    ] = None,
     lower_is_better: Annotated[
         bool, typer.Option("--lower-is-better", help="The score is a loss or an error.")
     ] = False,
@@ -64,9 +70,10 @@ def report(
     from harness.cli.views.progress import TerminalWatcher
     from harness.reporting import report as write
     from reports.settings import Settings
-    from reports.table.questions import parse_target
+    from reports.table.questions import name_scores, parse_target
 
     console = terminal()
+    columns = name_scores(validation_column, test_column)
     settings = Settings(
         baseline=baseline,
         methods=tuple(dict.fromkeys(method or ())),
@@ -75,9 +82,9 @@ def report(
         margin=margin,
         targets=tuple(parse_target(text) for text in target or ()),
         failed_score=failed_score,
-        score=score or test_column.removeprefix("test_"),
-        validation_column=validation_column,
-        test_column=test_column,
+        score=score or columns[1].removeprefix("test_"),
+        validation_column=columns[0],
+        test_column=columns[1],
         lower_is_better=lower_is_better,
         confidence=confidence,
     )
@@ -87,21 +94,39 @@ def report(
 
 
 def show_report(report: "Report", console: Console) -> None:
-    """A row an arm (trials, medians, what the best by validation came to), and where the report lies."""
+    """A row an arm (trials, medians, what the best by validation came to), the answer, the report's place."""
     shown = Table(box=None, pad_edge=False)
     shown.add_column("arm")
-    for heading in ("trials", "failed", "median val", "median test", "best by val: test", "its parameters"):
+    headings = ["trials", "failed", "median val", "median test", "best by val: test", "its parameters"]
+    # Parameters say nothing of a network whose weights were deleted one by one, nor trials of their length.
+    is_sparse = any(_nonzeros(arm) < (arm.parameters_median or 0) for arm in report.arms)
+    differ = len({arm.epochs_median for arm in report.arms if arm.epochs_median is not None}) > 1
+    headings += ["median not zero"] * is_sparse + ["median epochs"] * differ
+    for heading in headings:
         shown.add_column(heading, justify="right")
     for arm in report.arms:
         shown.add_row(
             Text(f"{arm.dataset}/{arm.architecture}/{arm.method}"),
             str(arm.trials),
             str(arm.failed),
-            *(_score(value) for value in (arm.val_median, arm.test_median, arm.best_test)),
-            "" if arm.best_parameters is None else f"{arm.best_parameters:,.0f}",
+            *(_score(value) for value in (arm.val_median, arm.test_median)),
+            _score(arm.best_test) + (f" (mean of {arm.best_ties} tied)" if arm.best_ties > 1 else ""),
+            _count(arm.best_parameters),
+            *[_count(arm.size_medians.get("nonzeros", arm.parameters_median))] * is_sparse,
+            *["" if arm.epochs_median is None else f"{arm.epochs_median:g}"] * differ,
         )
     console.print(shown)
+    for sentence in report.said:
+        say(console, sentence)
     say(console, f"Report: {report.page}")
+
+
+def _count(value: float | None) -> str:
+    return "" if value is None else f"{value:,.0f}"
+
+
+def _nonzeros(arm: "ArmSummary") -> float:
+    return arm.size_medians.get("nonzeros", math.inf)
 
 
 def _score(value: float | None) -> str:

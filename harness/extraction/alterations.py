@@ -1,10 +1,12 @@
 """In what a trained network differs from the one that its architecture builds, and how that is done again."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import torch
 from torch import nn
 
+from harness.datasets.residency import machine_bytes
 from harness.extraction.alteration import Alteration
 from harness.extraction.errors import ExtractionError
 from harness.extraction.modules import Described, describe, make
@@ -112,6 +114,10 @@ def reshape(network: nn.Module, shapes: Shapes) -> None:
     known = {name: tensor.dim() for name, tensor in network.state_dict().items()}
     for path, shape in shapes.items():
         layer, _, name = path.rpartition(".")
+        if 4 * math.prod(shape) > machine_bytes():
+            raise ExtractionError(
+                f"{path!r} of the shape {tuple(shape)} would take more than this machine's memory"
+            )
         if path in known and known[path] == len(shape):
             draft.change(path, lambda old, shape=tuple(shape): old.new_zeros(shape))  # type: ignore[misc]
         elif f"{layer}.weight" in known and name in network.get_submodule(layer)._parameters:

@@ -24,14 +24,15 @@ def choose(directory: RunDirectory, wanted: str) -> Record:
         ExtractionError: if no trial, or more than one, is meant, or the trial has no selected network.
     """
     plan = directory.read_plan()
-    records, damaged = directory.store.read_all()
+    records, damaged = directory.read_records(plan)
     if wanted == BEST or wanted.startswith(f"{BEST}:"):
         return _best(directory, plan, records.values(), wanted.partition(":")[2])
     known = {*records, *damaged, *(trial.id for trial in plan.trials)}
     trial_id = _only(directory, wanted, known)
     if trial_id in damaged:
         raise ExtractionError(
-            f"trial {trial_id}: its record {damaged[trial_id]}; `harness run` runs the trial again"
+            f"trial {trial_id}: its record {damaged[trial_id]}; `harness run` sets it aside and runs what is "
+            "missing"
         )
     if trial_id not in records:
         raise ExtractionError(f"trial {trial_id} has not run yet; `harness run` goes on with the run")

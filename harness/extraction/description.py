@@ -10,12 +10,14 @@ from pydantic import TypeAdapter, ValidationError
 from harness.datasets.base import Normalisation
 from harness.extraction.alteration import Alteration
 from harness.extraction.errors import ExtractionError
+from harness.records.files import NoFileError, read_file
 from harness.study.versions import VersionError, check_version
 
 FILE = "architecture.json"
 #: 1 knew neither alterations, shapes nor packages.
 SCHEMA_VERSION = 2
 WEIGHTS = "model.safetensors"
+_MOST_BYTES = 10_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +75,15 @@ def read_description(folder: Path) -> Description:
     """Read a folder's architecture.json. Raises ExtractionError."""
     path = folder / FILE
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_file(path)
     except FileNotFoundError as error:
         raise ExtractionError(f"{folder} holds no extracted network: there is no {FILE}") from error
-    except (OSError, UnicodeDecodeError) as error:
+    except NoFileError as error:
+        raise ExtractionError(f"{path} {error}") from error
+    except OSError as error:
         raise ExtractionError(f"{path} cannot be read: {error}") from error
+    if len(text) > _MOST_BYTES:
+        raise ExtractionError(f"{path} has {len(text):,} bytes; up to {_MOST_BYTES:,} are read")
     try:
         fields = json.loads(text)
         if isinstance(fields, dict):
@@ -85,8 +91,6 @@ def read_description(folder: Path) -> Description:
         return _DESCRIPTIONS.validate_python(fields)
     except VersionError as error:
         raise ExtractionError(str(error)) from error
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise ExtractionError(f"{path}: is not JSON: {error}") from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(step) for step in first["loc"]) or "the file"
@@ -94,3 +98,5 @@ def read_description(folder: Path) -> Description:
             f"{path}: {where}: {first['msg'][0].lower()}{first['msg'][1:]}; another version wrote this file, "
             "or it was changed"
         ) from error
+    except (ValueError, RecursionError) as error:  # no JSON, no text, or a number of thousands of digits
+        raise ExtractionError(f"{path}: is not JSON: {error}") from error

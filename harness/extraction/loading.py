@@ -32,6 +32,7 @@ def load(folder: Path | str, *, raw: bool = False, plugins: Sequence[Path | str]
     from safetensors.torch import load_model
 
     from harness.extraction.alterations import alter, reshape
+    from harness.extraction.extent import made_within_memory
     from harness.extraction.normaliser import Normalise, Resize
     from harness.extraction.packages import versions_of
     from harness.extraction.plugins import matching_plugins
@@ -54,11 +55,22 @@ def load(folder: Path | str, *, raw: bool = False, plugins: Sequence[Path | str]
     try:
         architecture = make_architecture(about.family, about.options)
         with torch.random.fork_rng(devices=[]):
-            network = architecture.build(about.example_shape, about.outputs, about.sizes)
+            network = made_within_memory(
+                lambda: architecture.build(about.example_shape, about.outputs, about.sizes),
+                "the network that it declares",
+            )
         alter(network, about.alterations)
         reshape(network, about.shapes)
         load_model(network, folder / WEIGHTS)
-    except (ValueError, KeyError, RuntimeError, OSError, SafetensorError) as error:
+    except (
+        ValueError,
+        KeyError,
+        RuntimeError,
+        RecursionError,
+        OSError,
+        MemoryError,
+        SafetensorError,
+    ) as error:
         reason = " ".join(str(error).split())
         others = changes(about.packages, versions_of(about.packages))
         hint = f" (other versions are installed: {'; '.join(others)})" if others else ""

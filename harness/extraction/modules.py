@@ -6,6 +6,7 @@ from typing import Any
 from torch import nn
 
 from harness.extraction.errors import ExtractionError
+from harness.extraction.extent import made_within_memory
 from harness.plugins import attributes
 from harness.surgery.donors import Residual, recipe_of
 
@@ -61,7 +62,8 @@ def make(described: Described) -> nn.Module:
         kind = attributes.find(str(name))
         if not (isinstance(kind, type) and issubclass(kind, nn.Module)):
             raise ValueError(f"{name} is no class of modules")
-        return kind(**_tuples(described.get("arguments", {})))
+        arguments = _tuples(described.get("arguments", {}))
+        return made_within_memory(lambda: kind(**arguments), "it")
     except (ValueError, TypeError, RuntimeError) as error:
         raise ExtractionError(f"the block cannot be made by {name}: {error}") from error
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.records.files import naming
 from harness.records.plain_text import message_of, traceback_of
 
 
@@ -23,7 +24,9 @@ class FaultFolder:
         """Keep a fault; returns its file."""
         path = self.path(what)
         path.parent.mkdir(exist_ok=True)
-        path.write_text(f"{' '.join(message_of(error).split())}\n\n{traceback_of(error)}", encoding="utf-8")
+        with naming(path):
+            text = f"{' '.join(message_of(error).split())}\n\n{traceback_of(error)}"
+            path.write_text(text, encoding="utf-8")
         return path
 
     def read(self, what: str) -> str | None:

@@ -5,12 +5,15 @@ One file a process, so that no two processes write to one file, on a shared disk
 
 import functools
 import json
+import math
 import os
 import socket
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+
+from harness.records.files import NoFileError, naming, read_file
 
 _FOLDER = "executions"
 
@@ -33,16 +36,37 @@ class ExecutionLog:
         folder = self.run / _FOLDER
         folder.mkdir(exist_ok=True)
         line = {"time": time.time(), "event": event, "trial_id": trial_id, "attempt": attempt}
-        with open(folder / f"{_process_name()}.jsonl", "a", encoding="utf-8") as log:
+        path = folder / f"{_process_name()}.jsonl"
+        with open(path, "a", encoding="utf-8") as log, naming(path):
             log.write(json.dumps(line) + "\n")
+            log.flush()  # closing would write it too, and name no file if it cannot
 
     def read(self) -> list[dict[str, Any]]:
-        """The lines of all processes, in order of time. What a kill cut short, a last line, is left out."""
-        lines = []
+        """The sound lines of all processes, in order of time."""
+        return self._lines()[0]
+
+    def damaged_lines(self) -> int:
+        """Lines that cannot be read, such as those that a power cut leaves; what they told is not known.
+
+        What a kill cut short, a last line, is none. A file that is none at all counts as one.
+        """
+        return self._lines()[1]
+
+    def _lines(self) -> tuple[list[dict[str, Any]], int]:
+        lines, damaged = [], 0
         for path in (self.run / _FOLDER).glob("*.jsonl"):
-            for text in path.read_text(encoding="utf-8").split("\n")[:-1]:
-                lines.append(json.loads(text) | {"process": path.stem})
-        return sorted(lines, key=lambda line: line["time"])
+            try:
+                texts = read_file(path).split(b"\n")[:-1]
+            except NoFileError:
+                damaged += 1
+                continue
+            for text in texts:
+                line = _parse(text)
+                if line is None:
+                    damaged += 1
+                else:
+                    lines.append(line | {"process": path.stem})
+        return sorted(lines, key=lambda line: line["time"]), damaged
 
     def lost_attempts(self) -> int:
         """Attempts that left no record: their worker died, or the run was stopped. Each was started again."""
@@ -60,6 +84,19 @@ class ExecutionLog:
             if line["event"] == "started":
                 count[line["trial_id"]] = count.get(line["trial_id"], 0) + 1
         return count
+
+
+def _parse(text: bytes) -> dict[str, Any] | None:
+    """A line, with the fields that every line has; None if it is damaged."""
+    try:
+        line = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(line, dict):
+        return None
+    kinds = {name: type(line.get(name)) for name in ("time", "event", "trial_id", "attempt")}
+    is_whole = kinds == {"time": float, "event": str, "trial_id": str, "attempt": int}
+    return line if is_whole and math.isfinite(line["time"]) else None
 
 
 @functools.cache

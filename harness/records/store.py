@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from harness.records.files import NoFileError, naming, read_file
 from harness.records.plain_text import plain_values
 from harness.records.record import RECORD_VERSION, Record
 from harness.study.versions import check_version
@@ -54,40 +55,32 @@ class RecordStore:
         body = json.dumps(fields, allow_nan=False, separators=(",", ":"))
         text = f'{{"sha256": "{hashlib.sha256(body.encode()).hexdigest()}", "record":\n{body}\n}}\n'
         partial = self.folder / f".{record.trial_id}.{socket.gethostname()}.{os.getpid()}.partial"
-        with open(partial, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
         path = self.path(record.trial_id)
         try:
+            with open(partial, "w", encoding="utf-8") as file, naming(partial):
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
             _parse(partial.read_text(encoding="utf-8"), record.trial_id)
+            return _link(partial, path)
         except DamagedRecordError as error:
-            partial.unlink()
             raise OSError(f"{path} would not be read back: it {error}") from error
-        try:
-            # A link fails where the name exists; a rename would replace the first record.
-            os.link(partial, path)
-        except FileExistsError:
-            return False
-        except OSError:
-            if path.exists():
-                return False
-            partial.replace(path)  # a file system without links: two writers are kept apart by dealing alone
         finally:
-            partial.unlink(missing_ok=True)
-        return True
+            partial.unlink(missing_ok=True)  # of a full disk, too
 
     def read(self, trial_id: str) -> Record | None:
         """A trial's record; None if it has none.
 
         Raises:
-            DamagedRecordError: if it was cut short or changed.
+            DamagedRecordError: if it was cut short or changed, or is no file.
             VersionError: if a newer version of the harness wrote it.
         """
         try:
-            text = self.path(trial_id).read_text(encoding="utf-8")
+            text = read_file(self.path(trial_id)).decode("utf-8")
         except FileNotFoundError:
             return None
+        except NoFileError as error:
+            raise DamagedRecordError(str(error)) from error
         except UnicodeDecodeError as error:
             raise DamagedRecordError("is not text") from error
         return _parse(text, trial_id)
@@ -112,6 +105,20 @@ class RecordStore:
         target = aside / f"{trial_id}.{time.time_ns()}.json"
         self.path(trial_id).replace(target)
         return target
+
+
+def _link(partial: Path, path: Path) -> bool:
+    """Give a written file its name; False if that is taken."""
+    try:
+        # A link fails where the name exists; a rename would replace the first record.
+        os.link(partial, path)
+    except FileExistsError:
+        return False
+    except OSError:
+        if os.path.lexists(path):
+            return False
+        partial.replace(path)  # a file system without links: two writers are kept apart by dealing alone
+    return True
 
 
 def _parse(text: str, trial_id: str) -> Record:

@@ -29,7 +29,7 @@ def largest_changes(directory: RunDirectory) -> dict[str, Largest]:
     Edits that would have emptied a layer are no edits: they were not carried out. What was noted is none.
     """
     found: dict[str, list[_Change | None]] = {}
-    for record in directory.store.read_all()[0].values():
+    for record in directory.read_records(directory.read_plan())[0].values():
         for event in record.events:
             if "emptied" not in event.account and NOTED not in event.account:
                 found.setdefault(record.arm, []).append(event.account.get("output_change"))

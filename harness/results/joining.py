@@ -143,7 +143,7 @@ def plan_notes(runs: Runs) -> tuple[str, ...]:
     if design.lost_attempts:
         notes.append(f"{design.lost_attempts:,} attempts of the runs were lost with their worker.")
     if design.set_aside:
-        notes.append(f"{design.set_aside:,} damaged records of the runs were set aside.")
+        notes.append(f"{design.set_aside:,} records of the runs were set aside, damaged or of another plan.")
     return (*notes, *design.warnings)
 
 

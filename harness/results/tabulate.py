@@ -26,21 +26,21 @@ from harness.trial_table import COLUMNS, PARAMETER_PREFIX, SCHEMA_VERSION
 def read_run(path: Path) -> "tuple[pd.DataFrame, pd.DataFrame, StudyDesign]":
     """The trial table, the histories (one row an epoch) and the design of a run directory.
 
-    Damaged records are counted in the design and not read. Trials that the pruner of a search that learns
-    stopped are told as they were by then; those that it cannot be asked of yet are left out. Rows are in the
-    order of the plan's arms, then of replicate, index and repeat.
+    Damaged records and those of other plans are counted in the design and not read. Trials that the pruner of
+    a search that learns stopped are told as they were by then; those that it cannot be asked of yet are left
+    out. Rows are in the order of the plan's arms, then of replicate, index and repeat.
 
     Raises:
         DirectoryError: if this is no run directory.
     """
     directory = RunDirectory(path)
     plan = directory.read_plan()
-    records, damaged = directory.store.read_all()
+    records, others = directory.read_records(plan)
     order = {key: position for position, key in enumerate(plan.arms)}
-    ours = [record for record in records.values() if record.arm in order]
+    ours = list(records.values())
     ours.sort(key=lambda record: (order[record.arm], record.replicate, record.index, record.repeat))
     ours = as_searched(plan, ours)
-    aside = len(damaged) + len(list((path / "set-aside").glob("*.json")))
+    aside = len(others) + len(list((path / "set-aside").glob("*.json")))
     return (
         trial_table(plan, ours),
         histories(plan, ours),
@@ -122,7 +122,7 @@ def histories(plan: WrittenPlan, records: list[Record]) -> pd.DataFrame:
 def study_design(plan: WrittenPlan, lost_attempts: int, set_aside: int) -> StudyDesign:
     """The design of a study, from its plan as it was written."""
     study, training = plan.study, plan.study.training
-    repeats = study.seeds.repeats
+    repeats, claim = study.seeds.repeats, study.claim
     data = "; ".join(
         f"{facts.name} ({facts.train_examples} training and {facts.test_examples} test examples)"
         for facts in plan.data.values()
@@ -131,7 +131,7 @@ def study_design(plan: WrittenPlan, lost_attempts: int, set_aside: int) -> Study
         name=study.name,
         description=study.description,
         arms=tuple(plan.arms.values()),
-        claim=Claim(study.claim.baseline, study.claim.n, study.claim.cost, study.claim.margin),
+        claim=Claim(claim.baseline, claim.n, claim.cost, claim.margin, claim.saving, claim.looks),
         paired=study.paired,
         settings={
             "Data": data,

@@ -56,14 +56,17 @@ class RunResult:
         return self.done == self.plan.planned_trials
 
 
-def plan_study(source: str | Study, data_root: Path | None) -> Plan:
+def plan_study(source: str | Study, data_root: Path | None, name: str | None = None) -> Plan:
     """Plan a study: one that was loaded, a file's, or a shipped one's by its name.
+
+    Args:
+        name: of the file that a study was loaded from, for messages; unless given, its own.
 
     Raises:
         StudyError, DataError: one sentence each.
     """
     study = source if isinstance(source, Study) else load_study(source)
-    return _planned(study, _name_of(source), data_root, None)
+    return _planned(study, _name_of(name or source), data_root, None)
 
 
 def _planned(study: Study, source: str, data_root: Path | None, begun: WrittenPlan | None) -> Plan:
@@ -159,7 +162,8 @@ def run_study(request: RunRequest, watcher: Watcher) -> RunResult:
             f"--certify: certificates take training time, and {plan.study.claim.cost} are the cost of this "
             "study's claim; leave --certify out, or claim in train_flops"
         )
-    directory.open_for(plan)
+    if directory.open_for(plan):
+        watcher.say(f"Note: {directory.plan_file} was lost, and is written again: the records fit this study")
     if not is_new and (sentence := directory.begun_otherwise()):
         watcher.say(f"Note: {sentence}")
     try:
@@ -183,9 +187,9 @@ def _run_into(
     with directory.locked():
         for warning in plan.warnings:
             watcher.say(f"Note: {warning}")
-        records, damaged = directory.store.read_all()
+        records, others = directory.read_records_for(plan)
         dealer = Dealer(plan, records, directory.log.starts(), chosen)
-        for trial_id, wrong in damaged.items():
+        for trial_id, wrong in others.items():
             aside = directory.store.set_aside(trial_id)
             then = (
                 ", its trial runs again" if trial_id in dealer.trials else "; the plan has no such trial yet"

@@ -13,6 +13,7 @@ from harness.datasets.base import DatasetFacts
 from harness.nearest import nearest
 from harness.search.samplers import Search, check_sampler, draw_frozen, make_sampler, sampling_of
 from harness.sizing.base import Cell, SizingMethod
+from harness.study.limits import MOST_TRIALS
 from harness.study.making import (
     check_ranges,
     entry_named,
@@ -112,6 +113,23 @@ def check_names(study: Study, source: str) -> None:
             f"{nearest(study.claim.baseline, labels)}"
         )
     check_origins(study, source)
+
+
+def check_trials(study: Study, source: str) -> None:
+    """A study that asks for more trials than can be planned is refused before any is drawn."""
+    cells = len(study.datasets) * len(study.architectures)
+    total = sum(
+        cells
+        * (method.trials or study.trials)
+        * (method.sampler or study.sampler).replicates
+        * study.seeds.repeats
+        for method in study.trained_methods
+    )
+    if total > MOST_TRIALS:
+        raise StudyError(
+            f"{source}: trials: {total:,} are asked for in all arms together; up to {MOST_TRIALS:,} are "
+            "planned"
+        )
 
 
 def sampler_place(method: Method) -> str:

@@ -1,7 +1,9 @@
 """From a study file to a study, with errors that name the file and the field."""
 
+import hashlib
 import inspect
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,23 +12,33 @@ from pydantic import BaseModel, ValidationError
 
 from harness import registry
 from harness.nearest import nearest
+from harness.study.limits import MOST_BYTES
 from harness.study.parts import StudyError
 from harness.study.schema import Study
+from harness.study.yaml_values import LimitError, yaml_values
 
 
-def load_study(source: str | Path) -> Study:
+def load_study(source: str | Path, tell: Callable[[Sequence[str]], None] | None = None) -> Study:
     """Read a study from a file, or a shipped one by its name.
+
+    Args:
+        tell: is given the study's code of others before any of it runs: plug-in files with their SHA-256, and
+            modules that its parts are named by.
 
     Raises:
         StudyError: with one sentence a problem, each naming file and field.
     """
     path = find_study(str(source))
     try:
+        if path.stat().st_size > MOST_BYTES:
+            raise StudyError(f"{path}: is larger than {MOST_BYTES:,} bytes, as large as a study may be")
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise StudyError(f"{path}: cannot be read: {error}") from error
     try:
-        written = yaml.load(text, Loader=_UniqueKeyLoader)
+        written = yaml_values(text)
+    except LimitError as error:
+        raise StudyError(f"{path}: {error}") from error
     except yaml.YAMLError as error:
         raise StudyError(f"{path}: is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(written, dict):
@@ -37,6 +49,8 @@ def load_study(source: str | Path) -> Study:
         listed = {Path(plugin).name for plugin in study.plugins}
         files = [*study.plugins, *(file for name, file in named.items() if name not in listed)]
         paths = [plugin_path(plugin, path) for plugin in files]
+        if tell is not None:
+            tell([*map(_told, paths), *study.named_modules()])
         # Here too, so that a misspelt name finds what they offer.
         registry.load_study_files(paths, named=lambda file: file.name in named)
     except ValidationError as error:
@@ -72,22 +86,18 @@ def plugin_path(plugin: str, study_path: Path) -> Path:
     return (study_path.parent / plugin).resolve()
 
 
+def _told(plugin: Path) -> str:
+    """A plug-in file as it is told before it runs; that it is not there is said when it should."""
+    return (
+        f"{plugin} (SHA-256 {hashlib.sha256(plugin.read_bytes()).hexdigest()})"
+        if plugin.is_file()
+        else str(plugin)
+    )
+
+
 def json_schema() -> str:
     """The study file's JSON Schema, for editors."""
     return json.dumps(Study.model_json_schema(), indent=2)
-
-
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """YAML keeps the last of two equal keys without a word; a study must not lose a line that way."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the field {key!r} is written twice", node.start_mark
-                )
-        return super().construct_mapping(node, deep)
 
 
 def _sentence(path: Path, problem: Any) -> str:

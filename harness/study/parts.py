@@ -5,6 +5,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
+from harness.study.limits import LARGEST, MOST_TRIALS, MOST_UNITS
+
 
 class StudyError(ValueError):
     """A study cannot be used as written; the message names file, field, what was found, what is allowed."""
@@ -75,10 +77,19 @@ Value = Annotated[
 ]
 
 
-Label = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[^/\\\x00-\x1f]+$")]
+#: No slashes, which part names in keys of arms; no marks that steer a terminal or turn the writing round.
+LABEL = r"^[^/\\\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+$"
+Label = Annotated[str, Field(min_length=1, max_length=80, pattern=LABEL)]
 
 
-Size = Annotated[int, Field(ge=1)]
+Size = Annotated[int, Field(ge=1, le=MOST_UNITS)]
+
+
+#: Trials, epochs, rounds, searches.
+Count = Annotated[int, Field(ge=1, le=MOST_TRIALS)]
+
+
+Seed = Annotated[int, Field(ge=0, le=LARGEST)]
 
 
 def named(value: Any) -> Any:

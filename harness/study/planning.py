@@ -31,6 +31,7 @@ from harness.study.checking import (
     check_overrides,
     check_start_weights,
     check_takes_cell,
+    check_trials,
     naming,
     sampler_place,
     try_out,
@@ -115,6 +116,7 @@ def plan_arms(
     check_names(study, source)
     study = with_controls(study)
     check_names(study, source)
+    check_trials(study, source)
     if any(entry.weights_file is None for entry in study.architectures if entry.weights is not None):
         study = with_weights_found(study, source, None)
     facts, augmentation = {}, make_augmentation(study.training.augmentation)

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from harness.search.space import Choice, Domain, Float, Int, Scalar
+from harness.study.limits import MOST_UNITS
 from harness.study.parts import Part, Size, Value
 
 
@@ -48,7 +49,7 @@ class SizeRange(Part):
     """A range of layer sizes."""
 
     low: int = Field(ge=1)
-    high: int
+    high: int = Field(le=MOST_UNITS)
     log: bool = False
 
     @model_validator(mode="after")

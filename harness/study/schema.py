@@ -13,8 +13,8 @@ from pydantic import (
     model_validator,
 )
 
-from harness.plugins.attributes import file_of
-from harness.study.parts import Label, Options, Part, Size, added, named
+from harness.plugins.attributes import file_of, is_attribute
+from harness.study.parts import Count, Label, Options, Part, Seed, Size, added, named
 from harness.study.ranges import SpaceEntry, Start, Widths
 from harness.study.training import Optimizer, Training
 
@@ -45,7 +45,7 @@ class Dataset(Part):
         3, None, description="the test part, where it is a file or attribute, or has another name"
     )
     test_fraction: float | None = added(3, None, gt=0, lt=1, description="drawn for the test part")
-    test_seed: int = added(3, 0, ge=0, description="of that draw")
+    test_seed: Seed = added(3, 0, description="of that draw")
     train_examples: int | None = added(
         3, None, ge=1, description="of the training part, drawn from every class alike; all unless said"
     )
@@ -82,7 +82,7 @@ class ArchitectureEntry(Part):
         default=None,
         description="units that shrinking methods start with; the upper bound of widths unless said",
     )
-    epochs: int | None = Field(default=None, ge=1, description="instead of training.epochs")
+    epochs: Count | None = Field(default=None, description="instead of training.epochs")
     weights: str | None = added(
         3,
         None,
@@ -118,10 +118,10 @@ class Sampler(Part):
 
     name: str
     options: Options = {}
-    round_size: int | None = Field(
-        default=None, ge=1, description="adaptive samplers: trials asked for at once, before any is told"
+    round_size: Count | None = Field(
+        default=None, description="adaptive samplers: trials asked for at once, before any is told"
     )
-    replicates: int = Field(default=1, ge=1, description="whole searches, each with its own seed")
+    replicates: Count = Field(default=1, description="whole searches, each with its own seed")
 
 
 class Origin(Part):
@@ -171,7 +171,7 @@ class Method(Part):
     options: Options = {}
     space: dict[str, SpaceEntry] = {}
     sampler: Sampler | None = Field(default=None, description="instead of the study's")
-    trials: int | None = Field(default=None, ge=1, description="instead of the study's")
+    trials: Count | None = Field(default=None, description="instead of the study's")
     search: dict[str, SpaceEntry] = added(3, {}, description="beside its own space; goes before the study's")
     optimizer: Annotated[Optimizer, BeforeValidator(named, json_schema_input_type=str | Optimizer)] | None = (
         added(3, None, description="instead of training.optimizer; of a control, its origin's unless said")
@@ -195,13 +195,11 @@ class Method(Part):
 class Seeds(Part):
     """Roots of all randomness: `study` for draws and training, `split` for the validation split."""
 
-    study: int = Field(default=0, ge=0)
-    split: int = Field(default=0, ge=0)
-    splits: int = added(
-        3, 1, ge=1, description="validation splits, from `split` on, that trials are dealt over"
-    )
-    repeats: int = added(
-        3, 1, ge=1, description="how often each point is trained, with other seeds; described, never judged"
+    study: Seed = 0
+    split: Seed = 0
+    splits: Count = added(3, 1, description="validation splits, from `split` on, that trials are dealt over")
+    repeats: Count = added(
+        3, 1, description="how often each point is trained, with other seeds; described, never judged"
     )
 
 
@@ -225,7 +223,7 @@ class Claim(Part):
     """The claim, fixed before running."""
 
     baseline: str = Field(description="the method the others are compared with")
-    n: int = Field(default=5, ge=1, description="primary number of trials of a search")
+    n: Count = Field(default=5, description="primary number of trials of a search")
     cost: Literal["trials", "train_flops", "train_seconds", "total_train_flops", "total_train_seconds"] = (
         Field(default="train_flops", description="`total_`: with the cost of the trials that one begins from")
     )
@@ -236,6 +234,25 @@ class Claim(Part):
         allow_inf_nan=False,
         description="what a failed trial counts as; what a constant answer scores unless said",
     )
+    saving: float = added(
+        3, 2.0, gt=1.0, allow_inf_nan=False, description="the plan and the report tell the chance to find it"
+    )
+    looks: tuple[int, ...] = added(
+        3,
+        (),
+        description="trials of an arm at which verdicts are looked at, growing; else once, at the end",
+    )
+    pilot: str | None = added(
+        3,
+        None,
+        description="a run or a trial table, beside the study file, with trials of the baseline to plan by",
+    )
+
+    @model_validator(mode="after")
+    def _grow(self) -> "Claim":
+        if any(later <= earlier for earlier, later in zip((0, *self.looks), self.looks, strict=False)):
+            raise ValueError("looks: numbers of trials from 1 up that grow, such as [20, 50, 100]")
+        return self
 
 
 class Study(Part):
@@ -251,7 +268,7 @@ class Study(Part):
         min_length=1
     )
     sampler: Sampler = Sampler(name="RandomSampler")
-    trials: int = Field(ge=1, description="of each arm (of each replicate)")
+    trials: Count = Field(description="of each arm (of each replicate)")
     training: Training
     seeds: Seeds = Seeds()
     resources: Resources = Resources()
@@ -282,6 +299,11 @@ class Study(Part):
         for file in named:
             if len({other for other in named if Path(other).name == Path(file).name}) > 1:
                 raise ValueError(f"two files are called {Path(file).name!r}; give one of them another name")
+        if self.claim.looks and self.claim.looks[-1] != self.trials:
+            raise ValueError(
+                f"claim.looks: the last look is at {self.claim.looks[-1]} trials an arm, of {self.trials}; "
+                "the last is at all of them"
+            )
         if self.training.precision == "tf32" and not self.resources.gpus:
             raise ValueError("training.precision: tf32 is a way that GPUs multiply; resources.gpus is 0")
         return self
@@ -305,8 +327,17 @@ class Study(Part):
 
         They are plug-in files, whether or not `plugins` names them.
         """
+        files = (file_of(part) for part in self._named())
+        return tuple(dict.fromkeys(file for file in files if file is not None))
+
+    def named_modules(self) -> tuple[str, ...]:
+        """Parts named as `module:attribute`, whose modules Python imports; each once."""
+        named = (part for part in self._named() if is_attribute(part) and file_of(part) is None)
+        return tuple(dict.fromkeys(named))
+
+    def _named(self) -> list[str]:
+        """What names the parts that may be others' code."""
         parts = [entry.family or entry.name for entry in self.architectures]
         parts += [dataset.source or dataset.name for dataset in self.datasets]
         parts.append(self.training.task.name)
-        parts += [str(entry.options.get("initialise", "")) for entry in self.architectures]
-        return tuple(dict.fromkeys(file for part in parts if (file := file_of(part)) is not None))
+        return [*parts, *(str(entry.options.get("initialise", "")) for entry in self.architectures)]

@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from harness.nearest import nearest
 from harness.study.optimizers import OPTIMIZERS, check_options
-from harness.study.parts import Options, Part, added, named
+from harness.study.parts import Count, Options, Part, Size, added, named
 from harness.study.schedulers import check_schedule
 
 
@@ -85,8 +85,8 @@ class Augmentation(Part):
 class Training(Part):
     """How every trial is trained."""
 
-    epochs: int = Field(ge=1)
-    batch_size: int = Field(ge=1)
+    epochs: Count
+    batch_size: Size
     optimizer: Optimizer = Optimizer()
     validation_fraction: float = Field(default=0.2, gt=0, lt=1)
     time_limit_seconds: float = Field(default=3600.0, gt=0, description="of one trial")
@@ -106,8 +106,8 @@ class Training(Part):
     compile: bool = added(
         3, False, description="have torch compile a network once its structure has stood for an epoch"
     )
-    resize: int | None = added(
-        3, None, ge=1, description="bring images to so many pixels a side, batch by batch; in evaluation too"
+    resize: Size | None = added(
+        3, None, description="bring images to so many pixels a side, batch by batch; in evaluation too"
     )
     # It changes nothing of a training, and is part of a trial's identity all the same: a record without
     # latencies is no answer to a study that asks for them.

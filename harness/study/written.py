@@ -1,6 +1,7 @@
 """plan.json read back as typed data: the one place that knows how plans were written, in every version."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -8,10 +9,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from harness.datasets.base import DatasetFacts
 from harness.design import ArmDesign, ReplayDesign, Score
+from harness.search.space import domain_from_json
+from harness.study.limits import MOST_TRIALS
 from harness.study.plan import PLAN_VERSION, Trial
 from harness.study.schema import Study
 from harness.study.versions import check_version
-from harness.trial_table import SEARCHED
+from harness.trial_table import SAMPLINGS, SEARCHED
 
 
 class DamagedPlanError(ValueError):
@@ -86,7 +89,7 @@ def read_written(fields: Any, file: object) -> WrittenPlan:
         raise DamagedPlanError(f"{file} is not a plan")
     check_version(fields["plan_version"], PLAN_VERSION, file)
     try:
-        return _PLANS.validate_python(fields)
+        plan = _PLANS.validate_python(fields)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(step) for step in first["loc"] if not str(step).startswith("<"))
@@ -94,3 +97,36 @@ def read_written(fields: Any, file: object) -> WrittenPlan:
         raise DamagedPlanError(
             f"{file} is not a plan: {where}: {message}; it was changed, or is damaged"
         ) from error
+    for where, wrong in _contradictions(plan):
+        raise DamagedPlanError(f"{file} is not a plan: {where}: {wrong}; it was changed, or is damaged")
+    return plan
+
+
+def _contradictions(plan: WrittenPlan) -> Iterator[tuple[str, str]]:
+    """Where a plan of the right form says what no plan can say, and what that is."""
+    for key, arm in plan.arms.items():
+        if key != f"{arm.dataset}/{arm.architecture}/{arm.method}":
+            yield f"arms.{key}", f"is called {arm.dataset}/{arm.architecture}/{arm.method} inside"
+        if arm.dataset not in plan.data:
+            yield f"arms.{key}", f"there is no data set {arm.dataset!r}"
+        if arm.sampling not in SAMPLINGS:
+            yield f"arms.{key}.sampling", f"{arm.sampling!r} found; allowed: {', '.join(SAMPLINGS)}"
+        if arm.origin is not None and arm.origin not in plan.arms:
+            yield f"arms.{key}.origin", f"there is no arm {arm.origin!r}"
+        for name in ("trials", "epochs", "replicates", "repeats"):
+            if not 1 <= getattr(arm, name) <= MOST_TRIALS:
+                yield (
+                    f"arms.{key}.{name}",
+                    f"{getattr(arm, name)!r:.40} found; 1 to {MOST_TRIALS:,} are allowed",
+                )
+        for name, domain in arm.space.items():
+            try:
+                domain_from_json(domain)
+            except (KeyError, TypeError, ValueError, OverflowError) as error:
+                yield f"arms.{key}.space.{name}", f"is no range and no choice ({error})"
+    ids = Counter(trial.id for trial in plan.trials)
+    for index, trial in enumerate(plan.trials):
+        if trial.arm not in plan.arms:
+            yield f"trials.{index}.arm", f"there is no arm {trial.arm!r}"
+        if ids[trial.id] > 1:
+            yield f"trials.{index}.id", f"{trial.id!r} is there twice"

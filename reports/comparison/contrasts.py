@@ -7,18 +7,21 @@ import numpy as np
 from reports.arms.arm import Arm
 from reports.arms.costs import costs_up_to, own_cost
 from reports.arms.tracks import arm_track
+from reports.comparison.across import across
+from reports.comparison.cheap import cost_at_n
 from reports.comparison.estimates import (
+    bounded_ratio,
     difference_estimate,
     inverse,
     matched_estimate,
     saving_estimate,
     target_ratios,
 )
-from reports.comparison.evidence import Evidence
+from reports.comparison.evidence import Evidence, share_of, sides_of
 from reports.comparison.families import Adjusted
 from reports.comparison.settling import settle
 from reports.comparison.sub_spaces import space_sentence, sub_boxes
-from reports.comparison.verdicts import Case, verdict
+from reports.comparison.verdicts import OPEN_KINDS, Case, judge, verdict
 from reports.comparison.win_map import win_map
 from reports.results.contrast import Contrast, Matched, NonInferiority, Saving, Test, Verdict
 from reports.results.estimate import Estimate
@@ -49,7 +52,8 @@ def conclude(
     matched = _matched(evidence, evidence.gap, scope)
     win = win_map(evidence, matched[0], scope)
     non_inferiority = _non_inferiority(evidence, evidence.gap, adjusted, scope)
-    difference_adjusted = difference_estimate(evidence.gap, adjusted.worse_level)
+    worse_level = 1 - (1 - adjusted.worse_level) / share_of(evidence.margin)
+    difference_adjusted = difference_estimate(evidence.gap, worse_level)
     boxes = sub_boxes(evidence, scope)
     independent = not evidence.paired and not (arm.is_search or base.is_search)
     case = replace(
@@ -61,8 +65,10 @@ def conclude(
         difference=difference_adjusted,
         non_inferiority=non_inferiority,
         win=win,
-        settle=settle(evidence, level, scope),
+        cost_at_n=cost_at_n(evidence, adjusted.size, scope),
     )
+    if judge(case) in OPEN_KINDS:
+        case = replace(case, settle=settle(evidence, adjusted.size, scope))
     return replace(
         refused,
         difference=difference_estimate(evidence.gap, scope.level),
@@ -76,6 +82,7 @@ def conclude(
         sub_boxes=boxes,
         depends_on_space=space_sentence(primary.ratio, boxes, base.method),
         verdict=verdict(case),
+        across=across(evidence, adjusted.size, scope),
     )
 
 
@@ -95,6 +102,7 @@ def _case(evidence: Evidence, adjusted: Adjusted, scope: Scope, score: ScoreWord
         family=adjusted.size,
         level=scope.level,
         score=score,
+        look=scope.look,
     )
 
 
@@ -152,6 +160,7 @@ def _saving(
         unit=unit,
         ratio=saving_estimate(gap_, ratio, scope.level),
         ratio_adjusted=saving_estimate(gap_, ratio, level),
+        bounded=bounded_ratio(gap_, ratio, scope.level),
         p_value=adjusted.saving_p_plain.get(unit),
         p_holm=adjusted.saving_p.get(unit),
         cost_to_match=inverse(saving_estimate(gap_, own, scope.level)),
@@ -174,12 +183,15 @@ def _non_inferiority(
 ) -> NonInferiority | None:
     if not gap_.reaches(scope.n):
         return None
-    bar = gap_.limits(scope.n, adjusted.par_level)[0]
+    parts = sides_of(evidence.margin) * share_of(evidence.margin)
+    bar = gap_.limits(scope.n, 1 - (1 - adjusted.par_level) / parts)[0]
+    level = 1 - scope.alpha / parts
     return NonInferiority(
         margin=evidence.margin,
         margin_source=scope.margin_rule,
+        level=level,
         limit=bar,
-        limit_unadjusted=gap_.limits(scope.n, scope.level)[0],
+        limit_unadjusted=gap_.limits(scope.n, level)[0],
         shown=bar > -evidence.margin,
         p_value=evidence.p_par,
         p_holm=adjusted.par_p,

@@ -6,12 +6,12 @@ from typing import Literal
 import numpy as np
 
 from reports.arms.arm import Arm
-from reports.results.contrast import Matched, RatioToTarget
+from reports.results.contrast import BoundedRatio, Matched, RatioToTarget
 from reports.results.estimate import Estimate, Interval, finite
 from reports.scope import Scope
 from reports.statistics.matching import Gap, matched_trials, t_quantile
 from reports.statistics.restarts import cost_to_target, log_cost_ratio
-from reports.statistics.savings import CostRatio, log_saving
+from reports.statistics.savings import CostRatio, bounded_log_saving, log_saving
 
 _TURNED: dict[str, Literal["", "at_most", "at_least"]] = {
     "": "",
@@ -42,6 +42,20 @@ def saving_estimate(gap_: Gap, ratio: CostRatio, level: float) -> Estimate:
     if point >= cap - 1e-12:
         return Estimate(float(np.exp(point)), interval, "at_least", "the fewest trials already suffice")
     return Estimate(float(np.exp(point)), interval)
+
+
+def bounded_ratio(gap_: Gap, ratio: CostRatio, level: float) -> BoundedRatio:
+    """The saving with m* held within the method's curve."""
+    found = bounded_log_saving(gap_, ratio, level)
+    return BoundedRatio(
+        value=float(np.exp(found.log)),
+        low=float(np.exp(found.low)),
+        high=float(np.exp(found.high)),
+        least=float(np.exp(found.least)),
+        most=float(np.exp(found.most)),
+        held_low=bool(found.at_least),
+        held_high=bool(found.at_most),
+    )
 
 
 def matched_estimate(gap_: Gap, level: float) -> Matched:

@@ -72,8 +72,8 @@ class Evidence:
     """A method against the baseline in one cell.
 
     refusal: why nothing is claimed, else "". ratios: of mean costs, by cost unit. margin: how much worse is
-    on par. p_worse (two-sided) and p_par (one-sided): of the difference at n against minus the margin; None
-    where the method has too few trials for n.
+    on par. p_worse (two-sided) and p_par (one-sided; two-sided with a margin of 0): of the difference at n
+    against minus the margin, times `share_of`; None where the method has too few trials for n.
     """
 
     method: Prepared
@@ -106,6 +106,8 @@ def weigh(method: Prepared, baseline: Prepared | None, scope: Scope, paired_by_d
     value = difference.at(scope.n)[0]
     if at_n and margin and settled(value + margin, margin) == 0.0:
         margin = -value  # worse by exactly the margin: rounding must not decide
+    below = float(difference.chance_above(scope.n, -margin))
+    above = float(difference.chance_below(scope.n, -margin))
     return Evidence(
         method=method,
         baseline=baseline,
@@ -114,15 +116,30 @@ def weigh(method: Prepared, baseline: Prepared | None, scope: Scope, paired_by_d
         gap=difference,
         ratios=ratios,
         margin=margin,
-        p_worse=min(1.0, 2 * difference.chance_above(scope.n, -margin)) if at_n else None,
-        p_par=difference.chance_below(scope.n, -margin) if at_n else None,
+        p_worse=min(1.0, 2 * share_of(margin) * below) if at_n else None,
+        p_par=min(1.0, sides_of(margin) * share_of(margin) * above) if at_n else None,
     )
+
+
+def sides_of(margin: float) -> int:
+    """How many sides "on par" is asked from. With a margin of 0 it says "better", the other end of "worse":
+    asked from one side, arms that are alike would be called better in twice as many studies as worse."""
+    return 1 if margin > 0 else 2
+
+
+def share_of(margin: float) -> int:
+    """One over the share of alpha that words on the difference may spend beside those on the saving. With a
+    margin of 0 arms that are alike can be called better, worse, cheaper or dearer, and costs are not tied to
+    scores; with one they are on par, which is true."""
+    return 1 if margin > 0 else 2
 
 
 def _refusal(
     method: Prepared, baseline: Prepared | None, scope: Scope, paired_by_design: bool
 ) -> tuple[str, bool]:
     """The first precondition that does not hold, and whether the arms are paired."""
+    if scope.refusal:
+        return scope.refusal, False
     if baseline is None:
         name = scope.baseline or "no baseline was named"
         return (f"this cell has no trials of the baseline {name}" if scope.baseline else name), False

@@ -11,14 +11,13 @@ from reports.results.contrast import Contrast, Saving
 from reports.results.estimate import Estimate, Interval
 from reports.results.results import Pooled, Profile
 from reports.scope import Scope
-from reports.statistics.arrays import Floats
-from reports.statistics.meta_analysis import median_limits, paule_mandel, pool_new, pool_these
+from reports.statistics.meta_analysis import median_limits, paule_mandel, pool_bounded, pool_new
+from reports.statistics.savings import BoundedSaving
 from reports.wording import number
 
 #: Largest ratio to the cheapest method that a profile shows (AlgoPerf's choice).
 LARGEST_RATIO = 4.0
 PROFILE_POINTS = 61
-CENSORED_NOTE = "a censored cell cannot be averaged"
 NONE_NOTE = "no cell to pool"
 FEW_NOTE = "fewer than two data sets"
 
@@ -30,30 +29,26 @@ def pool(method: str, unit: str, contrasts: Sequence[Contrast], scope: Scope) ->
     architectures on one data set are averaged first: they are not several data sets.
     """
     pairs = [(contrast, saving) for contrast in contrasts if (saving := _of_unit(contrast, unit)) is not None]
-    points = [saving.ratio.value for _, saving in pairs if not saving.ratio.censored]
-    logs = np.log(np.array([point for point in points if point], dtype=np.float64))
-    whole = len(pairs) > 0 and logs.size == len(pairs)
-    these, new, sensitivity = (
-        Estimate(None, note=CENSORED_NOTE if pairs else "no cell to pool") for _ in range(3)
-    )
-    if whole:
-        these = _these(pairs, logs, scope.level)
-        new, sensitivity = _new(pairs, logs, scope.level)
-    saves, loses = _claims(pairs)
-    censored = len(pairs) - logs.size
+    these = new = sensitivity = Estimate(None, note=NONE_NOTE)
+    if pairs:
+        savings = _bounded([saving for _, saving in pairs])
+        these = _these(savings, scope.level)
+        new, sensitivity = _new([contrast.dataset for contrast, _ in pairs], savings, scope.level)
+    above, below = _beyond_one(pairs)
+    unmatched = sum(bool(saving.ratio.censored) for _, saving in pairs)
     return Pooled(
         method=method,
         unit=unit,
         cells=len(contrasts),
         datasets=len({contrast.dataset for contrast, _ in pairs}),
-        claimed_saving=saves,
-        claimed_costing_more=loses,
-        censored=censored,
+        above_one=above,
+        below_one=below,
+        unmatched=unmatched,
         these_cells=these,
         new_datasets=new,
         new_datasets_sensitivity=sensitivity,
         median=_median([saving for _, saving in pairs], scope.level),
-        sentence=_sentence(method, unit, len(contrasts), len(pairs), saves, loses, censored, these, new),
+        sentence=_sentence(unit, these, new) if len(pairs) > 1 else "",
     )
 
 
@@ -61,58 +56,64 @@ def _of_unit(contrast: Contrast, unit: str) -> Saving | None:
     return next((saving for saving in contrast.savings if saving.unit == unit), None)
 
 
-def _errors(pairs: Sequence[tuple[Contrast, Saving]], level: float) -> Floats | None:
-    """Standard errors of the log savings from their plain limits; None if an end is open."""
-    z = float(stats.norm.ppf((1 + level) / 2))
-    widths = []
-    for _, saving in pairs:
-        limits = saving.ratio.interval
-        if limits is None or limits.low is None or limits.high is None or limits.high_censored:
-            return None
-        widths.append(np.log(limits.high / limits.low) / (2 * z))
-    return np.array(widths)
+def _bounded(savings: Sequence[Saving]) -> BoundedSaving:
+    """The savings of the cells as far as their trials can show them: none is censored."""
+    cells = [saving.bounded for saving in savings]
+    ends = np.log([(c.value, c.low, c.high, c.least, c.most) for c in cells]).T
+    held = np.array([(c.held_low, c.held_high) for c in cells]).T
+    return BoundedSaving(ends[0], ends[1], ends[2], ends[3], ends[4], held[0], held[1])
 
 
-def _exp(middle: float, half: float, level: float, method: str) -> Estimate:
+def _estimate(middle: float, low: float, high: float, level: float, method: str, note: str = "") -> Estimate:
     # Beyond e^50 a limit says nothing; it is left open.
-    low = float(np.exp(middle - half)) if half < 50 else None
-    high = float(np.exp(middle + half)) if half < 50 else None
-    return Estimate(float(np.exp(middle)), Interval(low, high, level, low is None, high is None, method))
+    ends = [float(np.exp(end)) if abs(end - middle) < 50 else None for end in (low, high)]
+    interval = Interval(ends[0], ends[1], level, ends[0] is None, ends[1] is None, method)
+    return Estimate(float(np.exp(middle)), interval, note=note)
 
 
-def _these(pairs: Sequence[tuple[Contrast, Saving]], logs: Floats, level: float) -> Estimate:
-    errors = _errors(pairs, level)
-    if errors is None:
-        return Estimate(float(np.exp(logs.mean())), note="a cell's interval is open, so the mean has none")
-    middle, half = pool_these(logs, errors, level)
-    return _exp(float(middle), float(half), level, "mean of log savings, standard errors of the cells")
+def _note(savings: BoundedSaving) -> str:
+    """What the cells count as, if any of them reaches an end of what can be shown."""
+    if not (savings.at_least.any() or savings.at_most.any()):
+        return ""
+    least, most = float(np.exp(savings.least.min())), float(np.exp(savings.most.max()))
+    return f"a cell counts as far as its trials can show, here from {number(least)}× to {number(most)}×"
 
 
-def _new(pairs: Sequence[tuple[Contrast, Saving]], logs: Floats, level: float) -> tuple[Estimate, Estimate]:
-    datasets = sorted({contrast.dataset for contrast, _ in pairs})
-    if len(datasets) < 2:
-        return Estimate(float(np.exp(logs.mean())), note=FEW_NOTE), Estimate(None, note=FEW_NOTE)
-    rows = [[i for i, (contrast, _) in enumerate(pairs) if contrast.dataset == name] for name in datasets]
-    means = np.array([logs[row].mean() for row in rows])
-    middle, half = pool_new(means, level)
-    new = _exp(float(middle), float(half), level, "t on the mean log savings of the data sets")
-    errors = _errors(pairs, level)
-    if errors is None or not (errors > 0).all():
-        return new, Estimate(None, note="a cell's interval is open")
+def _these(savings: BoundedSaving, level: float) -> Estimate:
+    middle, low, high = (float(end) for end in pool_bounded(savings))
+    return _estimate(middle, low, high, level, "mean of log savings, MOVER", _note(savings))
+
+
+def _new(datasets: Sequence[str], savings: BoundedSaving, level: float) -> tuple[Estimate, Estimate]:
+    names = sorted(set(datasets))
+    if len(names) < 2:
+        return Estimate(float(np.exp(savings.log.mean())), note=FEW_NOTE), Estimate(None, note=FEW_NOTE)
+    rows = [[i for i, dataset in enumerate(datasets) if dataset == name] for name in names]
+    means = np.array([savings.log[row].mean() for row in rows])
+    middle, half = (float(part) for part in pool_new(means, level))
+    # Cells that stop at the same end look more alike than they are: never narrower than over these cells.
+    these = pool_bounded(savings)
+    low, high = min(middle - half, float(these[1])), max(middle + half, float(these[2]))
+    new = _estimate(middle, low, high, level, "t on the mean log savings of the data sets", _note(savings))
+    errors = (savings.high - savings.low) / (2 * stats.norm.ppf((1 + level) / 2))
+    if not (errors > 0).all():
+        return new, Estimate(None, note="a cell has no error")
     pooled = np.array([np.sqrt((errors[row] ** 2).sum()) / len(row) for row in rows])
     middle_pm, half_pm, _ = paule_mandel(means, pooled, level)
-    return new, _exp(middle_pm, half_pm, level, "Paule-Mandel, modified Knapp-Hartung")
+    method = "Paule-Mandel, modified Knapp-Hartung"
+    return new, _estimate(middle_pm, middle_pm - half_pm, middle_pm + half_pm, level, method)
 
 
-def _claims(pairs: Sequence[tuple[Contrast, Saving]]) -> tuple[int, int]:
-    saves = loses = 0
+def _beyond_one(pairs: Sequence[tuple[Contrast, Saving]]) -> tuple[int, int]:
+    """Cells whose whole adjusted interval lies above 1, and below."""
+    above = below = 0
     for _, saving in pairs:
         limits = saving.ratio_adjusted.interval
         if limits is None:
             continue
-        saves += limits.low is not None and limits.low > 1
-        loses += limits.high is not None and limits.high < 1 and not limits.high_censored
-    return saves, loses
+        above += limits.low is not None and limits.low > 1
+        below += limits.high is not None and limits.high < 1 and not limits.high_censored
+    return above, below
 
 
 def _median(savings: Sequence[Saving], level: float) -> Estimate:
@@ -138,27 +139,14 @@ def _median(savings: Sequence[Saving], level: float) -> Estimate:
     return Estimate(middle, interval)
 
 
-def _sentence(
-    method: str,
-    unit: str,
-    cells: int,
-    judged: int,
-    saves: int,
-    loses: int,
-    censored: int,
-    these: Estimate,
-    new: Estimate,
-) -> str:
-    counts = [f"saves in {saves} of {cells} cells", f"costs more in {loses}"]
-    if censored:
-        counts.append(f"censored in {censored}")
-    if cells > judged:
-        counts.append(f"not judged in {cells - judged}")
-    text = f"In {unit_name(unit)}, {method} {', '.join(counts)}"
-    if these.value is not None:
-        text += f"; geometric mean of the saving {number(these.value)}×{_span(these)} over these cells"
-        if new.interval is not None:
-            text += f", and{_span(new)} for the mean over new data sets"
+def _sentence(unit: str, these: Estimate, new: Estimate) -> str:
+    if these.value is None:
+        return ""
+    mean = f"{number(these.value)}×{_span(these)}"
+    held = ", each as far as its trials show" if these.note else ""
+    text = f"Geometric mean of the saving in {unit_name(unit)}: {mean} over these cells{held}"
+    if new.interval is not None:
+        text += f"; the mean over new data sets lies within{_span(new)}"
     return text + "."
 
 

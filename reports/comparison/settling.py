@@ -1,87 +1,61 @@
-"""How many more trials would settle an open question."""
+"""What would settle an open question: the chance that so many trials find a saving fixed beforehand."""
 
-from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 
+from reports.arms.arm import Arm
 from reports.comparison.evidence import Evidence
+from reports.cost_units import TRIALS
 from reports.results.contrast import Settle
 from reports.scope import Scope
-from reports.statistics.matching import Gap, chance_below
-from reports.statistics.savings import CostRatio, log_saving
+from reports.statistics.power import Pilot, saving_power
+from reports.wording import chance, number
 
-#: Largest multiple of the present number of trials that "how many more would settle it" looks at.
-SETTLE_FACTOR = 100.0
-
-
-def grown(evidence: Evidence, unit: str, factor: float) -> tuple[Gap, CostRatio]:
-    """The evidence as it would stand with `factor` times the trials if no estimate moved.
-
-    Raises:
-        ValueError: there is no evidence (a refusal).
-    """
-    if evidence.gap is None:
-        raise ValueError("a refusal has no evidence to grow")
-    difference, ratio = evidence.gap, evidence.ratios[unit]
-    shrink = 1 / np.sqrt(factor)
-    more = replace(
-        difference,
-        se=difference.se * shrink,
-        df=difference.df * factor,
-        method=None,
-        baseline=None,
-        is_above=None if difference.is_above is None else difference.is_above / shrink,
-        is_below=None if difference.is_below is None else difference.is_below / shrink,
-    )
-    return more, replace(ratio, se=ratio.se * shrink, df=ratio.df * factor)
+#: Multiples of the present number of trials that are looked at, as long as they times n are few enough.
+GROWTHS, MOST_RANKS = (1, 2, 4), 500_000
 
 
-def factor_to_settle(evidence: Evidence, unit: str, level: float) -> tuple[float | None, str]:
-    """Smallest growth of both arms that would exclude "no saving" or show "on par", if no estimate moved.
+def settle(evidence: Evidence, comparisons: int, scope: Scope) -> Settle | None:
+    """The chance to find the claim's saving with the trials there are, and with more.
+
+    It rests on the baseline's trials alone, not on what was found: what was found is where luck went, and
+    "so many trials would do if the estimates stay" was right in half of the cases.
+
+    Args:
+        evidence: of the open question.
+        comparisons: how many share alpha.
+        scope: names the saving that is looked for.
 
     Returns:
-        The factor (None if not even `SETTLE_FACTOR` times would do), and what it would show.
+        None where trials depend on each other: nothing is simulated for them.
     """
-    factor = 1.0
-    while factor <= SETTLE_FACTOR:
-        factor *= 1.1
-        difference, ratio = grown(evidence, unit, factor)
-        _, low, high = log_saving(difference, ratio, level)
-        if low > 0:
-            return factor, "a saving"
-        if high < 0:
-            return factor, "a loss"
-        if not difference.reaches(difference.n):
-            continue
-        value, se, df = difference.at(difference.n)
-        if evidence.margin > 0 and chance_below(-(value + evidence.margin), se, df) <= (1 - level):
-            return factor, "that it is on par"
-    return None, ""
-
-
-def settle(evidence: Evidence, level: float, scope: Scope) -> Settle:
-    """What it would take to settle the claim if the estimates stay where they are.
-
-    Raises:
-        ValueError: there is no evidence (a refusal).
-    """
-    if evidence.baseline is None:
-        raise ValueError("a refusal cannot be settled by more trials")
-    present = min(evidence.method.arm.trials, evidence.baseline.arm.trials)
-    factor, shown = factor_to_settle(evidence, scope.cost, level)
-    if factor is None:
-        return Settle(
-            None,
-            f"Even 100 times as many trials would not settle it if the estimates stay where they are; about "
-            f"{4 * present:,} trials per arm would halve this interval.",
-        )
-    wanted = _rounded(factor * present)
+    base, method = evidence.baseline, evidence.method
+    if base is None or evidence.paired or not (base.arm.is_independent and method.arm.is_independent):
+        return None
+    present = min(method.arm.trials, base.arm.trials)
+    counts = (growth * present for growth in GROWTHS)
+    trials = tuple(count for count in counts if 2 * scope.n <= count <= MOST_RANKS / scope.n)
+    if not trials:
+        return None
+    level = 1 - scope.alpha / comparisons
+    found = _chances(base.arm, trials, scope.n, scope.cost, scope.saving, level, scope.seed)
+    shares = [f"{chance(share)} with {count:,}" for share, count in zip(found, trials, strict=True)]
     return Settle(
-        wanted, f"About {wanted:,} trials per arm would show {shown} if the estimates stay where they are."
+        scope.saving,
+        trials,
+        found,
+        f"What would settle it: a true saving of {number(scope.saving, 2)}× is found with probability "
+        f"{', '.join(shares)} trials an arm (simulated from the trials of {base.arm.method}).",
     )
 
 
-def _rounded(value: float) -> int:
-    """Up to two significant digits: nobody plans 143 trials."""
-    step = 10 ** max(int(np.floor(np.log10(value))) - 1, 0)
-    return int(np.ceil(value / step) * step)
+@lru_cache(maxsize=32)
+def _chances(
+    arm: Arm, trials: tuple[int, ...], n: int, unit: str, saving: float, level: float, seed: int
+) -> tuple[float, ...]:
+    """The chance for each number of trials; kept, as all methods of a cell ask the same."""
+    pilot = Pilot(arm.validation, arm.test, arm.failed_score, None if unit == TRIALS else arm.costs[unit])
+    generator = arm.generator(seed, "power")
+    found = (saving_power(pilot, count, n, saving, level, generator) for count in trials)
+    return tuple(float(np.round(share, 3)) for share in found)

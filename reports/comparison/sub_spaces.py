@@ -7,6 +7,7 @@ independent draws from the smaller space. All that follows is exploratory: limit
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -83,18 +84,28 @@ def _box(arm: Arm, stem: str, names: list[str], part: str, start: float, stop: f
 def box_savings(method: Prepared, baseline: Prepared, scope: Scope) -> list[BoxSaving]:
     """The saving in the unit of the claim against the baseline in each box. Independent arms only."""
     results = []
-    for box in boxes(baseline.arm):
-        count = int(box.inside.sum())
-        needed = max(FEWEST_IN_BOX, 2 * scope.n)
-        if count < needed:
-            note = f"{count} baseline trials inside, {needed} are needed"
-            results.append(BoxSaving(box, None, None, note))
+    for box, narrowed in _narrowed(baseline.arm, scope):
+        if isinstance(narrowed, str):
+            results.append(BoxSaving(box, None, None, narrowed))
             continue
-        narrowed = replace(baseline.arm.taken(box.inside), pair=None)
-        part = weigh(method, prepare(narrowed, scope), scope, False)
+        part = weigh(method, narrowed, scope, False)
         ratio = part.ratios.get(scope.cost)
         results.append(BoxSaving(box, part.gap, ratio, part.refusal))
     return results
+
+
+@lru_cache(maxsize=8)
+def _narrowed(arm: Arm, scope: Scope) -> tuple[tuple[Box, Prepared | str], ...]:
+    """The baseline in each box, or why it has too few trials there; kept, as all methods of a cell ask it."""
+    found: list[tuple[Box, Prepared | str]] = []
+    needed = max(FEWEST_IN_BOX, 2 * scope.n)
+    for box in boxes(arm):
+        count = int(box.inside.sum())
+        if count < needed:
+            found.append((box, f"{count} baseline trials inside, {needed} are needed"))
+        else:
+            found.append((box, prepare(replace(arm.taken(box.inside), pair=None), scope)))
+    return tuple(found)
 
 
 def sub_boxes(evidence: Evidence, scope: Scope) -> tuple[SubBox, ...]:

@@ -1,4 +1,4 @@
-"""The verdict on a method in one cell: seven kinds, tried in a fixed order, the first that matches wins.
+"""The verdict on a method in one cell: eight kinds, tried in a fixed order, the first that matches wins.
 
 `refused` stands for preconditions and is asked first; `inconclusive` is the default. All limits are those of
 the primary family's Holm procedure.
@@ -30,6 +30,7 @@ class Case:
     family: int
     level: float
     score: ScoreWords
+    look: str = ""
     saving: Estimate | None = None
     matched: Estimate | None = None
     searched_to: int = 0
@@ -38,6 +39,7 @@ class Case:
     non_inferiority: NonInferiority | None = None
     win: WinGrid | None = None
     settle: Settle | None = None
+    cost_at_n: Estimate | None = None
 
 
 #: What each rule asks, in words, by kind and in the order of asking.
@@ -45,11 +47,16 @@ RULES: dict[VerdictKind, str] = {
     "refused": "a precondition of every formula does not hold",
     "saves": "the lower Holm-adjusted limit of the saving is above 1",
     "costs more": "the baseline was matched, and the upper Holm-adjusted limit of the saving is below 1",
+    "cheaper": "on par at equal n, and the upper limit of what n of its trials cost is below the baseline's",
     "on par": "at equal n the one-sided Holm-adjusted limit of the difference is above minus the margin",
     "worse": "at equal n the upper Holm-adjusted limit of the difference is below minus the margin",
     "censored": "the baseline's score was not matched within half of the method's trials",
     "inconclusive": "none of the other rules matched",
 }
+
+
+#: Kinds that leave the question open: the sentence says what would settle it.
+OPEN_KINDS: tuple[VerdictKind, ...] = ("censored", "inconclusive")
 
 
 def judge(case: Case) -> VerdictKind:
@@ -62,7 +69,7 @@ def judge(case: Case) -> VerdictKind:
     if case.matched_reached and limits.high is not None and limits.high < 1 and not limits.high_censored:
         return "costs more"
     if case.non_inferiority is not None and case.non_inferiority.shown:
-        return "on par"
+        return "cheaper" if _is_cheap(case) else "on par"
     if case.difference is not None and case.difference.interval is not None:
         margin = case.non_inferiority.margin if case.non_inferiority else 0.0
         high = case.difference.interval.high
@@ -73,10 +80,14 @@ def judge(case: Case) -> VerdictKind:
     return "inconclusive"
 
 
+def _is_cheap(case: Case) -> bool:
+    limits = case.cost_at_n.interval if case.cost_at_n else None
+    return limits is not None and limits.high is not None and limits.high < 1
+
+
 def verdict(case: Case) -> Verdict:
     """The verdict with its sentence."""
     kind = judge(case)
-    settle = case.settle if kind in ("inconclusive", "censored") else None
     return Verdict(
         kind=kind,
         rule=RULES[kind],
@@ -86,7 +97,8 @@ def verdict(case: Case) -> Verdict:
         n=case.n,
         trials_baseline=case.trials_baseline,
         trials_method=case.trials_method,
-        settle=settle,
+        settle=case.settle,
+        cost_at_n=case.cost_at_n,
     )
 
 
@@ -117,7 +129,8 @@ def _value(estimate: Estimate | None) -> str:
 
 def _adjusted(case: Case) -> str:
     family = f", Holm-adjusted over {case.family} comparisons" if case.family > 1 else ""
-    return f"{_per_cent(case.level)} limits{family}"
+    look = f", {case.look}" if case.look else ""
+    return f"{_per_cent(case.level)} limits{family}{look}"
 
 
 def _sizes(case: Case) -> str:
@@ -167,7 +180,7 @@ def _costs_more(case: Case) -> str:
     return f"{_needs(case)}; in {unit_name(case.unit)} that is {dearer} {limits}."
 
 
-def _on_par(case: Case) -> str:
+def _at_equal_n(case: Case) -> str:
     shown = case.non_inferiority
     if shown is None or shown.limit is None:
         raise ValueError("on par is told from a limit of the difference")
@@ -177,9 +190,23 @@ def _on_par(case: Case) -> str:
         else f"better than {case.baseline}"
     )
     return (
-        f"On {case.cell}, {case.method} is {than} at n = {case.n} (one-sided {_per_cent(case.level)} limit "
+        f"On {case.cell}, {case.method} is {than} at n = {case.n} (one-sided {_per_cent(shown.level)} limit "
         f"of the difference {case.score.difference(shown.limit)}{case.score.sign}; "
-        f"{_sizes(case)}), but a saving in "
+        f"{_sizes(case)})"
+    )
+
+
+def _cheaper(case: Case) -> str:
+    return (
+        f"{_at_equal_n(case)}, and {case.n} of its trials cost {_value(case.cost_at_n)} times as much in "
+        f"{unit_name(case.unit)} ({_limits(case.cost_at_n)}); a saving at equal score is not shown "
+        f"({_limits(case.saving, '×')}; {_adjusted(case)})."
+    )
+
+
+def _on_par(case: Case) -> str:
+    return (
+        f"{_at_equal_n(case)}, but a saving in "
         f"{unit_name(case.unit)} is not shown ({_limits(case.saving, '×')}; {_adjusted(case)})."
     )
 
@@ -236,6 +263,7 @@ def _refused(case: Case) -> str:
 _SENTENCES = {
     "saves": _saves,
     "costs more": _costs_more,
+    "cheaper": _cheaper,
     "on par": _on_par,
     "worse": _worse,
     "censored": _censored,

@@ -44,7 +44,7 @@ class Accounting:
         planned, total, not_run: sums over the arms; planned and not_run None where no plan is known.
         outcomes: sums by status.
         lost_attempts: attempts whose worker died; their trials ran, or run, again.
-        set_aside: damaged records that were put aside.
+        set_aside: records that were put aside, damaged or of another plan.
         problems: every sentence on what does not add up.
     """
 

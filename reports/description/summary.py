@@ -10,6 +10,7 @@ from harness.trial_table import FAILURES, OUTCOMES
 from reports.arms.arm import Arm
 from reports.cost_units import COST_COLUMNS
 from reports.description.accounting import ArmName
+from reports.description.lengths import length
 from reports.settings import Settings
 from reports.statistics.arrays import Floats
 
@@ -36,6 +37,7 @@ class ArmSummary:
         parameters_median, parameters_low_quartile, parameters_high_quartile: over trials with both scores.
         size_medians: other column of a size (entries that are not zero, multiply-accumulates, how the network
             falls apart) -> median over the same trials, where recorded.
+        epochs_median: epochs that a finished trial really trained; None where not recorded.
         cost_medians: cost column -> median over all outcomes, failed ones too, where recorded.
         cost_totals: cost column -> sum over all outcomes.
     """
@@ -61,6 +63,7 @@ class ArmSummary:
     parameters_low_quartile: float | None
     parameters_high_quartile: float | None
     size_medians: dict[str, float]
+    epochs_median: float | None
     cost_medians: dict[str, float]
     cost_totals: dict[str, float]
 
@@ -99,6 +102,7 @@ def _summarise_arm(name: ArmName, arm: Arm | None, sign: float) -> ArmSummary:
         parameters_low_quartile=_quantile(sizes, 0.25),
         parameters_high_quartile=_quantile(sizes, 0.75),
         size_medians=_size_medians(arm),
+        epochs_median=length(arm).epochs if arm else None,
         cost_medians={unit: float(np.median(values)) for unit, values in costs.items() if values.size},
         cost_totals={unit: float(values.sum()) for unit, values in costs.items() if values.size},
     )

@@ -4,12 +4,13 @@ Embedding DejaVu Sans with its 6,000 glyphs and its shaping tables takes 0.25 s 
 of forty figures would spend half its time there. Characters that the small font lacks come from the full one.
 """
 
-import atexit
 import functools
-import shutil
-import tempfile
+import hashlib
 from pathlib import Path
+from uuid import uuid4
 
+import fontTools
+import matplotlib as mpl
 from fontTools import subset
 from fontTools.ttLib import TTFont
 from matplotlib import font_manager
@@ -28,14 +29,28 @@ _CHARACTERS = (
 @functools.cache
 def font_families() -> tuple[str, str]:
     """Registers the small font with matplotlib, once a process; returns the families to draw with."""
-    folder = Path(tempfile.mkdtemp(prefix="report-font-"))
-    # Kept until the process ends: matplotlib opens the files when it draws.
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     for weight in ("normal", "bold"):
-        path = folder / f"{weight}.ttf"
-        _cut(font_manager.findfont(font_manager.FontProperties(family=_FULL, weight=weight)), path)
-        font_manager.fontManager.addfont(path)
+        source = Path(font_manager.findfont(font_manager.FontProperties(family=_FULL, weight=weight)))
+        font_manager.fontManager.addfont(_small(source, weight))
     return FAMILY, _FULL
+
+
+def _small(source: Path, weight: str) -> Path:
+    """The small font's file: in matplotlib's cache, as a process that is killed takes no folder away.
+
+    It is called by all that it is made of, so that another font or version makes another.
+    """
+    made_of = hashlib.sha256(source.read_bytes())
+    made_of.update(f"{fontTools.version} {_CHARACTERS}".encode())
+    path = Path(mpl.get_cachedir(), f"report-sans-{weight}-{made_of.hexdigest()[:16]}.ttf")
+    if not path.is_file():
+        partial = path.with_name(f".{path.name}.{uuid4().hex}.partial")
+        try:
+            _cut(source, partial)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+    return path
 
 
 @functools.cache
@@ -50,7 +65,7 @@ def drawable(text: str) -> str:
     return "".join(letter if ord(letter) in known and letter.isprintable() else "?" for letter in text)
 
 
-def _cut(source: str, target: Path) -> None:
+def _cut(source: Path, target: Path) -> None:
     options = subset.Options(layout_features=[], hinting=False, notdef_outline=True, name_IDs=["*"])
     options.drop_tables += ["GSUB", "GPOS", "GDEF", "MATH", "FFTM"]
     font = TTFont(source, recalcTimestamp=False)  # the time of saving would be in every PDF

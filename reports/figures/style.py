@@ -1,6 +1,9 @@
 """One look for all figures, and how a figure becomes the same bytes every time."""
 
+import logging
 import re
+import warnings
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -105,28 +108,55 @@ class Placed:
 
 
 @contextmanager
+def _quietly() -> Iterator[None]:
+    """What matplotlib has to say of glyphs, fonts and layouts is not for those who read a report."""
+    log = logging.getLogger("matplotlib")
+    level = log.level
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        log.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            log.setLevel(level)
+
+
+@contextmanager
 def house_style() -> Iterator[None]:
     """The project's settings, for drawing and for saving, without touching the caller's."""
     if mpl.rcParams["font.family"] == list(font_families()):
         yield  # already inside: setting everything again takes as long as drawing a small figure
         return
-    with mpl.rc_context():
+    with mpl.rc_context(), _quietly():
         mpl.rcdefaults()
         mpl.rcParams.update(_STYLE)
         mpl.rcParams["font.family"] = list(font_families())
         yield
 
 
+#: Looks of the methods that most studies compare, the same in every report.
+_KNOWN = {"l2": 0, "fixed": 1, "shrinknets": 2}
+
+
 def method_styles(methods: Sequence[str]) -> dict[str, MethodStyle]:
     """Styles by method, in the order given (the baseline first).
 
-    The baseline has its colour to itself, so that no two methods of one of the `grouped` figures look alike.
+    A method's look follows from its name, so that it is the same in every figure and report; where methods of
+    one of the `grouped` figures would look alike, the later one takes the next look that is free there.
     """
-    styles = {}
-    for position, method in enumerate(methods):
-        look = 0 if position == 0 else 1 + (position - 1) % (MAX_SERIES - 1)
-        styles[method] = MethodStyle(COLOURS[look], MARKERS[position % len(MARKERS)], LINES[look])
-    return styles
+    looks: dict[str, int] = {}
+    for group in grouped(methods):
+        taken = {looks[name] for name in group if name in looks}
+        new = [name for name in group if name not in looks]
+        # Known names first: they keep their look whoever stands beside them.
+        for name in sorted(new, key=lambda name: name not in _KNOWN):
+            wanted = _KNOWN.get(name, zlib.crc32(name.encode()) % MAX_SERIES)
+            order = [(wanted + step) % MAX_SERIES for step in range(MAX_SERIES)]
+            looks[name] = next((look for look in order if look not in taken), wanted)
+            taken.add(looks[name])
+    return {
+        name: MethodStyle(COLOURS[looks[name]], MARKERS[looks[name]], LINES[looks[name]]) for name in methods
+    }
 
 
 def grouped(methods: Sequence[str]) -> list[list[str]]:

@@ -19,7 +19,7 @@ from reports.settings import Settings
 from reports.table.checks import TrialTable, is_accuracy
 from reports.wording import ScoreWords
 
-DOCUMENT_VERSION = 1
+DOCUMENT_VERSION = 2
 _TOOLS = ("sizing-harness", "numpy", "scipy", "pandas", "matplotlib", "seaborn")
 
 

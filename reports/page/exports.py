@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from reports.table.formulas import guard_formula
+
 Row = Mapping[str, Any]
 
-#: A spreadsheet takes a field that begins so for a formula, and runs it.
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _LATEX = {
     "\\": r"\textbackslash{}",
     "&": r"\&",
@@ -61,13 +61,6 @@ def write_csv(rows: Sequence[Row], path: Path) -> None:
         writer.writeheader()
         for row in rows:
             writer.writerow({str(guard_formula(key)): guard_formula(value) for key, value in row.items()})
-
-
-def guard_formula(value: object) -> object:
-    """Text that a spreadsheet would take for a formula, with an apostrophe before it; numbers as they are."""
-    if isinstance(value, str) and value.startswith(_FORMULA_STARTS):
-        return "'" + value
-    return "" if value is None else value
 
 
 def latex(rows: Sequence[Row]) -> str:
@@ -233,7 +226,7 @@ def _parts(contrast: Row) -> list[Row]:
 def _pooled(pooled: Row) -> Row:
     return {
         **{name: pooled[name] for name in ("method", "unit", "cells", "datasets")},
-        **{name: pooled[name] for name in ("claimed_saving", "claimed_costing_more", "censored")},
+        **{name: pooled[name] for name in ("above_one", "below_one", "unmatched")},
         **_limits("these_cells", pooled["these_cells"]),
         **_limits("new_datasets", pooled["new_datasets"]),
         **_limits("median", pooled["median"]),

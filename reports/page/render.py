@@ -11,6 +11,8 @@ import jinja2
 from reports import wording
 from reports.cost_units import unit_name
 from reports.figures.style import file_name
+from reports.page.bars import cost_bar, score_axis, score_bar, short_cost, strip, who_leads
+from reports.results.contrast import VERDICT_KINDS
 from reports.size_axes import SIZE_AXES
 from reports.wording import ScoreWords
 
@@ -77,9 +79,6 @@ def render(template: str, document: Mapping[str, Any], figures: Sequence[PageFig
 def _globals(document: Mapping[str, Any], figures: Sequence[PageFigure], score: ScoreWords) -> dict[str, Any]:
     """What every template may name beside the document."""
     contrasts = [contrast for cell in document["analysis"]["cells"] for contrast in cell["contrasts"]]
-    # The headline ends with every verdict's sentence; where there are several, they stand apart below it.
-    said = {contrast["verdict"]["sentence"] for contrast in contrasts}
-    headline = [sentence for sentence in document["analysis"]["headline"] if sentence not in said]
     return {
         "score": score,
         "nothing": wording.NOTHING,
@@ -89,7 +88,13 @@ def _globals(document: Mapping[str, Any], figures: Sequence[PageFigure], score: 
         "cells": _cells(document),
         "contrasts": contrasts,
         "contrast_methods": list(dict.fromkeys(contrast["method"] for contrast in contrasts)),
-        "headline": headline or [sentence for sentence in document["analysis"]["headline"] if not contrasts],
+        "score_axis": score_axis,
+        "score_bar": partial(score_bar, score=score),
+        "cost_bar": cost_bar,
+        "short_cost": short_cost,
+        "strip": strip,
+        "who_leads": who_leads,
+        "kinds": VERDICT_KINDS,
         "at_n": _at_n,
         "axes_of": _axes_of,
         "fronts_on": _fronts_on,
@@ -130,7 +135,8 @@ def _cells(document: Mapping[str, Any]) -> list[dict[str, Any]]:
         name = " / ".join(key)
         part = analysed.get(key)
         arms = part["arms"] if part else []
-        cell = cells.setdefault(key, {"name": name, "summaries": [], "arms": arms, "analysis": part})
+        place = {"name": name, "dataset": key[0], "architecture": key[1]}
+        cell = cells.setdefault(key, {**place, "summaries": [], "arms": arms, "analysis": part})
         cell["summaries"].append(summary)
     return list(cells.values())
 

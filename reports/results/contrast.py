@@ -4,15 +4,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from reports.results.across import Across
 from reports.results.estimate import Estimate
 
-VerdictKind = Literal["saves", "costs more", "on par", "worse", "censored", "inconclusive", "refused"]
+VerdictKind = Literal[
+    "saves", "costs more", "cheaper", "on par", "worse", "censored", "inconclusive", "refused"
+]
 
 
 #: The closed list, in the order in which the rules are tried after the preconditions (`refused`) hold.
 VERDICT_KINDS: tuple[VerdictKind, ...] = (
     "saves",
     "costs more",
+    "cheaper",
     "on par",
     "worse",
     "censored",
@@ -49,12 +53,30 @@ class Matched:
 
 
 @dataclass(frozen=True, slots=True)
+class BoundedRatio:
+    """A saving as far as the trials can show it, at the plain level: m* counts from 1 to half of the trials.
+
+    It is never censored, so it is what an average over cells is made of. held_low, held_high: that limit is
+    the least or the most that the trials can show.
+    """
+
+    value: float
+    low: float
+    high: float
+    least: float
+    most: float
+    held_low: bool
+    held_high: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Saving:
     """Search cost of the baseline over that of the method at equal expected score; above 1 is a saving."""
 
     unit: str
     ratio: Estimate  # limits at the plain level
     ratio_adjusted: Estimate  # limits at the Holm level of the primary family (plain where not primary)
+    bounded: BoundedRatio
     p_value: float | None  # of ratio = 1, two-sided, by inverting the interval
     p_holm: float | None
     cost_to_match: Estimate | None  # m* times the mean cost of a trial of the method
@@ -79,6 +101,7 @@ class NonInferiority:
 
     margin: float
     margin_source: str
+    level: float  # of a one-sided limit before adjustment; a quarter of alpha with a margin of 0
     limit: float | None  # lower one-sided limit of the difference, at the Holm level
     limit_unadjusted: float | None
     shown: bool
@@ -119,17 +142,24 @@ class SubBox:
 
 @dataclass(frozen=True, slots=True)
 class Settle:
-    """How many trials per arm would settle an open question if the estimates stay where they are."""
+    """What would settle an open question: the chance to find a saving that was fixed beforehand.
 
-    trials_per_arm: int | None
+    saving: which is truly there. trials: of each arm, the present number first. chance: for each, that the
+    whole interval of the saving lies above 1, simulated from the baseline's trials. reason: the sentence.
+    """
+
+    saving: float
+    trials: tuple[int, ...]
+    chance: tuple[float, ...]
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One of seven kinds, by the first rule that matched.
+    """One of eight kinds, by the first rule that matched.
 
-    estimate: the saving in the claim's unit with its Holm-adjusted limits (None if refused).
+    estimate: the saving in the claim's unit with its Holm-adjusted limits (None if refused). cost_at_n: what
+    n trials of the method cost over n of the baseline; its limits have a tenth of alpha over all comparisons.
     """
 
     kind: VerdictKind
@@ -141,6 +171,7 @@ class Verdict:
     trials_baseline: int
     trials_method: int
     settle: Settle | None = None
+    cost_at_n: Estimate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,3 +199,4 @@ class Contrast:
     depends_on_space: str  # sentence; empty if no sub-box could be judged
     paired: bool
     verdict: Verdict
+    across: Across | None = None  # who is ahead at which n

@@ -15,13 +15,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Literal
 
+from reports.results.answer import Answer
 from reports.results.arm_result import ArmResult
 from reports.results.contrast import Contrast, Test
 from reports.results.control_result import ControlResult
 from reports.results.estimate import Estimate
 from reports.results.replay_result import ReplayResult
 
-RESULTS_VERSION = 1
+RESULTS_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +40,19 @@ class Cell:
 class Pooled:
     """Savings of one method over cells, in one unit.
 
-    these_cells: geometric mean over the cells of this study. new_datasets: the same for data sets yet to
-    come (t on data-set means). With censored cells neither exists: then the median with its sign-test limits
-    and the counts stand.
+    these_cells: geometric mean over the cells of this study, each as far as its trials can show
+    (`Saving.bounded`), so that a censored cell is averaged too; its note says from where to where.
+    new_datasets: the same for data sets yet to come (t on data-set means).
+    sentence: the mean in words, "" for fewer than two cells. Verdicts are counted in the `Answer`.
     """
 
     method: str
     unit: str
     cells: int
     datasets: int
-    claimed_saving: int
-    claimed_costing_more: int
-    censored: int
+    above_one: int  # cells whose adjusted interval lies above 1
+    below_one: int  # cells whose adjusted interval lies below 1
+    unmatched: int  # cells without an estimate, only a bound of it
     these_cells: Estimate
     new_datasets: Estimate
     new_datasets_sensitivity: Estimate  # Paule-Mandel with modified Knapp-Hartung
@@ -83,6 +85,20 @@ class Warn:
 
 
 @dataclass(frozen=True, slots=True)
+class Looks:
+    """How often these trials were looked at, as far as the folder of the report tells.
+
+    number: of this page among the different sets of trials that pages in this folder were made of, from 1.
+    declared: which of the declared looks this is, in words; "" where the study declared none. alpha: the
+    error that the claims of this page may spend.
+    """
+
+    number: int
+    declared: str
+    alpha: float
+
+
+@dataclass(frozen=True, slots=True)
 class Results:
     """All that the report shows."""
 
@@ -100,12 +116,14 @@ class Results:
     seed: int
     family_size: int
     headline: tuple[str, ...]
+    answer: Answer
     cells: tuple[Cell, ...]
     pooled: tuple[Pooled, ...]
     profiles: tuple[Profile, ...]
     warnings: tuple[Warn, ...]
     replays: tuple[ReplayResult, ...] = ()
     controls: tuple[ControlResult, ...] = ()
+    looks: Looks | None = None
 
 
 def to_json_able(value: object) -> object:

@@ -41,7 +41,8 @@ def _record(accounting: Accounting) -> Iterator[Warn]:
         yield Warn(
             "set aside",
             "caution",
-            f"{count(accounting.set_aside)} damaged {records} set aside; such trials count as not yet run.",
+            f"{count(accounting.set_aside)} {records} set aside, damaged or of another plan; such trials "
+            "count as not yet run.",
         )
     if accounting.lost_attempts > 0.1 * max(accounting.total, 1):
         yield Warn(

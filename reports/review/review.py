@@ -7,9 +7,11 @@ from reports.arms.arm import Arm
 from reports.results.arm_result import ArmResult
 from reports.results.contrast import Contrast
 from reports.results.results import Warn
+from reports.review.copies import copies
 from reports.review.design import epochs, planned, reading, spaces
+from reports.review.looks import looks
 from reports.review.scores import drops, noise, optimism
-from reports.review.trials import copies, drift, few, filled, hardware, missing, sizes, splits
+from reports.review.trials import drift, few, filled, hardware, missing, sizes, splits
 from reports.scope import Scope
 from reports.table.checks import TrialTable
 from reports.wording import ScoreWords
@@ -23,6 +25,7 @@ def review(
     contrasts: Sequence[Contrast],
     scope: Scope,
     score: ScoreWords,
+    look: int,
 ) -> tuple[Warn, ...]:
     """All warnings, the gravest first."""
     found = [
@@ -38,6 +41,7 @@ def review(
         *hardware(arms, scope),
         *splits(arms),
         *copies(arms),
+        *looks(look, design, scope),
         *drops(results, scope),
         *filled(arms),
     ]

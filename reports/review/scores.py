@@ -1,6 +1,6 @@
 """Objections to the scores: test noise, optimism, selection of noise."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -27,12 +27,30 @@ def noise(
         if 0 < abs(value) < noise:
             numbers = f"{score.difference(value)} against {score.difference(noise).lstrip('+')}"
             found.setdefault(contrast.method, []).append(f"{_place(arm)}: {numbers}")
-    for method, cells in found.items():
+    if found:
         sentence = (
-            f"The difference between {method} and {scope.baseline} at n = {scope.n} is smaller than the "
-            f"noise of the test set, so another test set could turn it round ({'; '.join(cells)})."
+            f"The difference between {_all(found)} and {scope.baseline} at n = {scope.n} is smaller than the "
+            f"noise of the test set, so another test set could turn it round ({_where(found)})."
         )
-        yield Warn("noise", "caution", sentence, method=method)
+        yield Warn("noise", "caution", sentence, method=_one(found))
+
+
+def _all(found: Mapping[str, Sequence[str]]) -> str:
+    """The methods that something was found of, in one phrase."""
+    *first, last = found
+    return f"{', '.join(first)} or {last}" if first else last
+
+
+def _one(found: Mapping[str, Sequence[str]]) -> str:
+    return next(iter(found)) if len(found) == 1 else ""
+
+
+def _where(found: Mapping[str, Sequence[str]]) -> str:
+    """Cell by cell what was found, with the method where there are several."""
+    several = len(found) > 1
+    return "; ".join(
+        f"{name} on {cell}" if several else cell for name, cells in found.items() for cell in cells
+    )
 
 
 def _place(arm: Arm | ArmResult) -> str:
@@ -61,16 +79,17 @@ def optimism(
         if limits.low > 0 and excess.value > largest:
             points = score.difference(excess.value).lstrip("+")
             found.setdefault(arm.method, []).append(f"{_place(arm)}: {points}")
-    for method, cells in found.items():
+    if found:
         sentence = (
-            f"The trial of {method} that validation selects among {scope.n} scores better on validation than "
-            f"on test, by more than the arms differ: trust test scores only ({'; '.join(cells)})."
+            f"The trial of {_all(found)} that validation selects among {scope.n} scores better on validation "
+            f"than on test, by more than the arms differ: trust test scores only ({_where(found)})."
         )
-        yield Warn("optimism", "caution", sentence, method=method)
+        yield Warn("optimism", "caution", sentence, method=_one(found))
 
 
 def drops(results: Sequence[ArmResult], scope: Scope) -> Iterator[Warn]:
     """Expected test score that falls with more trials: validation selects noise."""
+    found: dict[str, list[str]] = {}
     for arm in results:
         curve = arm.best_of_n
         if curve is None or arm.sampling != "iid":
@@ -84,5 +103,10 @@ def drops(results: Sequence[ArmResult], scope: Scope) -> Iterator[Warn]:
             continue
         drop = max(scope.sign * value for value in values) - scope.sign * values[-1]
         if drop > (last.high - last.low) / 4:  # about one standard error
-            sentence = f"More trials of {arm.method} give a worse selected model: validation selects noise."
-            yield Warn("drop", "caution", sentence, arm.dataset, arm.architecture, arm.method)
+            found.setdefault(arm.method, []).append(_place(arm))
+    if found:
+        sentence = (
+            f"More trials of {_all(found)} give a worse selected model: validation selects noise "
+            f"({_where(found)})."
+        )
+        yield Warn("drop", "caution", sentence, method=_one(found))

@@ -39,8 +39,7 @@ def few(arms: Sequence[Arm], scope: Scope) -> Iterator[Warn]:
         have = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
         sentence = (
             f"{len(short)} of {len(arms)} arms have too few trials ({have}) for n = {scope.n}: it asks for "
-            f"{fewest_trials(scope.n)} at least, and for {TRIALS_TO_DIFFER * scope.n} if a difference is to "
-            "be found."
+            f"{fewest_trials(scope.n)} at least, better {TRIALS_TO_DIFFER * scope.n}."
         )
         yield Warn("few", "caution", sentence)
 
@@ -134,22 +133,6 @@ def _shared_splits(arms: Sequence[Arm]) -> Iterator[Warn]:
                 "share what it selects: limits take them as independent, and may be too narrow for that."
             )
             yield Warn("split", "caution", sentence, dataset, architecture)
-
-
-def copies(arms: Sequence[Arm]) -> Iterator[Warn]:
-    """Arms with trials that repeat each other."""
-    for arm in arms:
-        if not arm.is_independent or not arm.parameters:
-            continue
-        columns = [*arm.parameters.values(), arm.validation, arm.test]
-        rows = np.unique(np.column_stack(columns)[arm.scored], axis=0).shape[0]
-        copies = int(arm.scored.sum()) - rows
-        if copies:
-            sentence = (
-                f"{copies} trials of {arm.method} repeat another one in every searched value and score: two "
-                "workers may have drawn with one seed, and N is smaller than it looks."
-            )
-            yield Warn("copies", "serious", sentence, arm.dataset, arm.architecture, arm.method)
 
 
 def filled(arms: Sequence[Arm]) -> Iterator[Warn]:

@@ -24,6 +24,8 @@ from reports.statistics.unseen import MASSES, Failed, Unseen, unseen
 
 #: Standard normal quantiles are told up to here.
 _SURE = 35.0
+#: Halvings when a chance is inverted into a limit: to 1e-11 of the spread of its parts.
+_HALVINGS = 36
 
 
 def t_quantile(level: float | Floats, df: Floats) -> Floats:
@@ -155,9 +157,10 @@ class Mixed:
 
     def limit(self, level: float, sign: float) -> Floats:
         """The bar that the difference is above (sign 1) or below (-1) with chance `level`, shape [..., K]."""
-        reach = t_quantile(2 * level - 1, self.df) * self.se + 1e-300
-        low, high = self.value.min(axis=-1) - 40 * reach, self.value.max(axis=-1) + 40 * reach
-        for _ in range(80):
+        # The quantile of a mixture lies between those of its parts.
+        reach = sign * t_quantile(2 * level - 1, self.df) * self.se
+        low, high = self.value.min(axis=-1) - reach, self.value.max(axis=-1) - reach
+        for _ in range(_HALVINGS):
             middle = (low + high) / 2
             beyond = self.below(middle, sign) > 1 - level
             low, high = (
@@ -207,19 +210,21 @@ class Gap:
     def _place(self, m: int) -> int:
         return int(np.argmin(np.abs(self.m - m)))
 
-    def chance_above(self, m: int, bar: float) -> float:
-        """One-sided p-value of "D(m) is at least the bar" (no batch axes): small if it is clearly below."""
-        value, se, df = self.at(m)
+    def chance_above(self, m: int, bar: float) -> Floats:
+        """One-sided p-value of "D(m) is at least the bar", shape [...]: small if it is clearly below."""
+        place = self._place(m)
         if self.baseline is None:
-            return float(chance_below(value - bar, se, df))
-        return float(self.baseline.at(self._place(m)).below(bar, -1.0)[0])
+            away = self.value[..., place] - bar
+            return chance_below(away, self.se[..., place], self.df[..., place])
+        return self.baseline.at(place).below(bar, -1.0)[..., 0]
 
-    def chance_below(self, m: int, bar: float) -> float:
-        """One-sided p-value of "D(m) is at most the bar" (no batch axes): small if it is clearly above."""
-        value, se, df = self.at(m)
+    def chance_below(self, m: int, bar: float) -> Floats:
+        """One-sided p-value of "D(m) is at most the bar", shape [...]: small if it is clearly above."""
+        place = self._place(m)
         if self.method is None:
-            return float(chance_below(bar - value, se, df))
-        return float(self.method.at(self._place(m)).below(bar)[0])
+            away = bar - self.value[..., place]
+            return chance_below(away, self.se[..., place], self.df[..., place])
+        return self.method.at(place).below(bar)[..., 0]
 
     def limits(self, m: int, level: float) -> tuple[float, float]:
         """Lower and upper limit of D(m), each at the one-sided level (no batch axes), around the estimate."""
@@ -313,15 +318,13 @@ def matched_trials(gap_: Gap, level: float | Floats) -> tuple[Floats, Floats, Fl
         Point, lower and upper limit, shape [...]; infinite where not reached within the track; the first m
         (usually 1) where that already suffices.
     """
-    half = t_quantile(np.asarray(level)[..., None], gap_.df) * gap_.se
     point = first_crossing(gap_.m, np.maximum.accumulate(gap_.value, axis=-1))
-    low_curve, high_curve = gap_.value + half, gap_.value - half
     asked = special.ndtri((1 + np.asarray(level)) / 2)[..., None]
-    if gap_.is_below is not None:
-        low_curve = asked - gap_.is_below
-    if gap_.is_above is not None:
-        high_curve = gap_.is_above - asked
-    low = first_crossing(gap_.m, low_curve)
-    high = first_crossing(gap_.m, high_curve, strict=True)
+    if gap_.is_below is None or gap_.is_above is None:
+        half = t_quantile(np.asarray(level)[..., None], gap_.df) * gap_.se
+    low = first_crossing(gap_.m, gap_.value + half if gap_.is_below is None else asked - gap_.is_below)
+    high = first_crossing(
+        gap_.m, gap_.value - half if gap_.is_above is None else gap_.is_above - asked, strict=True
+    )
     # A dip of the curves between whole numbers must not turn the interval inside out.
     return point, np.minimum(low, point), np.maximum(high, point)

@@ -1,16 +1,40 @@
 """One saving from several: over the cells at hand, and for data sets yet to come. Logarithms throughout."""
 
 import numpy as np
+import numpy.typing as npt
 from scipy import stats
 
 from reports.statistics.arrays import Floats, settled
 from reports.statistics.matching import t_quantile
+from reports.statistics.savings import BoundedSaving
+
+#: Mean of two half normals over the difference of their .975 quantiles: 1 / (sqrt(2 pi) 1.96).
+UNEVEN = 0.2
 
 
-def pool_these(logs: Floats, errors: Floats, level: float) -> tuple[Floats, Floats]:
-    """Mean log saving over the cells at hand and its half width; SE = sqrt(sum se^2) / k. Shapes [..., k]."""
-    half = stats.norm.ppf((1 + level) / 2) * np.sqrt((errors**2).sum(axis=-1)) / logs.shape[-1]
-    return logs.mean(axis=-1), half
+def pool_bounded(cells: BoundedSaving) -> tuple[Floats, Floats, Floats]:
+    """Mean over the cells at hand of savings as far as they can be shown, last axis [..., k].
+
+    Distances of independent limits are rooted after squaring (MOVER). Those of limits that are held are
+    added: the estimates of such cells err all to one side, which no averaging takes out. Where limits lie
+    unevenly the estimates err to the nearer side on average, by `UNEVEN` of the difference; the limit on the
+    farther side reaches so much farther.
+
+    Returns:
+        Mean, lower and upper limit at the level of the cells' limits, shape [...].
+    """
+    size = cells.log.shape[-1]
+    mean = cells.log.mean(axis=-1)
+    down, up = cells.log - cells.low, cells.high - cells.log
+    off = UNEVEN * (up - down).mean(axis=-1)
+
+    def together(distance: Floats, held: npt.NDArray[np.bool_]) -> Floats:
+        free = np.sqrt((np.where(held, 0.0, distance) ** 2).sum(axis=-1))
+        whole: Floats = (free + np.where(held, distance, 0.0).sum(axis=-1)) / size
+        return whole
+
+    low = mean - together(down, cells.at_least) + np.minimum(off, 0.0)
+    return mean, low, mean + together(up, cells.at_most) + np.maximum(off, 0.0)
 
 
 def pool_new(logs: Floats, level: float) -> tuple[Floats, Floats]:

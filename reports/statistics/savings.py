@@ -7,6 +7,7 @@ Donner 2008) on the logarithm: the inverted interval of m* and the t interval of
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from reports.statistics.arrays import Floats, Integers, settled
 from reports.statistics.best_of_n import jackknife_se
@@ -98,6 +99,45 @@ def log_saving(gap: Gap, ratio: CostRatio, level: float | Floats) -> tuple[Float
         beyond = n + at_last.log - np.log(gap.m[-1]) + half(at_last)
         upper = np.where(low <= gap.m[0], np.inf, np.where(np.isfinite(low), up, beyond))
         return logs[0], logs[0] - down, upper
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BoundedSaving:
+    """Log of the saving as far as the trials can show it, shapes [...]: m* counts from the first m of the
+    track to the last, so that every cell has one, with both limits.
+
+    least, most: the ends of what can be shown. at_least, at_most: a limit lies at such an end.
+    """
+
+    log: Floats
+    low: Floats
+    high: Floats
+    least: Floats
+    most: Floats
+    at_least: npt.NDArray[np.bool_]
+    at_most: npt.NDArray[np.bool_]
+
+
+def bounded_log_saving(gap: Gap, ratio: CostRatio, level: float | Floats) -> BoundedSaving:
+    """The saving with m* held within the track; limits by MOVER, by adding where m* is held."""
+    first, last = float(gap.m[0]), float(gap.m[-1])
+    found = matched_trials(gap, level)
+    ends = [np.clip(end, first, last) for end in found]
+    at = [ratio.at(end) for end in ends]
+    half = t_quantile(level, at[0].df) * at[0].se
+    logs = [np.log(gap.n) + each.log - np.log(end) for each, end in zip(at, ends, strict=True)]
+    down, up = logs[0] - logs[2], logs[1] - logs[0]
+    at_least, at_most = ends[2] >= last, ends[1] <= first
+    least, most = (np.log(gap.n) + ratio.at(np.asarray(end)).log - np.log(end) for end in (last, first))
+    return BoundedSaving(
+        log=logs[0],
+        low=logs[0] - np.where(at_least, half + down, np.hypot(half, down)),
+        high=logs[0] + np.where(at_most, half + up, np.hypot(half, up)),
+        least=np.broadcast_to(least, logs[0].shape),
+        most=np.broadcast_to(most, logs[0].shape),
+        at_least=at_least,
+        at_most=at_most,
+    )
 
 
 def saving_p_value(gap: Gap, ratio: CostRatio) -> tuple[Floats, Floats]:

@@ -25,6 +25,9 @@ EXACT_SPLITS = 20_000
 _BLOCK = 250_000
 #: A small arm beside a huge one gets fewer permutations, 999 at least: no test takes more than seconds.
 _MOST_LABELS = 20_000_000
+#: Permutations end once so many were as extreme as what was observed: the p-value is known to a twentieth of
+#: itself then, and stays valid (Besag & Clifford 1991).
+_ENOUGH = 400
 
 
 def _placements(pooled: Floats) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.intp]]:
@@ -106,13 +109,14 @@ def brunner_munzel_p(
         _, _, df = a12_moments(second, first)
         return float(2 * special.stdtr(df, -abs(observed)))
     permutations = min(permutations, max(999, _MOST_LABELS // (a + b)))
-    extreme = 0
+    extreme = done = 0
     rows = max(1, _BLOCK // (a + b))
-    for start in range(0, permutations, rows):
-        size = min(rows, permutations - start)
+    while done < permutations and extreme < _ENOUGH:
+        size = min(rows, permutations - done)
         shuffled = generator.random((size, a + b)).argsort(axis=1) >= a
         extreme += int((np.abs(_studentised(shuffled, low, high)) >= abs(observed) - 1e-9).sum())
-    return (extreme + 1) / (permutations + 1)
+        done += size
+    return (extreme + 1) / (done + 1)
 
 
 def a12_moments(second: Floats, first: Floats) -> tuple[float, float, float]:

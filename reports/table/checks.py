@@ -28,6 +28,14 @@ from reports.settings import Settings
 from reports.table.reading import MAX_TEXT, METRIC_COLUMN, longest_text
 
 LOST = "lost"
+#: Optuna's names of states, as its own tables have them; trials that have not ended are no outcomes.
+STATES = {
+    "COMPLETE": "ok",
+    "PRUNED": "stopped",
+    "FAIL": "crashed",
+    "RUNNING": LOST,
+    "WAITING": LOST,
+}
 DEFAULTS = Settings()
 #: What stands for "no value" in a CSV file written by other programs.
 _MISSING = frozenset({"", "nan", "na", "n/a", "none", "null", "<na>"})
@@ -66,7 +74,7 @@ def is_accuracy(settings: Settings) -> bool:
     """Whether the scores are shares between 0 and 1, shown in per cent."""
     if settings.is_share is not None:
         return settings.is_share
-    return score_columns(settings) == ACCURACY_COLUMNS
+    return all(name.endswith("accuracy") for name in score_columns(settings))
 
 
 def check_table(
@@ -225,7 +233,13 @@ def _fill_ids(trials: pd.DataFrame, source: str) -> None:
 def _fill_status(trials: pd.DataFrame, scores: tuple[str, str], notes: list[str], source: str) -> None:
     has_scores = trials[list(scores)].notna().all(axis=1)
     given = trials["status"] if "status" in trials else pd.Series("", index=trials.index)
-    allowed = f"one of {', '.join((*OUTCOMES, LOST))}"
+    foreign = given.isin(STATES)
+    if foreign.any():
+        met = sorted({*given[foreign]})
+        said = ", ".join(f"{state} as {STATES[state]}" for state in met)
+        notes.append(f"Statuses are read by the names that Optuna gives them: {said}.")
+        given = given.replace(STATES)
+    allowed = f"one of {', '.join((*OUTCOMES, LOST))} (what other tools wrote, `harness import` reads)"
     _refuse((given != "") & ~given.isin((*OUTCOMES, LOST)), given, "status", source, allowed)
     unsaid = given == ""
     scoreless = int((unsaid & ~has_scores).sum())

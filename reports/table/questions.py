@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 
 from harness.design import StudyDesign
-from harness.trial_table import ACCURACY_COLUMNS, SCORE_COLUMNS
+from harness.trial_table import ACCURACY_COLUMNS
 from reports.cost_units import COST_UNITS, MADE_OF, TRIALS
 from reports.errors import TableError
 from reports.settings import Settings, Target
@@ -32,6 +32,21 @@ def parse_target(text: str) -> Target:
             "DATASET/ARCHITECTURE=VALUE, such as mnist/mlp=0.97"
         )
     return Target(value, dataset or None, architecture or None)
+
+
+def name_scores(validation: str | None, test: str | None) -> tuple[str, str]:
+    """The columns that select and that are reported: both as named, or both accuracies.
+
+    Raises:
+        TableError: one was named and the other was not, so that they may be two different scores.
+    """
+    if (validation is None) == (test is None):
+        return (validation, test) if validation is not None and test is not None else ACCURACY_COLUMNS
+    flag, other = ("--validation-column", "--test-column")[:: 1 if test is None else -1]
+    raise TableError(
+        f"{flag}: found {validation or test!r} alone, which may be of two different scores with the other's "
+        f"default; allowed is {flag} with {other}"
+    )
 
 
 def check_values(settings: Settings) -> None:
@@ -67,11 +82,6 @@ def check_values(settings: Settings) -> None:
 
 def _check_score(settings: Settings) -> None:
     named = settings.validation_column, settings.test_column
-    if any(sum(name in columns for name in named) == 1 for columns in (ACCURACY_COLUMNS, SCORE_COLUMNS)):
-        raise TableError(
-            f"--test-column: found {named[0]!r} and {named[1]!r}, two different scores; allowed are "
-            "--validation-column and --test-column of one score"
-        )
     if named[0] == named[1]:
         raise TableError(
             f"--test-column: {named[0]!r} is named twice; allowed are one column that selects and "

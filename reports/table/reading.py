@@ -1,6 +1,7 @@
 """Reads trial tables from CSV and parquet files, a block at a time, keeping only what a report uses."""
 
 import csv
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from reports.errors import TableError
 #: More trials than this are no trial table but a log; reading stops there, so memory stays bounded (about
 #: 1.5 GB at this many rows with every column of the schema filled).
 MAX_TRIALS = 1_000_000
+#: A searched value has a column each; a table of more columns is no trial table either.
+MAX_COLUMNS = 5_000
 #: Longest text kept of one field: a traceback of a megabyte would be held once a trial.
 MAX_TEXT = 300
 #: A column whose texts are longer, an entry a layer; what is longer still is cut, and then not used.
@@ -59,6 +62,11 @@ def longest_text(column: str) -> int:
     return _LONGER.get(column, MAX_TEXT)
 
 
+def _check_width(path: Path, columns: int) -> None:
+    if columns > MAX_COLUMNS:
+        raise TableError(f"{path}: {columns:,} columns; allowed are at most {MAX_COLUMNS:,}")
+
+
 def _is_wanted(name: str, wanted: frozenset[str] | set[str]) -> bool:
     return name in wanted or name.startswith(PARAMETER_PREFIX)
 
@@ -86,11 +94,11 @@ def _read_csv(path: Path, wanted: frozenset[str] | set[str]) -> pd.DataFrame:
 
 
 def _kept_columns(path: Path, header: list[str], wanted: frozenset[str] | set[str]) -> list[int]:
-    twice = sorted({name for name in header if name and header.count(name) > 1})
+    _check_width(path, len(header))
+    times = Counter(name for name in header if name)
+    twice = sorted(name for name, count in times.items() if count > 1)
     if twice:
-        raise TableError(
-            f"{path}: column {twice[0]} is there {header.count(twice[0])} times; allowed is once"
-        )
+        raise TableError(f"{path}: column {twice[0]} is there {times[twice[0]]} times; allowed is once")
     if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
         raise TableError(f"{path}: columns are not separated by commas; allowed is a CSV file with commas")
     return [position for position, name in enumerate(header) if _is_wanted(name, wanted)]
@@ -139,9 +147,12 @@ def _read_parquet(path: Path, wanted: frozenset[str] | set[str]) -> pd.DataFrame
         rows = file.metadata.num_rows
         if rows > MAX_TRIALS:
             raise TableError(f"{path}: {rows:,} rows; allowed is one row a trial, at most {MAX_TRIALS:,}")
+        _check_width(path, file.metadata.num_columns)
         columns = [name for name in file.schema_arrow.names if _is_wanted(name, wanted)]
-        frame: pd.DataFrame = file.read(columns=columns, use_threads=False).to_pandas()
-    except (pa.ArrowException, OSError) as error:
+        # Without what pandas notes in a file about itself, which may be damaged where the table is sound.
+        table = file.read(columns=columns, use_threads=False).replace_schema_metadata(None)
+        frame: pd.DataFrame = table.to_pandas()
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = str(error).splitlines()[0]
         raise TableError(f"{path}: not a parquet file that can be read ({reason})") from None
     return frame

@@ -51,7 +51,7 @@ def test_activations() -> None:
 
 
 def test_no_hidden_layer_is_no_mlp() -> None:
-    with pytest.raises(ValueError, match="hidden_layers must be at least 1, found 0"):
+    with pytest.raises(ValueError, match="hidden_layers must be at least 1 and at most 1,000, found 0"):
         MLP(hidden_layers=0)
 
 

@@ -1,4 +1,4 @@
-"""Prints every bar beside what was measured; exits with 1 if one fails. Some ten minutes on two cores.
+"""Prints every bar beside what was measured; exits with 1 if one fails. Within an hour on two cores.
 
 `python -m tests.calibration` runs all; names of modules or functions run a part: `tests_of_arms`,
 `claims.whole_reports`.
@@ -11,9 +11,23 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
-from tests.calibration import claims, drifting, exact, failures, intervals, replays, tests_of_arms, ties
+from tests.calibration import (
+    claims,
+    drifting,
+    exact,
+    failures,
+    intervals,
+    large,
+    looking,
+    lopsided,
+    pooled,
+    powers,
+    replays,
+    tests_of_arms,
+    ties,
+)
 from tests.calibration.rows import Row
-from tests.calibration.worlds import D1, D2, D3, WORLDS
+from tests.calibration.worlds import D1, D2, D3, POWER_POOLS, WORLDS
 
 SEED = 7
 STUDIES = 2_000
@@ -57,6 +71,25 @@ def jobs() -> list[Job]:
         for world in ties.TIED
         for trials, n in ((20, 2), (50, 5), (100, 10))
     ]
+    found += [
+        (lopsided.whole_reports, (sizes, failing, STUDIES, SEED))
+        for sizes in lopsided.SIZES
+        for failing in lopsided.FAILURES
+    ]
+    found += [
+        (pooled.coverage, (name, trials, n, in_trials, STUDIES // 2, SEED))
+        for trials, n in ((100, 10), (50, 5), (20, 2))
+        for name in pooled.CELLS
+        for in_trials in (True, False)
+    ]
+    found += [(looking.six_looks, (world, n, STUDIES, SEED)) for world in WORLDS for n in (2, 5)]
+    found += [(powers.plain, (*sizes, STUDIES, SEED)) for sizes in powers.BEFORE]
+    found += [
+        (powers.announced, (world, saving, *sizes, STUDIES, SEED))
+        for sizes in powers.BEFORE
+        for world in POWER_POOLS
+        for saving in (2, 4)
+    ]
     found.append((claims.adjusted_power, (STUDIES, SEED)))
     found += [
         (intervals.cost_ratios, (rates, trials, 5 * STUDIES, SEED))
@@ -74,6 +107,7 @@ def jobs() -> list[Job]:
         for pruner in replays.PRUNERS
         for slow in (False, True)
     ]
+    found.append((large.seconds, (20, 5, 100, SEED)))
     found.append((tests_of_arms.adaptive, (STUDIES, SEED)))
     found.append((exact.largest_error, (200, SEED)))
     return found
@@ -101,6 +135,8 @@ def main() -> int:
     print(file=sys.stderr)
     if any(row.bar == "1" for row in rows):
         rows.append(tests_of_arms.pooled(rows))
+    if any(row.bar == "14" for row in rows):
+        rows.append(lopsided.pooled(rows))
     rows.sort(key=lambda row: (row.bar == "+", len(row.bar.rstrip("b")), row.bar))
     for row in rows:
         print(row)

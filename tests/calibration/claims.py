@@ -5,15 +5,14 @@ from dataclasses import replace
 import numpy as np
 from scipy import special
 
+from reports.comparison.evidence import share_of, sides_of
 from reports.statistics.arrays import Floats
 from reports.statistics.best_of_n import rank
 from reports.statistics.matching import (
     Gap,
-    chance_below,
     gap,
     independent_track,
     matched_trials,
-    t_quantile,
 )
 from reports.statistics.multiplicity import holm
 from reports.statistics.savings import EVEN, CostRatio, log_ratio_of_means, log_saving, saving_p_value
@@ -94,36 +93,39 @@ def non_inferiority(world: World, margin: float, n: int, trials: int, studies: i
     return Row("6", f"false non-inferiority at the margin, {world.name} n={n} N={trials}", rate, None, 0.065)
 
 
-def claims(gaps: list[Gap], ratios: list[CostRatio], margin: float = 0.0) -> np.ndarray:
-    """Verdicts of whole studies as the report gives them: +1 saves, -1 costs more, -2 worse, 0 none of these.
+def claims(gaps: list[Gap], ratios: list[CostRatio], margin: float = 0.0, alpha: float = ALPHA) -> np.ndarray:
+    """Words of whole studies as the report gives them, by the p-values that its limits invert.
 
     Args:
         gaps: one a cell, shapes [studies, K].
         ratios: one a cell, shapes [studies] or ().
         margin: below minus this a difference counts as worse.
+        alpha: that the words may spend.
 
     Returns:
-        Shape [studies, cells].
+        +1 saves, -1 costs more, +2 on par (with a margin of 0: better), -2 worse, 0 none of these. Shape
+        [studies, cells].
     """
-    p = np.stack([saving_p_value(g, r)[0] for g, r in zip(gaps, ratios, strict=True)], axis=-1)
-    levels = holm(p, ALPHA)[1]
-    at_n = [(g.value[:, g.n - 1], g.se[:, g.n - 1], g.df[:, g.n - 1]) for g in gaps]
-    p_worse = np.stack([2 * chance_below(v + margin, se, df) for v, se, df in at_n], axis=-1)
-    levels_worse = holm(np.minimum(p_worse, 1.0), ALPHA)[1]
-    kinds = np.zeros(p.shape, dtype=int)
-    for cell, (g, r) in enumerate(zip(gaps, ratios, strict=True)):
-        point, low, high = log_saving(g, r, levels[:, cell])
-        value, se, df = at_n[cell]
-        half = t_quantile(levels_worse[:, cell], df) * se
-        # With a margin of 0 "on par" means "better", which is tried before "worse" and excludes it.
-        kinds[:, cell] = np.select(
-            [low > 0, np.isfinite(point) & (high < 0), value + half < -margin], [1, -1, -2], 0
+    outcomes = [saving_p_value(g, r) for g, r in zip(gaps, ratios, strict=True)]
+    direction = np.stack([way for _, way in outcomes], axis=-1)
+    matched = np.stack([np.isfinite(matched_trials(g, LEVEL)[0]) for g in gaps], axis=-1)
+    clear = holm(np.stack([p for p, _ in outcomes], axis=-1), alpha)[0] <= alpha
+    at_n = [g for g in gaps if g.reaches(g.n)]
+    better, worse = np.zeros(clear.shape, dtype=bool), np.zeros(clear.shape, dtype=bool)
+    if at_n:
+        where = [cell for cell, g in enumerate(gaps) if g.reaches(g.n)]
+        ahead = np.stack(
+            [sides_of(margin) * share_of(margin) * g.chance_below(g.n, -margin) for g in at_n], axis=-1
         )
-    return kinds
+        behind = np.stack([2 * share_of(margin) * g.chance_above(g.n, -margin) for g in at_n], axis=-1)
+        better[:, where] = holm(np.minimum(ahead, 1.0), alpha)[0] <= alpha
+        worse[:, where] = holm(np.minimum(behind, 1.0), alpha)[0] <= alpha
+    rules = [clear & (direction > 0), clear & (direction < 0) & matched, better, worse]
+    return np.select(rules, [1, -1, 2, -2], 0)
 
 
 def whole_reports(trials: int, n: int, in_trials: bool, studies: int, seed: int) -> Row:
-    """Bar 7: six cells in which the arms are alike, Holm-adjusted: any claim at all."""
+    """Bar 7: six cells in which the arms are alike, Holm-adjusted: any favourable or unfavourable word."""
     generator = np.random.default_rng([seed, 7, trials, n, in_trials])
     worlds = (D1, D2, D3, D4, D1, D3)
     gaps = [_gaps(world, world, trials, n, studies, generator) for world in worlds]

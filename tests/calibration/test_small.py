@@ -6,7 +6,19 @@ The seed is fixed once for all bars. `make calibrate` runs the full size without
 import pytest
 
 from reports.statistics.savings import EVEN
-from tests.calibration import claims, drifting, exact, failures, intervals, tests_of_arms, ties
+from tests.calibration import (
+    claims,
+    drifting,
+    exact,
+    failures,
+    intervals,
+    looking,
+    lopsided,
+    pooled,
+    powers,
+    tests_of_arms,
+    ties,
+)
 from tests.calibration.rows import Row
 from tests.calibration.worlds import D1, D2, D3, D4, NEAR, WORLDS, World
 from tests.reports.tables import arm, judged, table
@@ -84,6 +96,26 @@ def test_bar_13_a_search_costs_what_it_spent_by_then(drift: float) -> None:
     hold(*drifting.coverage(0.2, drift, 100, SEED), slack=0.03)
 
 
+@pytest.mark.parametrize("failing", lopsided.FAILURES)
+def test_bar_14_lopsided_arms_make_no_claims(failing: str) -> None:
+    hold(lopsided.whole_reports((100, 20), failing, 100, SEED))
+
+
+@pytest.mark.parametrize("name", ["A/A", "losses"])
+def test_bar_15_the_mean_over_cells_is_there_and_covers(name: str) -> None:
+    hold(*pooled.coverage(name, 50, 5, name == "A/A", 60, SEED))
+
+
+def test_bars_16_and_17_power() -> None:
+    hold(*powers.announced(D1, 4, 50, 5, 200, SEED), *powers.plain(50, 5, 100, SEED), slack=0.06)
+
+
+def test_bar_18_declared_looks_keep_the_level() -> None:
+    declared, undeclared = looking.six_looks(D1, 5, 150, SEED)
+    hold(declared, slack=0.0)
+    assert declared.measured < undeclared.measured
+
+
 def test_bar_8_pooling() -> None:
     for cells in (3, 6):
         hold(*intervals.pooling(cells, 0.3, 1_000, SEED))
@@ -107,7 +139,7 @@ def test_further_intervals() -> None:
 
 def test_the_shortcut_of_bar_7_gives_the_reports_own_claims() -> None:
     """Whole studies through `analyse` and through the vectorised rules: the same claims."""
-    names = {1: "saves", -1: "costs more", -2: "worse"}
+    names = {1: "saves", -1: "costs more", 2: "on par", -2: "worse"}
     claimed = []
     for seed in range(3):
         drawn = claims.drawn_table(seed, 50, NEAR)

@@ -1,51 +1,31 @@
 """Known worlds to draw trials from, and what is true in them.
 
 True accuracies: D1 left-skewed like MNIST; D2 the same with a tenth diverged; D3 wide like CIFAR with a
-quarter diverged; D4 right-skewed, good settings rare. Validation scores count 5,000 examples, test scores
-10,000.
+quarter diverged; D4 right-skewed, good settings rare. Those and two more are the pools that
+a plan without a pilot names. Validation scores count 5,000 examples, test scores 10,000.
 """
 
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 
 from reports.statistics.arrays import Floats
 from reports.statistics.best_of_n import expected_best, rank
+from reports.statistics.pools import POOLS, Pool
 
-VALIDATION_EXAMPLES, TEST_EXAMPLES = 5_000, 10_000
-DIVERGED_SCORE = 0.10
 #: Trials of the one large sample from which truths are computed, exactly as from any sample.
 TRUTH_TRIALS = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class World:
-    """A distribution of trials: base + shift + span * Beta(a, b), a share of them diverged."""
-
-    name: str
-    base: float
-    span: float
-    a: float
-    b: float
-    diverged: float = 0.0
-    shift: float = 0.0
-
-    def draw(self, studies: int, trials: int, generator: np.random.Generator) -> tuple[Floats, Floats]:
-        """Validation and test scores, shape [studies, trials]."""
-        shape = studies, trials
-        quality = self.base + self.shift + self.span * generator.beta(self.a, self.b, shape)
-        quality = np.where(generator.random(shape) < self.diverged, DIVERGED_SCORE, np.clip(quality, 0, 1))
-        validation = generator.binomial(VALIDATION_EXAMPLES, quality) / VALIDATION_EXAMPLES
-        test = generator.binomial(TEST_EXAMPLES, quality) / TEST_EXAMPLES
-        return validation, test
-
-
-D1 = World("D1", 0.90, 0.085, 5.0, 1.5)
-D2 = World("D2", 0.90, 0.085, 5.0, 1.5, diverged=0.10)
-D3 = World("D3", 0.30, 0.42, 3.0, 1.5, diverged=0.25)
-D4 = World("D4", 0.60, 0.35, 1.2, 6.0)
+World = Pool
+D1, D2, D3, D4, ALIKE, DIVERGING = (
+    replace(pool, name=name)
+    for pool, name in zip(POOLS, ("D1", "D2", "D3", "D4", "alike", "diverging"), strict=True)
+)
 WORLDS = (D1, D2, D3, D4)
+#: The four pools of the power row, unlike each other as searches are.
+POWER_POOLS = (D1, D3, ALIKE, DIVERGING)
 #: Rivals of D1. Matched trials m*(n): NEAR 1.0, 1.5 and 2.5 for n = 3, 5 and 10; FAR 3.0 and 5.9 for n = 5
 #: and 10; STEEP 1.4 and 2.5 for n = 5 and 10, but with a smaller difference at n: harder to tell apart.
 NEAR = World("near", 0.90, 0.085, 11.58, 1.3)

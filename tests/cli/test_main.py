@@ -39,6 +39,7 @@ def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
         return out / "report.html"
 
     monkeypatch.setattr("reports.write.write_report", write_report)
+    monkeypatch.setattr("reports.write.said", lambda page: ())
 
 
 @pytest.fixture

@@ -69,6 +69,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         return out / "report.html"
 
     monkeypatch.setattr("reports.write.write_report", write_report)
+    monkeypatch.setattr("reports.write.said", lambda page: ())
     return calls
 
 
@@ -172,6 +173,7 @@ def test_every_flag_reaches_the_report(
         ("--baseline new --method new", "--method: 'new' is the baseline"),
         ("--lower-is-better", "--lower-is-better: an accuracy is better when higher"),
         ("--test-column test_loss", "two different scores"),
+        ("--test-column test_accuracy", "--test-column: found 'test_accuracy' alone"),
         ("--validation-column loss --test-column loss", "--test-column: 'loss' is named twice"),
         ("--validation-column val_loss --test-column test_loss", "column val_loss is missing"),
     ],

@@ -53,7 +53,7 @@ def plain(results: object) -> object:
 def test_results_are_finite_plain_data() -> None:
     text = json.dumps(plain(judged(rich_table())), allow_nan=False)
     assert "NaN" not in text
-    assert json.loads(text)["version"] == 1
+    assert json.loads(text)["version"] == 2
 
 
 def test_row_order_changes_nothing_at_all() -> None:
@@ -299,7 +299,9 @@ def test_pooling_over_cells() -> None:
     assert set(by_key) >= {("new", "trials"), ("other", "train_flops")}
     one = by_key["new", "trials"]
     assert (one.cells, one.datasets) == (2, 2)
-    assert one.sentence in results.headline
+    (said,) = (tally.sentence for tally in results.answer.tallies if tally.method == "new")
+    assert said.endswith(one.sentence)
+    assert said in results.headline
     for profile in results.profiles:
         assert 0 <= profile.score <= 1
         assert all(0 <= share <= 1 for share in profile.share)
@@ -320,15 +322,20 @@ def test_two_architectures_are_not_two_data_sets() -> None:
     assert "fewer than two data sets" in pooled.new_datasets.note
 
 
-def test_censored_cells_are_counted_not_averaged() -> None:
+def test_censored_cells_count_as_far_as_their_trials_show() -> None:
     arms = [arm("base", SPREAD, dataset=name) for name in ("a", "b", "c")]
     arms += [arm("new", np.linspace(0.6, 0.9, 40), dataset=name) for name in ("a", "b")]
     arms += [arm("new", np.linspace(0.1, 0.2, 40), dataset="c")]
-    pooled = judged(table(*arms), n=4).pooled[0]
-    assert pooled.censored == 1
-    assert pooled.these_cells.value is None
+    results = judged(table(*arms), n=4)
+    pooled = results.pooled[0]
+    assert pooled.unmatched == 1
+    assert pooled.these_cells.value is not None
+    assert pooled.these_cells.interval is not None
+    assert pooled.these_cells.interval.low is not None
+    assert "from 0.200×" in pooled.these_cells.note  # n of 4 over half of the 40 trials
     assert pooled.median.value is not None
-    assert "censored in 1" in pooled.sentence
+    assert "each as far as its trials show" in pooled.sentence
+    assert results.answer.tallies[0].counts["worse"] == 1
 
 
 def test_a_large_n_is_computed_exactly() -> None:

@@ -43,7 +43,7 @@ _TPE = {"name": "TPESampler", "round_size": 2, "options": {"n_startup_trials": 2
         (
             "architectures.0.options",
             {"hidden_layers": 0},
-            "architectures.mlp: mlp: hidden_layers must be at least 1, found 0",
+            "architectures.mlp: mlp: hidden_layers must be at least 1 and at most 1,000, found 0",
         ),
         (
             "architectures.0.options",

@@ -1,10 +1,14 @@
 """Prints a plan for a reader."""
 
+from collections.abc import Sequence
+
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from harness.cli.terminal import say
 from harness.cli.views.origins import origin_lines
+from harness.cli.views.power import power_lines
 from harness.cli.views.seeds import seed_lines
 from harness.datasets.residency import forecast as residence
 from harness.design import BATCH_SIZE, pruner_text, span_text
@@ -15,6 +19,12 @@ from harness.study.plan import Arm, Plan
 from harness.study.telling import task_told, training_told
 from harness.study.training import Task
 from harness.trial_table import SEARCHED
+
+
+def show_strangers(names: Sequence[str], console: Console) -> None:
+    """Code of others that a study names: shown before any of it runs; a study without any says nothing."""
+    for name in names:
+        say(console, f"Code of the study's, which runs now to plan it: {name}")
 
 
 def show_plan(plan: Plan, console: Console) -> None:
@@ -61,6 +71,8 @@ def show_plan(plan: Plan, console: Console) -> None:
                 f"{replay.pruner_text}: no trials of its own, no cost."
             )
         )
+    for line in power_lines(plan):
+        console.print(Text(line))
     for warning in plan.warnings:
         console.print(Text(f"Note: {warning}"))
 

@@ -21,7 +21,7 @@ def show_status(path: Path, console: Console) -> None:
     """
     directory = RunDirectory(path)
     plan = directory.read_plan()
-    records, damaged = directory.store.read_all()
+    records, others = directory.read_records(plan)
     tally = Tally.of(records.values(), plan.score.higher_is_better)
     table = Table(box=None, pad_edge=False)
     table.add_column("arm")
@@ -40,8 +40,10 @@ def show_status(path: Path, console: Console) -> None:
     )
     if failed := tally.failed.total():
         say(console, f"{failed} failed; `harness status {path} --failed` lists them")
-    for trial_id, wrong in damaged.items():
+    for trial_id, wrong in others.items():
         console.print(Text(f"Record {trial_id} {wrong}; the next `harness run` sets it aside"))
+    if torn := directory.log.damaged_lines():
+        say(console, f"{torn} line(s) of the log in {path / 'executions'} are damaged and left out")
     if lost := directory.log.lost_attempts():
         why = "stopped, or lost with their worker"
         say(console, f"{lost} attempt(s) ended without a record ({why}) and ran again")
@@ -81,5 +83,4 @@ def show_traceback(path: Path, wanted: str, console: Console) -> None:
 
 def _records(path: Path) -> dict[str, Record]:
     directory = RunDirectory(path)
-    directory.read_plan()
-    return directory.store.read_all()[0]
+    return directory.read_records(directory.read_plan())[0]

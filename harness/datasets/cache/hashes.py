@@ -8,10 +8,13 @@ no time, goes unseen until a file is read through again.
 import hashlib
 import json
 import os
+import stat
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from uuid import uuid4
+
+from harness.datasets.base import DataError
 
 #: A file changed this shortly before it was hashed may change again without a new time: do not remember it.
 _UNSETTLED_NS = 2_000_000_000
@@ -58,8 +61,10 @@ def remember(hashes: Mapping[Path, str], memory: Path) -> None:
 
 
 def _stamp(path: Path) -> _Stamp:
-    stat = path.stat()
-    return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):  # a pipe would be waited for, a device read without end
+        raise DataError(f"{path}: neither a file nor a link to one found")
+    return [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
 
 
 def _memo(paths: Sequence[Path], memory: Path) -> Path:

@@ -1,5 +1,7 @@
 """Columns of a CSV or parquet file: read, and turned into numbers or classes."""
 
+import gzip
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,10 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.datasets.base import DataError
+from harness.datasets.sources.extent import check_extent
 from harness.nearest import nearest
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+#: A compressed table may be so many times larger than its file, and any may be of so many bytes.
+_FOLD, _SMALL_BYTES = 100, 1 << 27
 
 
 def read_table(file: Path) -> "pa.Table":
@@ -21,17 +27,35 @@ def read_table(file: Path) -> "pa.Table":
 
     try:
         if file.suffix == ".parquet":
+            about = pa.parquet.ParquetFile(file).metadata
+            check_extent(str(file), 8 * about.num_rows * about.num_columns)
             table = pa.parquet.read_table(file)
         else:
             # Words are what is no number: "NA" may be a class, and in a column of numbers it is told of.
             convert = pa.csv.ConvertOptions(null_values=[""], strings_can_be_null=True)
+            _check_packed(file)
             parse = pa.csv.ParseOptions(delimiter=_delimiter(file), newlines_in_values=True)
             table = pa.csv.read_csv(file, parse_options=parse, convert_options=convert)
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError, EOFError, zlib.error) as error:
         raise DataError(f"{file}: not readable as a table ({' '.join(str(error).split())})") from error
     if table.num_rows == 0:
         raise DataError(f"{file}: no rows found, at least one is needed")
     return table
+
+
+def _check_packed(file: Path) -> None:
+    """Refuse a compressed table that unfolds to far more than tables do, reading no more of it than that."""
+    if file.suffix != ".gz":
+        return
+    most, count = max(_FOLD * file.stat().st_size, _SMALL_BYTES), 0
+    with gzip.open(file) as stream:
+        while block := stream.read(1 << 22):
+            count += len(block)
+            if count > most:
+                raise DataError(
+                    f"{file}: unpacked to more than {most:,} bytes, {_FOLD} times its size; unpack it "
+                    "yourself if that is meant"
+                )
 
 
 def _delimiter(file: Path) -> str:

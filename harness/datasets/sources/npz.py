@@ -5,6 +5,8 @@ x is uint8 or floating: [examples, features], grey images [examples, height, wid
 from 0 for classes, or numbers of any shape.
 """
 
+import math
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -17,11 +19,15 @@ from numpy.typing import NDArray
 
 from harness.datasets.base import DataError, DatasetSpec, Target
 from harness.datasets.sources.base import RawData, RawPart, target_of
+from harness.datasets.sources.extent import check_extent
 from harness.datasets.sources.places import located
 
 _NAMES = ("x_train", "y_train", "x_test", "y_test")
 #: What NumPy raises on a file that is cut short, damaged, or no archive of plain arrays.
-_UNREADABLE = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError)
+_UNREADABLE = (
+    *(OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError),
+    *(SyntaxError, tokenize.TokenError, MemoryError, OverflowError, TypeError, KeyError),  # of odd headers
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +75,12 @@ def _read(path: Path) -> dict[str, NDArray[Any]]:
                     f"{', '.join(_NAMES)} are needed"
                 )
             arrays = {}
+            assert archive.zip is not None, "it is open"
+            declared = 0
+            for name in _NAMES:
+                what = f"array {name!r}"
+                declared += _declared(path, archive.zip, name)
+            check_extent(str(path), declared)
             for name in _NAMES:
                 what = f"array {name!r}"
                 arrays[name] = archive[name]
@@ -80,6 +92,23 @@ def _read(path: Path) -> dict[str, NDArray[Any]]:
             f"{path}: {what} cannot be read ({error}): it is truncated or damaged, "
             f"or no .npz archive of arrays of numbers"
         ) from error
+
+
+def _declared(path: Path, archive: zipfile.ZipFile, name: str) -> int:
+    """Bytes that an array says it has, which must be there: a header of a line may ask for a terabyte."""
+    member = archive.getinfo(f"{name}.npy") if f"{name}.npy" in archive.namelist() else archive.getinfo(name)
+    with archive.open(member) as file:
+        version = np.lib.format.read_magic(file)
+        read = (
+            np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        )
+        shape, _, dtype = read(file)
+    declared = math.prod(shape) * dtype.itemsize
+    if declared > member.file_size:
+        raise DataError(
+            f"{path}: array {name!r} says that it has {declared:,} bytes, and holds {member.file_size:,}"
+        )
+    return declared
 
 
 def _channels_first(x: NDArray[Any], said: str | None, field: str) -> NDArray[Any]:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.datasets.base import DataError
+from harness.datasets.sources.extent import check_extent
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -97,6 +98,7 @@ class Stack:
     def add(self, image: NDArray[np.uint8], where: str) -> None:
         """Append a picture [channels, height, width]. Raises DataError if its size is not the first's."""
         if self._array is None:
+            check_extent(f"{where} and {self._count - 1:,} more of its size", self._count * image.nbytes)
             self._array = np.empty((self._count, *image.shape), np.uint8)
         height, width = self._array.shape[2:]
         if image.shape[1:] != (height, width):

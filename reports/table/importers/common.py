@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -14,6 +15,7 @@ from reports.table.checks import LOST, nearest
 NAMES = ("dataset", "architecture", "method")
 _SCHEMA = {column.name for column in COLUMNS}
 _INTEGERS = {column.name for column in COLUMNS if column.kind == "integer"}
+_NUMBERS = {column.name for column in COLUMNS if column.kind != "text"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +84,36 @@ def to_table(source: str, trials: Iterable[ForeignTrial], options: ImportOptions
     """Makes the table.
 
     Raises:
-        TableError: there is no trial, or a trial's data set, architecture or method is not known.
+        TableError: there is no trial, a complete one has no test score, or a trial's data set, architecture
+            or method is not known.
     """
-    rows = [_row(source, trial, options) for trial in trials]
+    read = list(trials)
+    untested = [trial.trial_id for trial in read if _is_untested(trial)]
+    if untested:
+        raise TableError(
+            f"{source}: trial {untested[0]} is complete and has no value named {options.test!r} (so it is "
+            f"with {len(untested)} of {len(read)}): that is no failure, and those that were tested may be "
+            "the best; allowed is a test score of every complete trial"
+        )
+    rows = [_row(source, trial, options) for trial in read]
     if not rows:
         raise TableError(
             f"{source}: no trials were found; allowed is a place with one finished trial at least"
         )
     return pd.DataFrame(rows)
+
+
+def inside(root: Path, path: Path) -> Path:
+    """A file or folder that is to be read, which must be what it seems and lie within what is imported.
+
+    Raises:
+        TableError: it is a link that leads out, a pipe or a device.
+    """
+    if not path.resolve().is_relative_to(root.resolve()):
+        raise TableError(f"{path}: a link found that leads out of {root}; what lies there is not read")
+    if not path.is_file() and not path.is_dir():
+        raise TableError(f"{path}: neither a file nor a folder found")
+    return path
 
 
 def score(facts: Mapping[str, Any], name: str) -> float | None:
@@ -109,6 +133,10 @@ def missing_score(source: str, name: str, seen: Sequence[str]) -> TableError:
     )
 
 
+def _is_untested(trial: ForeignTrial) -> bool:
+    return trial.status == "ok" and trial.validation is not None and trial.test is None
+
+
 def _row(source: str, trial: ForeignTrial, options: ImportOptions) -> dict[str, Any]:
     known = {**trial.facts, **trial.values}
     row: dict[str, Any] = {}
@@ -122,7 +150,7 @@ def _row(source: str, trial: ForeignTrial, options: ImportOptions) -> dict[str, 
     status = trial.status
     complete = trial.validation is not None and trial.test is not None
     if status == "ok" and not complete:
-        status = "diverged" if trial.validation is None else "crashed"
+        status = "diverged"  # without a validation score; one without a test score alone was refused
     assert status in (*OUTCOMES, LOST)
     row |= {
         "trial_id": trial.trial_id,
@@ -132,7 +160,18 @@ def _row(source: str, trial: ForeignTrial, options: ImportOptions) -> dict[str, 
         options.test_column: trial.test,
     }
     for name, value in trial.facts.items():
-        if name in _SCHEMA and name not in row:
+        if name in _SCHEMA and name not in row and _fits(name, value):
             row[name] = int(value) if name in _INTEGERS and isinstance(value, float) else value
     row |= {f"{PARAMETER_PREFIX}{name}": value for name, value in trial.values.items() if name not in NAMES}
     return row
+
+
+def _fits(column: str, value: Any) -> bool:
+    """Whether a fact can be meant as the column of its name: tools let one note anything under any name."""
+    if value is None or column not in _NUMBERS:
+        return value is None or isinstance(value, str | int | float)
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return False
+    return math.isfinite(number) and (column not in _INTEGERS or number == int(number))

@@ -7,6 +7,7 @@ import pandas as pd
 from reports.errors import TableError
 from reports.settings import Settings
 from reports.table.checks import check_table, nearest
+from reports.table.formulas import guarded
 from reports.table.import_kinds import KINDS
 from reports.table.importers.common import Imported, ImportOptions
 from reports.table.importers.mlflow_runs import import_mlflow
@@ -75,6 +76,8 @@ def write_table(table: pd.DataFrame, out: Path, settings: Settings, source: str)
     # A searched value may be a number in one trial and text in another, which parquet does not hold.
     mixed = [name for name in table if table[name].dtype == object]
     as_text = table.astype(dict.fromkeys(mixed, "string"))
+    if out.suffix.lower() == ".csv":
+        as_text = guarded(as_text)
     try:
         as_text.to_csv(out, index=False) if out.suffix.lower() == ".csv" else as_text.to_parquet(
             out, index=False

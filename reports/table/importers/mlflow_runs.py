@@ -1,8 +1,12 @@
-"""Trial tables from MLflow, read without it: the CSV of `mlflow.search_runs`, or an `mlruns` folder."""
+"""Trial tables from MLflow, read without it: the CSV of `mlflow.search_runs`, or an `mlruns` folder.
+
+Of a folder nothing is read that lies outside it: a link in a folder of a stranger's may lead to any file.
+"""
 
 import csv
 import math
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +19,7 @@ from reports.table.importers.common import (
     ForeignTrial,
     Imported,
     ImportOptions,
+    inside,
     missing_score,
     score,
     to_table,
@@ -23,6 +28,10 @@ from reports.table.importers.common import (
 _STATUSES = {"FINISHED": "ok", "FAILED": "crashed", "KILLED": "stopped", "RUNNING": LOST, "SCHEDULED": LOST}
 #: An `mlruns` folder stores statuses by number.
 _NUMBERED = {1: "RUNNING", 2: "SCHEDULED", 3: "FINISHED", 4: "FAILED", 5: "KILLED"}
+#: The tag of a run that was begun inside another, as the runs of a search are.
+_PARENT = "mlflow.parentRunId"
+#: A run's own facts are a dozen lines.
+_META_BYTES = 100_000
 
 
 def import_mlflow(path: Path, options: ImportOptions) -> Imported:
@@ -51,6 +60,8 @@ def import_mlflow(path: Path, options: ImportOptions) -> Imported:
         )
     if not trials:
         raise TableError(f"{path}: no runs were found; allowed is an MLflow CSV export or an mlruns folder")
+    trials, parents = _without_parents(trials)
+    notes += [f"{parents} runs that only hold others are left out."] if parents else []
     seen = sorted(
         {name for trial in trials for name, value in trial.facts.items() if isinstance(value, float)}
     )
@@ -64,7 +75,24 @@ def import_mlflow(path: Path, options: ImportOptions) -> Imported:
     return Imported(to_table(str(path), trials, options), tuple(notes))
 
 
+def _without_parents(trials: Sequence[ForeignTrial]) -> tuple[list[ForeignTrial], int]:
+    """Without the runs that others name as their parent and that have no score: they only hold trials."""
+    parents = {trial.facts.get(_PARENT) for trial in trials}
+    kept = [
+        trial
+        for trial in trials
+        if trial.trial_id not in parents or trial.validation is not None or trial.test is not None
+    ]
+    return kept, len(trials) - len(kept)
+
+
 def _csv(path: Path, validation: str, options: ImportOptions) -> Iterator[ForeignTrial]:
+    with path.open("rb") as file:
+        if file.read(15) == b"SQLite format 3":
+            raise TableError(
+                f"{path}: a database found; allowed is an MLflow CSV export or an mlruns folder. "
+                "`mlflow.search_runs(...).to_csv(...)` exports it"
+            )
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.DictReader(file))
@@ -84,25 +112,33 @@ def _csv(path: Path, validation: str, options: ImportOptions) -> Iterator[Foreig
 
 
 def _folder(path: Path, validation: str, options: ImportOptions) -> Iterator[ForeignTrial]:
-    for meta in sorted(path.glob("**/meta.yaml")):
-        place = meta.parent
+    for place in sorted(Path(folder) for folder, _, files in os.walk(path) if "meta.yaml" in files):
         if not (place / "metrics").is_dir():
             continue  # an experiment's own meta.yaml
-        facts = _meta(meta)
+        facts = _meta(inside(path, place / "meta.yaml"))
+        if facts.get("lifecycle_stage") == "deleted":
+            continue
         status = facts.get("status", "FINISHED")
         status = _NUMBERED.get(status, "FAILED") if isinstance(status, int) else str(status)
-        metrics = {
-            file.name: _history(file) for file in sorted((place / "metrics").iterdir()) if file.is_file()
-        }
+        metrics = {name: _history(file) for name, file in _files(path, place / "metrics")}
         parts: dict[str, dict[str, Any]] = {
             "metrics": _at_best_step(metrics, validation, lower_is_better=options.lower_is_better),
-            "params": _texts(place / "params"),
-            "tags": _texts(place / "tags"),
+            "params": _texts(path, place / "params"),
+            "tags": _texts(path, place / "tags"),
         }
         start, end = facts.get("start_time"), facts.get("end_time")
         seconds = (end - start) / 1000 if isinstance(start, int) and isinstance(end, int) else None
         run = str(facts.get("run_id") or facts.get("run_uuid") or place.name)
         yield _trial(run, _STATUSES.get(status, "crashed"), parts, validation, options.test, seconds)
+
+
+def _files(root: Path, folder: Path) -> list[tuple[str, Path]]:
+    """Name and file of a run's metrics, parameters or tags; a name with slashes lies in folders."""
+    if not folder.is_dir():
+        return []
+    inside(root, folder)
+    found = [Path(place, name) for place, _, names in os.walk(folder) for name in names]
+    return sorted((file.relative_to(folder).as_posix(), inside(root, file)) for file in found)
 
 
 def _trial(
@@ -150,23 +186,26 @@ def _at_best_step(
 
 
 def _meta(file: Path) -> dict[str, Any]:
+    """What a run's meta.yaml says in numbers and words."""
+    if file.stat().st_size > _META_BYTES:
+        raise TableError(f"{file}: more than {_META_BYTES:,} bytes found, no more are allowed")
     try:
         facts = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise TableError(
             f"{file}: not YAML that can be read; allowed is what MLflow wrote of a run"
         ) from error
-    return facts if isinstance(facts, dict) else {}
-
-
-def _texts(folder: Path) -> dict[str, str]:
-    if not folder.is_dir():
+    if not isinstance(facts, dict):
         return {}
     return {
-        file.name: file.read_text(encoding="utf-8").strip()
-        for file in sorted(folder.iterdir())
-        if file.is_file()
+        str(name): value
+        for name, value in facts.items()
+        if isinstance(value, str) or (isinstance(value, int) and abs(value) < 2**63)
     }
+
+
+def _texts(root: Path, folder: Path) -> dict[str, str]:
+    return {name: file.read_text(encoding="utf-8").strip() for name, file in _files(root, folder)}
 
 
 def _number(text: str) -> float | str:

@@ -1,11 +1,14 @@
 """Trial tables from Optuna storages (a database URL, or the file of a journal storage)."""
 
+import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote
 
 from reports.errors import TableError
-from reports.table.checks import LOST, nearest
+from reports.table.checks import STATES, nearest
 from reports.table.importers.common import (
     ForeignTrial,
     Imported,
@@ -17,6 +20,18 @@ from reports.table.importers.common import (
 
 if TYPE_CHECKING:
     import optuna
+
+_SQLITE = re.compile(r"(sqlite(?:\+\w+)?):///([^?]*)(?:\?(.*))?")
+
+
+@dataclass(frozen=True, slots=True)
+class _Study:
+    """A study with its trials, read from its storage."""
+
+    name: str
+    directions: list[str]
+    attributes: dict[str, Any]
+    trials: "list[optuna.trial.FrozenTrial]"
 
 
 def import_optuna(
@@ -40,28 +55,20 @@ def import_optuna(
         TableError: the storage cannot be opened, a study is not in it, has several objectives, or runs the
             other way than the options say; or no trial has the test score.
     """
-    import optuna  # half a second to import, and nothing else needs it
-
-    opened = _open(storage)
-    names = optuna.get_all_study_names(opened)
-    for name in studies:
-        if name not in names:
-            raise TableError(
-                f"{storage}: no study {name!r}{nearest(name, names)}; there are: {', '.join(names)}"
-            )
+    found = _read(storage, studies)
     trials: list[ForeignTrial] = []
-    waiting = 0
+    waiting = untested = 0
     replicates: dict[str, int] = {}
     attributes: set[str] = set()
-    for name in studies or sorted(names):
-        study = optuna.load_study(study_name=name, storage=opened)
+    for study in found:
         _check_direction(storage, study, options)
-        method = options.method if one_method and options.method else name
+        method = options.method if one_method and options.method else study.name
         replicate = replicates[method] = replicates.get(method, -1) + 1
-        facts = {"method": method, "replicate": replicate, "study": name, **study.user_attrs}
-        for trial in study.get_trials(deepcopy=False):
+        facts = {"method": method, "replicate": replicate, "study": study.name, **study.attributes}
+        for trial in study.trials:
             attributes |= set(trial.user_attrs)
-            waiting += trial.state == optuna.trial.TrialState.WAITING
+            waiting += trial.state.name == "WAITING"
+            untested += trial.state.name == "COMPLETE" and score(trial.user_attrs, options.test) is None
         trials += list(_trials(study, facts, options))
     if trials and not any(trial.test is not None for trial in trials):
         raise missing_score(storage, options.test, sorted(attributes))
@@ -72,9 +79,41 @@ def import_optuna(
             "Optuna does not store the sampler; trials are taken as adaptive. If all came from RandomSampler "
             "without a pruner, say so (sampling iid)."
         )
+    if untested:
+        notes.append(
+            f"{untested} complete trials have no test score ({options.test}) and count as crashed. A report "
+            "needs one of every trial, not of the best alone."
+        )
     if waiting:
         notes.append(f"{waiting} waiting trials had not started and are left out.")
     return Imported(table, tuple(notes))
+
+
+def _read(storage: str, names: tuple[str, ...]) -> list[_Study]:
+    """The studies of these names, or all in the order of their names."""
+    import optuna  # half a second to import, and nothing else needs it
+
+    try:
+        opened = _open(storage)
+        there = optuna.get_all_study_names(opened)
+        for name in names:
+            if name not in there:
+                raise TableError(
+                    f"{storage}: no study {name!r}{nearest(name, there)}; there are: {', '.join(there)}"
+                )
+        found = []
+        for name in names or sorted(there):
+            study = optuna.load_study(study_name=name, storage=opened)
+            directions = [direction.name.lower() for direction in study.directions]
+            found.append(_Study(name, directions, study.user_attrs, study.get_trials(deepcopy=False)))
+        return found
+    except TableError:
+        raise
+    except Exception as error:  # every driver, and every damaged field, has errors of its own
+        reason = str(error).strip().split("\n")[0]
+        raise TableError(
+            f"{storage}: cannot be read as an Optuna storage ({type(error).__name__}: {reason:.200})"
+        ) from error
 
 
 def _open(storage: str) -> "optuna.storages.BaseStorage":
@@ -82,68 +121,73 @@ def _open(storage: str) -> "optuna.storages.BaseStorage":
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
-    try:
-        if "://" in storage:
-            _check_sqlite(storage)
-            return optuna.storages.RDBStorage(storage, skip_table_creation=True)
-        path = Path(storage)
-        if not path.is_file():
-            raise TableError(f"{storage}: there is no such file; allowed is an Optuna storage")
-        with path.open("rb") as file:
-            is_sqlite = file.read(15) == b"SQLite format 3"
-        if is_sqlite:
-            return optuna.storages.RDBStorage(f"sqlite:///{path}", skip_table_creation=True)
-        return JournalStorage(JournalFileBackend(str(path)))
-    except TableError:
-        raise
-    except Exception as error:  # every driver has its own errors, and all mean this
-        reason = str(error).strip().split("\n")[0]
-        raise TableError(f"{storage}: cannot be opened as an Optuna storage ({reason})") from error
+    if "://" in storage:
+        return optuna.storages.RDBStorage(_read_only(storage), skip_table_creation=True)
+    path = Path(storage)
+    if not path.is_file():
+        raise TableError(f"{storage}: there is no such file; allowed is an Optuna storage")
+    with path.open("rb") as file:
+        is_sqlite = file.read(15) == b"SQLite format 3"
+    if is_sqlite:
+        url = f"sqlite:///{quote(str(path.resolve()))}"
+        return optuna.storages.RDBStorage(_read_only(url), skip_table_creation=True)
+    return JournalStorage(JournalFileBackend(str(path)))
 
 
-def _check_sqlite(url: str) -> None:
-    """A misspelt SQLite path must not make a new, empty database."""
-    if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).is_file():
+def _read_only(url: str) -> str:
+    """The URL of a database that is only read: a misspelt path makes no new one, an old one is not changed.
+
+    Of SQLite alone, whose databases are files; to others one is let in by their own rights.
+    """
+    sqlite = _SQLITE.fullmatch(url)
+    if sqlite is None:
+        return url
+    driver, place, query = sqlite.groups()
+    if place.startswith("file:"):  # who writes so says himself how it is opened
+        return url
+    path = Path(unquote(place))
+    if not path.is_file():
         raise TableError(f"{url}: there is no such file; allowed is an Optuna storage")
+    more = f"&{query}" if query else ""
+    return f"{driver}:///file:{quote(str(path.resolve()))}?mode=ro&uri=true{more}"
 
 
-def _check_direction(storage: str, study: "optuna.Study", options: ImportOptions) -> None:
-    directions = [direction.name.lower() for direction in study.directions]
+def _check_direction(storage: str, study: _Study, options: ImportOptions) -> None:
+    directions = study.directions
     if len(directions) > 1 and options.validation is None:
         raise TableError(
-            f"{storage}: study {study.study_name!r} has {len(directions)} objectives; allowed is one, or a "
+            f"{storage}: study {study.name!r} has {len(directions)} objectives; allowed is one, or a "
             "user "
             "attribute named as the validation score"
         )
     wanted = "minimize" if options.lower_is_better else "maximize"
     if options.validation is None and directions != [wanted]:
         raise TableError(
-            f"{storage}: study {study.study_name!r} is set to {directions[0]} its objective, but the score "
+            f"{storage}: study {study.name!r} is set to {directions[0]} its objective, but the score "
             "was said "
             f"to be {'lower' if options.lower_is_better else 'higher'}-is-better; allowed is the same "
             "direction"
         )
 
 
-def _trials(study: "optuna.Study", facts: dict[str, Any], options: ImportOptions) -> Iterator[ForeignTrial]:
-    statuses = {"COMPLETE": "ok", "PRUNED": "stopped", "FAIL": "crashed", "RUNNING": LOST}
-    for trial in study.get_trials(deepcopy=False):
-        status = statuses.get(trial.state.name)
-        if status is None:
-            continue  # waiting: counted by the caller
+def _trials(study: _Study, facts: dict[str, Any], options: ImportOptions) -> Iterator[ForeignTrial]:
+    for trial in study.trials:
+        if trial.state.name == "WAITING":
+            continue  # counted by the caller
+        status = STATES[trial.state.name]
         attributes = dict(trial.user_attrs)
         is_grid = "grid_id" in trial.system_attrs
         own = {
             **facts,
-            "index": trial.number,
             "train_seconds": trial.duration.total_seconds() if trial.duration else None,
             "sampling": "design" if is_grid else "adaptive",
             **attributes,
+            "index": trial.number,
         }
         objective = {"objective": trial.values[0] if trial.values else None}
         name = options.validation
         yield ForeignTrial(
-            trial_id=f"{study.study_name}/{trial.number}",
+            trial_id=f"{study.name}/{trial.number}",
             status=status,
             validation=score(objective, "objective") if name is None else score(attributes, name),
             test=score(attributes, options.test),

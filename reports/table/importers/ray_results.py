@@ -12,6 +12,7 @@ from reports.table.importers.common import (
     ForeignTrial,
     Imported,
     ImportOptions,
+    inside,
     missing_score,
     score,
     to_table,
@@ -64,24 +65,41 @@ def import_ray(folder: Path, options: ImportOptions) -> Imported:
 def _trial(place: Path, reports: list[dict[str, Any]], name: str, options: ImportOptions) -> ForeignTrial:
     best, position = _best(reports, name, lower_is_better=options.lower_is_better)
     last = reports[-1] if reports else {}
-    failed = (place / "error.txt").is_file() or (place / "error.pkl").is_file()
+    error = _error(place, last)
     config = _json(place / "params.json") if (place / "params.json").is_file() else last.get("config", {})
-    error = (place / "error.txt").read_text(encoding="utf-8", errors="replace") if failed else ""
     return ForeignTrial(
         trial_id=str(last.get("trial_id") or place.name),
-        status="crashed" if failed or not reports else "ok",
+        status="crashed" if error is not None or not reports else "ok",
         validation=score(best, name),
         test=score(best, options.test),
         values=_flat(config),
         facts={
             **{key: value for key, value in best.items() if not isinstance(value, dict | list)},
-            "message": error.strip().split("\n")[-1],
+            "message": error or "",
             "train_seconds": score(last, "time_total_s"),
             "epochs_run": score(last, "training_iteration"),
             "selected_epoch": position + 1 if best else None,
             "trial_id": None,
         },
     )
+
+
+def _error(place: Path, last: dict[str, Any]) -> str | None:
+    """The last line of what ended a trial; None if nothing did, "" if Ray told it in a pickle alone.
+
+    A trial that was tried again keeps the error of its first attempt: it is over if the trial says that it is
+    done, or reported later than that.
+    """
+    text, pickled = place / "error.txt", place / "error.pkl"
+    there = [file for file in (text, pickled) if file.is_file()]
+    if not there or last.get("done") in (True, "True"):
+        return None
+    reported = score(last, "timestamp")
+    if reported is not None and reported > max(file.stat().st_mtime for file in there):
+        return None
+    if text not in there:
+        return ""
+    return inside(place.parent, text).read_text(encoding="utf-8", errors="replace").strip().split("\n")[-1]
 
 
 def _best(reports: list[dict[str, Any]], name: str, *, lower_is_better: bool) -> tuple[dict[str, Any], int]:
@@ -98,24 +116,26 @@ def _best(reports: list[dict[str, Any]], name: str, *, lower_is_better: bool) ->
 
 
 def _reports(place: Path) -> Iterator[dict[str, Any]]:
+    """What a trial reported; what Ray nests has its path as name, as in `progress.csv`: eval/accuracy."""
     lines, table = place / "result.json", place / "progress.csv"
     if lines.is_file():
-        text = lines.read_text(encoding="utf-8")
-        for number, line in enumerate(text.splitlines(), start=1):
+        texts = inside(place.parent, lines).read_text(encoding="utf-8").splitlines()
+        for number, line in enumerate(texts, start=1):
             if not line.strip():
                 continue
             try:
                 report = json.loads(line)
-            except json.JSONDecodeError:
-                if number == len(text.splitlines()):
+            except (ValueError, RecursionError):
+                if number == len(texts):
                     return  # the last line of a killed trial may be cut short; what came before it counts
                 raise TableError(
                     f"{lines}: line {number} is not JSON; allowed is one report a line"
                 ) from None
             if isinstance(report, dict):
-                yield report
+                config = report.pop("config", None)
+                yield _flat(report, "/") | ({"config": config} if isinstance(config, dict) else {})
     elif table.is_file():
-        with table.open(encoding="utf-8", newline="") as file:
+        with inside(place.parent, table).open(encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file):
                 yield {key: _number(value) for key, value in row.items() if key is not None}
 
@@ -129,18 +149,18 @@ def _number(text: str | None) -> Any:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        value = json.loads(inside(path.parent.parent, path).read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
         raise TableError(f"{path}: not JSON ({error}); allowed is a trial's parameters") from None
     return value if isinstance(value, dict) else {}
 
 
-def _flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def _flat(nested: dict[str, Any], separator: str = ".", prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
-    for key, value in config.items():
+    for key, value in nested.items():
         name = f"{prefix}{key}"
         if isinstance(value, dict):
-            flat |= _flat(value, f"{name}.")
+            flat |= _flat(value, separator, f"{name}{separator}")
         else:
             flat[name] = value if isinstance(value, int | float | str) else json.dumps(value)
     return flat

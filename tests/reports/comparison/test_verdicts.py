@@ -1,4 +1,4 @@
-"""Each of the seven verdicts from a table whose answer is known, and what leads to a refusal."""
+"""Each of the eight verdicts from a table whose answer is known, and what leads to a refusal."""
 
 from typing import Any
 
@@ -99,6 +99,30 @@ def test_on_par() -> None:
     assert contrast.non_inferiority.limit is not None
     assert contrast.non_inferiority.limit > -0.05
     assert "5.00 points" in contrast.verdict.sentence
+
+
+def test_cheap_trials_that_do_as_well_are_a_verdict() -> None:
+    """Equal arms, trials at half the cost: on par at n for half the cost, whatever m* is."""
+    generator = np.random.default_rng(23)
+    costs = [generator.gamma(9, 1 / 9, 60) for _ in range(2)]
+    base = arm("base", SPREAD, train_flops=2 * costs[0])
+    new = arm("new", SPREAD, train_flops=costs[1])
+    results = judged(table(base, new), n=5, cost="train_flops", margin=0.05)
+    contrast = only(results)
+    cost = contrast.verdict.cost_at_n
+    assert cost is not None
+    assert cost.value == pytest.approx(costs[1].mean() / costs[0].mean() / 2)
+    assert cost.interval is not None
+    assert contrast.verdict.kind == "cheaper"
+    assert "5 of its trials cost 0." in contrast.verdict.sentence
+    (card,) = results.answer.cards
+    assert (card.cost.label, card.cost.word) == ("cost of 5 trials each", "cheaper")
+    assert card.cost.value == cost.value
+    in_trials = only(judged(table(base, new), n=5, margin=0.05))
+    assert in_trials.verdict.kind == "on par"  # where trials are counted, none is cheaper
+    dear = arm("new", SPREAD, train_flops=4 * costs[1])
+    dearer = only(judged(table(base, dear), n=5, cost="train_flops", margin=0.05))
+    assert dearer.verdict.kind not in ("saves", "cheaper")
 
 
 def test_worse() -> None:
@@ -226,4 +250,4 @@ def test_claims_use_holm_limits_over_the_cells() -> None:
 
 
 def test_the_list_of_verdicts_is_closed() -> None:
-    assert len(VERDICT_KINDS) == len(set(VERDICT_KINDS)) == 7
+    assert len(VERDICT_KINDS) == len(set(VERDICT_KINDS)) == 8

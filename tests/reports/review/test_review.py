@@ -50,6 +50,8 @@ def test_a_sound_table_raises_nothing() -> None:
             [arm("base", np.tile(SPREAD[:30], 2), param_units=np.tile(np.arange(30), 2)), arm("new", SPREAD)],
             {},
         ),
+        ("copies", [arm("base", np.tile(SPREAD[:30], 2)), arm("new", SPREAD + 0.01)], {}),
+        ("twins", [arm("base", SPREAD), arm("new", SPREAD)], {}),
         (
             "spaces",
             [arm("base", SPREAD, **PARAMETERS), arm("new", SPREAD, param_units=np.arange(60) + 900)],
@@ -63,7 +65,7 @@ def test_warnings_are_found(code: str, arms: list[pd.DataFrame], settings: dict[
 
 
 def test_a_table_that_does_not_say_how_it_was_sampled() -> None:
-    frame = table(arm("base", SPREAD), arm("new", SPREAD)).drop(columns="sampling")
+    frame = table(arm("base", SPREAD), arm("new", SPREAD + 0.01)).drop(columns="sampling")
     first = judged(frame).warnings[0]
     assert first.code == "reading"
     assert "sampled" in first.sentence

@@ -3,16 +3,33 @@
 import numpy as np
 import pytest
 
-from reports.statistics.meta_analysis import median_limits, paule_mandel, pool_new, pool_these
+from reports.statistics.arrays import Floats
+from reports.statistics.meta_analysis import median_limits, paule_mandel, pool_bounded, pool_new
+from reports.statistics.savings import BoundedSaving
 
 
 def test_pooling_by_hand() -> None:
-    logs, errors = np.log([1.5, 2.0, 3.0]), np.array([0.1, 0.2, 0.2])
-    middle, half = pool_these(logs, errors, 0.95)
-    assert float(middle) == pytest.approx(logs.mean())
-    assert float(half) == pytest.approx(1.959964 * 0.3 / 3, rel=1e-5)
+    logs, halves = np.log([1.5, 2.0, 3.0]), np.array([0.1, 0.2, 0.2])
+    middle, low, high = (float(end) for end in pool_bounded(_cells(logs, halves, halves, held=False)))
+    assert middle == pytest.approx(logs.mean())
+    assert high - middle == pytest.approx(0.3 / 3) == pytest.approx(middle - low)
     _, half = pool_new(logs, 0.95)
     assert float(half) == pytest.approx(4.302653 * logs.std(ddof=1) / np.sqrt(3), rel=1e-6)
+
+
+def test_limits_that_are_held_are_not_averaged_out() -> None:
+    logs, halves = np.zeros(6), np.full(6, 0.3)
+    free = pool_bounded(_cells(logs, halves, halves, held=False))
+    held = pool_bounded(_cells(logs, halves, halves, held=True))
+    assert float(free[2]) == pytest.approx(0.3 / np.sqrt(6))
+    assert float(held[2]) == pytest.approx(0.3)
+    uneven = pool_bounded(_cells(logs, halves, 2 * halves, held=False))
+    assert float(uneven[2]) == pytest.approx(0.6 / np.sqrt(6) + 0.2 * 0.3)
+
+
+def _cells(logs: Floats, down: Floats, up: Floats, *, held: bool) -> BoundedSaving:
+    at = np.full(logs.shape, held)
+    return BoundedSaving(logs, logs - down, logs + up, logs - 9, logs + 9, at, at)
 
 
 def test_paule_mandel_without_and_with_spread() -> None:

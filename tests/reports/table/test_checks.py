@@ -88,6 +88,17 @@ def test_a_table_without_statuses_and_sampling_says_how_it_is_read() -> None:
     assert "counted as failed" in notes
 
 
+def test_optunas_names_of_states_are_read() -> None:
+    frame = made_table()
+    names = {"ok": "COMPLETE", "crashed": "FAIL", "diverged": "FAIL"}
+    frame["status"] = frame["status"].replace(names)
+    frame.loc[frame.index[0], "status"] = "RUNNING"
+    checked = check_table(frame)
+    assert checked.lost == 1
+    assert {"ok", "crashed"} <= set(checked.trials["status"])
+    assert "COMPLETE as ok" in " ".join(checked.notes)
+
+
 def test_lost_rows_are_counted_apart() -> None:
     checked = check_table(changed("status", 0, "lost"))
     assert (checked.lost, len(checked.trials)) == (1, len(made_table()) - 1)

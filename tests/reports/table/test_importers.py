@@ -111,6 +111,13 @@ def test_ray_refusals(tmp_path: Path) -> None:
         import_ray(tmp_path, PLACE)
 
 
+def test_a_complete_trial_without_a_test_score_is_no_failure(tmp_path: Path) -> None:
+    ray_results(tmp_path)
+    (tmp_path / "train_c" / "result.json").write_text('{"val_accuracy": 0.6, "trial_id": "c"}\n')
+    with pytest.raises(TableError, match=r"trial c is complete and has no value .*1 of 4\): that is no"):
+        import_ray(tmp_path, PLACE)
+
+
 def test_mlflow_csv(tmp_path: Path) -> None:
     pd.DataFrame(
         {

@@ -13,13 +13,14 @@ import pytest
 import yaml
 
 from harness.datasets import DataError, Part, Split, load_split
-from harness.records.directory import RunDirectory
+from harness.records.directory import DirectoryError, RunDirectory
 from harness.records.record import Record
 from harness.runs import trial_runner
 from harness.runs.executors.base import EngineFaultError
-from harness.runs.run import RunRequest, run_study
+from harness.runs.run import RunRequest, plan_study, run_study
 from harness.runs.trial_runner import TrialRunner
 from harness.sizing.methods.fixed import Fixed
+from harness.study.schema import Study
 from harness.training import fault as whose_fault
 from harness.training import loop
 from harness.watching import Silent
@@ -172,13 +173,20 @@ def test_a_killed_driver_and_the_same_command_again(
 
 
 def test_records_that_the_plan_cannot_explain(run_inline: Run, tiny: Fields, out: Path) -> None:
-    """As if another version of Optuna had asked for other points."""
-    from harness.records.directory import DirectoryError
-
-    run_inline(tiny, out)
-    RunDirectory(out).store.write(a_record("ffff"))
-    with pytest.raises(DirectoryError, match=r"holds 1 record\(s\) of no trial of this plan, such as ffff"):
-        run_inline(tiny, out)
+    searching = tiny | {"methods": ["l2"], "sampler": {"name": "TPESampler", "round_size": 3}}
+    searching |= {"claim": {"baseline": "l2", "n": 1}}
+    run_inline(searching, out)
+    store = RunDirectory(out).store
+    store.write(a_record("ffff"))
+    assert "Record ffff is of no trial of this plan; it was set aside" in run_inline(searching, out)
+    plan = plan_study(Study.model_validate(searching), None)
+    [arm] = plan.arms.values()
+    # As if another version of Optuna had asked for other points.
+    other = plan.make_trial(arm, 0, 0, {"hidden1": 7, "weight_decay": 0.5})
+    named = {name: getattr(other, name) for name in ("arm", "params", "seeds", "index", "pair_id")}
+    store.write(a_record(other.id, **named))
+    with pytest.raises(DirectoryError, match=rf"holds 1 record\(s\) of no trial.*such as {other.id}"):
+        run_inline(searching, out)
 
 
 # --- whose fault it is
