@@ -74,13 +74,25 @@ def make_plain(
     if foreign or unlike:
         _refuse(foreign + unlike)
     plain.load_state_dict({name: state[name] for name in wanted})
-    difference = relative_difference(trained(x), plain(x))
+    difference = relative_difference(trained(x), _given(plain, x))
     if not difference <= TOLERANCE:
         raise ExtractionError(
             f"the plain network computes something else than the trained one: outputs differ by "
             f"{difference:.1e} of their scale, at most {TOLERANCE:.0e} is allowed"
         )
     return Plain(plain, difference, sizes, tuple(alterations), shapes)
+
+
+def _given(plain: nn.Module, x: Tensor) -> Tensor:
+    try:
+        made: Tensor = plain(x)
+    except (RuntimeError, ValueError, IndexError) as error:
+        raise ExtractionError(
+            "the plain network does not run with the trained one's weights: a number that its code holds, "
+            "such as one of heads, went with units that were taken out, and shapes alone are written "
+            f"({' '.join(str(error).split()):.160})"
+        ) from error
+    return made
 
 
 def _asked(trained: nn.Module, layer: str, units: int) -> int:

@@ -1,16 +1,15 @@
 """What a network gives in each of its modes, and how far two such answers are apart."""
 
-import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
+from harness.surgery.tracing.chance import generators, seed_all
 from harness.surgery.tracing.example import Example, twice
-from harness.surgery.tracing.follow import devices_of, outputs_of, quiet
+from harness.surgery.tracing.follow import outputs_of, quiet
 from harness.surgery.tracing.noise import training_without_noise
 
 _NORMALISATIONS = nn.modules.batchnorm._NormBase
@@ -45,12 +44,10 @@ def answer(
     """
     with quiet(network), torch.no_grad(), _mode(network, mode, noisy):
         if seed is not None:
-            torch.manual_seed(seed)
-            random.seed(seed)
-            np.random.seed(seed)
-        before = _generators(network)
+            seed_all(seed)
+        before = generators(network)
         made = outputs_of(network, example if mode == EVALUATION else twice(example))
-        return Answer([tensor.clone() for tensor in made], _generators(network) != before)
+        return Answer([tensor.clone() for tensor in made], generators(network) != before)
 
 
 @contextmanager
@@ -67,15 +64,6 @@ def _mode(network: nn.Module, mode: str, noisy: nn.Module | None) -> Iterator[No
         if noisy is not None:
             noisy.train()
     yield
-
-
-def _generators(network: nn.Module) -> tuple[object, ...]:
-    """The states of all generators that a forward pass may draw from."""
-    devices = [device for device in devices_of(network.modules()) if device.type == "cuda"]
-    states = [torch.get_rng_state(), *(torch.cuda.get_rng_state(device) for device in devices)]
-    name, keys, *rest = np.random.get_state(legacy=True)
-    of_numpy = name, np.asarray(keys).tobytes(), *rest
-    return (*(bytes(state.numpy()) for state in states), random.getstate(), *of_numpy)
 
 
 def outputs(network: nn.Module, example: Example, *, noisy: nn.Module | None = None) -> Outputs:

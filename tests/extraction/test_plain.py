@@ -1,5 +1,7 @@
 """A network as a method leaves it, against the plain one."""
 
+from collections.abc import Mapping
+
 import pytest
 import torch
 from torch import nn
@@ -8,6 +10,7 @@ from harness.architectures.mlp import MLP
 from harness.extraction import ExtractionError
 from harness.extraction.plain import make_plain
 from harness.sizing.gates.units import attach_gates
+from harness.surgery import Remove, apply
 
 _SIZES = {"hidden1": 6, "hidden2": 5}
 
@@ -65,3 +68,30 @@ def test_a_network_that_computes_something_else_is_refused() -> None:
     network.relu1 = nn.Tanh()
     with pytest.raises(ExtractionError, match="computes something else than the trained one"):
         make_plain(network, architecture, (3, 2), 4, _SIZES, x)
+
+
+class _Heads(nn.Module):
+    """Attention over three places by hand, in heads of two features each."""
+
+    def __init__(self, outputs: int) -> None:
+        super().__init__()
+        self.heads, self.mixed, self.out = 4, nn.Linear(2, 24), nn.Linear(8, outputs)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        q, k, v = self.mixed(x).reshape(len(x), 3, 3, self.heads, 2).permute(2, 0, 3, 1, 4)
+        made = (q @ k.mT).softmax(-1) @ v
+        return torch.as_tensor(self.out(made.transpose(1, 2).flatten(2).mean(1)))
+
+
+class _Attentive(MLP):
+    def build(self, example_shape: tuple[int, ...], outputs: int, sizes: Mapping[str, int]) -> nn.Module:
+        return _Heads(outputs)
+
+
+def test_a_network_of_which_a_number_followed_is_refused_in_a_sentence() -> None:
+    architecture, x = _Attentive(), torch.randn(20, 3, 2)
+    network = architecture.build((3, 2), 4, {})
+    assert apply(network, None, [Remove("mixed", (1,))], x[:2]).removed
+    assert network.heads == 3
+    with pytest.raises(ExtractionError, match=r"^the plain network does not run [^\n]* such as one of heads"):
+        make_plain(network, architecture, (3, 2), 4, {}, x)

@@ -339,3 +339,44 @@ def test_a_gate_on_a_normalisation_without_a_factor_is_folded_by_giving_it_one()
     fold_gates(network)
     assert (network(x) - before).abs().max() < 1e-10
     assert counted == sum(parameter.numel() for parameter in network.parameters())
+
+
+def test_gates_go_on_complex_layers_and_beside_sparse_buffers() -> None:
+    network, x = nn.Sequential(nn.Linear(4, 6), nn.Linear(6, 2)).to(torch.complex128), torch.randn(5, 4)
+    network.register_buffer("neighbours", torch.eye(3).to_sparse())
+    places = places_for_gates(["0"], {}, network)
+    assert places == ("0",)
+    attach_gates(network, places, example=x.to(torch.complex128))
+    assert gates(network)["0"].dtype == torch.float64
+    before = network(x.to(torch.complex128))
+    fold_gates(network)
+    assert (network(x.to(torch.complex128)) - before).abs().max() < _EXACT
+
+
+def test_rounding_to_the_type_of_the_weights_is_no_change() -> None:
+    class _Halved(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner, self.outer = nn.Linear(4, 6).half(), nn.Linear(6, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            made: Tensor = self.outer(self.inner(x.half()).relu().float())
+            return made
+
+    network = _Halved()
+    attach_gates(network, ["inner"], example=torch.randn(5, 4))
+    assert gates(network)["inner"].dtype == torch.float16
+
+
+def test_a_network_that_keeps_what_it_made_is_refused_where_it_would_have_to_be_copied() -> None:
+    class _Keeping(nn.Sequential):
+        def forward(self, x: Tensor) -> Tensor:
+            made: Tensor = self[1](self[0](x))
+            self.last = made
+            return made
+
+    network, x = _Keeping(nn.Linear(4, 6), nn.Linear(6, 2)), torch.randn(5, 4)
+    network(x)
+    with pytest.raises(ValueError, match="cannot be copied"):
+        attach_gates(network, ["0"], example=x)
+    assert not gates(network)

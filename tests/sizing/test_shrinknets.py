@@ -1,10 +1,13 @@
 """ShrinkNets: what its penalty does to gates, which units go, and what the variants change."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
+from torch import Tensor, nn
+from torch.nn import functional
 
 from harness.architectures.lenet5 import LeNet5
 from harness.architectures.mlp import MLP
@@ -184,3 +187,36 @@ def test_the_start_is_what_the_cell_says_and_the_reach_ends_there() -> None:
     cell = replace(CELL, bounds={"hidden1": Int(1, 9)}, start={"hidden1": 7})
     assert ShrinkNets().start_sizes(cell, {"lambda": 1.0}) == {"hidden1": 7}
     assert ShrinkNets(min_units=2).reach(cell, {}) == {"hidden1": (2, 7)}
+
+
+class _AroundItsLayers(MLP):
+    """Computes with what `state_dict` gives, and so without gates."""
+
+    def build(self, example_shape: tuple[int, ...], outputs: int, sizes: Mapping[str, int]) -> nn.Module:
+        network = super().build(example_shape, outputs, sizes)
+
+        class _Around(nn.Sequential):
+            def forward(self, x: Tensor) -> Tensor:
+                own = self.state_dict()
+                hidden = functional.linear(x, own["hidden1.weight"], own["hidden1.bias"]).relu()
+                return functional.linear(hidden, own["output.weight"], own["output.bias"])
+
+        network.__class__ = _Around
+        return network
+
+
+def test_a_network_that_goes_round_its_gates_is_refused() -> None:
+    cell = replace(CELL, architecture=_AroundItsLayers(hidden_layers=1))
+    with pytest.raises(ValueError, match="Folding gates would change the outputs"):
+        ShrinkNets().build(cell, {"lambda": 1.0})
+
+
+def test_trying_gates_out_draws_no_number() -> None:
+    torch.manual_seed(0)
+    made, _ = ShrinkNets().build(CELL, {"lambda": 1.0})
+    after = torch.get_rng_state()
+    torch.manual_seed(0)
+    plain = CELL.architecture.build(CELL.example_shape, CELL.outputs, {"hidden1": 5})
+    assert torch.equal(1 - torch.rand(5), made.get_parameter("hidden1.gate"))
+    assert torch.equal(torch.get_rng_state(), after)
+    assert torch.equal(plain.get_parameter("hidden1.weight"), made.get_parameter("hidden1.weight"))

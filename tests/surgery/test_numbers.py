@@ -142,6 +142,43 @@ def test_half_precision_loses_no_more_than_its_own_rounding(name: str) -> None:
     assert max(change(before, measure(copy.deepcopy(network).double(), x.double()))) <= 1e-10
 
 
+class Bits(nn.Module):
+    """Reads the bits of its units as other numbers."""
+
+    def __init__(self, kind: torch.dtype, read: int) -> None:
+        super().__init__()
+        self.kind, self.a, self.b = kind, nn.Linear(4, 8), nn.Linear(read, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        made: Tensor = self.b(self.a(x).sigmoid().view(self.kind).to(x.dtype) / 2.0**31)
+        return made
+
+
+@pytest.mark.parametrize(("kind", "read"), [(torch.int32, 8), (torch.int16, 16)])
+def test_units_whose_bits_are_read_stay(kind: torch.dtype, read: int) -> None:
+    reason = trace(Bits(kind, read), torch.randn(3, 4)).group("a").refused
+    assert reason == "read as numbers of another type, bit by bit"
+
+
+def test_a_layer_of_no_unit_is_in_nobodys_way() -> None:
+    class Tailed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.tail = nn.Linear(4, 6), nn.AdaptiveLogSoftmaxWithLoss(6, 10, [3, 6])
+
+        def forward(self, x: Tensor) -> Tensor:
+            # The last cluster is projected to 6 / 4 ** 2 entries: none.
+            made: Tensor = self.tail.log_prob(self.a(x).relu())
+            return made
+
+    network, x = Tailed().double(), torch.randn(3, 4, dtype=torch.float64)
+    structure = trace(network, x)
+    silence(network, structure, {structure.classes["a"][1]})
+    before = network(x)
+    assert apply(network, None, [Remove("a", (1,), exact=True)], x).removed == {"a": 1}
+    assert (network(x) - before).abs().max() < 1e-10
+
+
 @pytest.mark.parametrize(
     "name", ["mlp", "lenet5", "densenet", "squeezenet", "shufflenet_v2", "convnext", "vit", "unet"]
 )

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
+import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
@@ -54,7 +55,11 @@ _KEPT = frozenset({"_parameters", "_buffers", "_modules"})
 def _tensors(kept: Any) -> Iterator[Tensor]:
     """Tensors in a value, and in plain containers of it."""
     if isinstance(kept, Tensor):
-        if not is_lazy(kept):
+        if kept.layout == torch.sparse_coo:
+            yield kept._values()
+        elif kept.layout != torch.strided:
+            yield kept.values()
+        elif not is_lazy(kept):
             yield kept
     elif isinstance(kept, dict):
         for value in kept.values():

@@ -23,6 +23,7 @@ from harness.sizing.gates.rules import GateRule, Rectified
 from harness.sizing.gates.tied import Holders
 from harness.surgery.certificate import EVALUATION, TRAINING, answer
 from harness.surgery.rounding import beyond_rounding
+from harness.surgery.tracing.computed import copied
 from harness.surgery.tracing.example import Example
 
 
@@ -123,16 +124,25 @@ def place_of(network: nn.Module, layer: str) -> Place:
 @torch.no_grad()
 def _try(network: nn.Module, layers: Iterable[str], rule: GateRule, example: Example) -> None:
     """See that copies of a network compute the same with gates and with these folded in."""
-    gated = copy.deepcopy(network)
+    try:
+        gated = copied(network)
+    except (RuntimeError, TypeError, NotImplementedError) as error:
+        raise ValueError(
+            "The network cannot be copied, so gates cannot be tried out on it; it holds something without "
+            f"a copy, such as what it made of its last input ({' '.join(str(error).split()):.160})."
+        ) from error
     for layer in layers:
         place = place_of(gated, layer)
         start = torch.linspace(0.5, 1.5, place.units).to(_start(place.module, place.units, layer, 1.0))
         put(place.module, place.kind, place.name, start, rule)
     folded = copy.deepcopy(gated)
     fold_gates(folded)
+    # What is folded is rounded to the weights' own type, which may be coarser than that of the outputs.
+    kinds = {own.dtype for own in gated.parameters() if own.is_floating_point() or own.is_complex()}
+    coarsest = max(kinds, key=lambda kind: torch.finfo(kind).eps)
     for mode in (EVALUATION, TRAINING):
         made, wanted = (answer(own, example, mode, seed=0) for own in (gated, folded))
-        change = beyond_rounding(folded, example, mode, made, wanted)
+        change = beyond_rounding(folded, example, mode, made, wanted, kept_in=coarsest)
         if change is not None:
             raise ValueError(
                 f"Folding gates would change the outputs in {mode} mode by {change:.2g} of their scale: the "
@@ -149,6 +159,8 @@ def _start(module: nn.Module, units: int, layer: str, initial: Mapping[str, Tens
     like = next(
         (tensor for tensor in (*module.parameters(), *module.buffers()) if tensor.dim()), torch.empty(0)
     )
+    if like.is_complex():  # a gate is a size, and has no direction
+        like = like.real
     if initial is None:
         # rand() lies in [0, 1): turned round, no gate starts dead.
         return 1 - torch.rand(units, dtype=like.dtype, device=like.device)

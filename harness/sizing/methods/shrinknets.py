@@ -113,7 +113,9 @@ class ShrinkNets(SizingMethod):
         if self.gate == "debounced":
             sizes = self.start_sizes(cell, params)
             initial = {place: 2 * torch.rand(sizes[layer]) - 1 for layer, place in places.items()}
-        attach_gates(network, places.values(), initial, self._rule())
+        drawn = torch.rand(2, *cell.example_shape, generator=torch.Generator().manual_seed(0))
+        example = drawn.to(next(network.parameters()))
+        attach_gates(network, places.values(), initial, self._rule(), example)
         share_gates(network, {own[0]: own[1:] for own in together.values()})
         return network, {"places": places}
 

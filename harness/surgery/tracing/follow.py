@@ -1,9 +1,12 @@
 """Running a network once, quietly, to see what belongs together."""
 
+import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.modules._functions import BackwardHookFunction
@@ -13,6 +16,7 @@ from harness.surgery.masking import MASK_SUFFIX, masks_of
 from harness.surgery.sharing import sharing
 from harness.surgery.tracing import computed, recurrent
 from harness.surgery.tracing.answers import tensors_in
+from harness.surgery.tracing.chance import check_chance, devices_of, generators
 from harness.surgery.tracing.choices import decide
 from harness.surgery.tracing.example import Example, called, shapes, twice
 from harness.surgery.tracing.heads import declare_heads, open_attentions
@@ -53,7 +57,11 @@ def follow(
         computed.declare(tracer, network, exactly=rules is RULES)
         recurrent.declare(tracer, network)
         with open_attentions(tracer, network), wholes(tracer, network):
-            _follow_both(tracer, network, example)
+            drawing = _follow_both(tracer, network, example)
+        for training in drawing:
+            network.train(training)
+            with training_without_noise(network) if training else nullcontext(), torch.enable_grad():
+                check_chance(partial(outputs_of, network, example), "training" if training else "evaluation")
     decide(tracer.coupling, tracer.choices, [pair.left.labels for pair in tracer.pairs], avoided)
     tracer.avoided = tuple(avoided)
     return tracer
@@ -66,17 +74,30 @@ def _keep_together(tracer: Tracer, shared: Mapping[str, str]) -> None:
             tracer.coupling.freeze(tracer.labels(path, axis), f"lies in the memory of {other!r}")
 
 
-def _follow_both(tracer: Tracer, network: nn.Module, example: Example) -> None:
-    """A pass in each mode; what the second reads is marked as read in training."""
+def _follow_both(tracer: Tracer, network: nn.Module, example: Example) -> list[bool]:
+    """A pass in each mode; what the second reads is marked as read in training.
+
+    Returns:
+        Modes in which the network drew random numbers: whether it was training.
+    """
+    states = [generators(network)]
     network.eval()
     _trace(tracer, network, example)
+    states.append(generators(network))
     evaluated, multiplied = len(tracer.reads), len(tracer.pairs)
-    with training_without_noise(network):
+    with training_without_noise(network, partial(_shifted, tracer)):
         _trace(tracer, network, example)
+    states.append(generators(network))
     for read in tracer.reads[evaluated:]:
         read.training = True
     for pair in tracer.pairs[multiplied:]:
         pair.training = True
+    return [training for training in (False, True) if states[training] != states[training + 1]]
+
+
+def _shifted(tracer: Tracer, given: Tensor) -> None:
+    """Units that send zero into a dropout which puts other numbers in send noise on: somebody hears them."""
+    tracer.freeze(tracer.mark(given), "made noise by a dropout that puts other numbers than zero in")
 
 
 def run(network: nn.Module, example: Example) -> None:
@@ -165,11 +186,6 @@ def _declare(tracer: Tracer, network: nn.Module) -> None:
                     tracer.coupling.unite(tracer.labels(mask, axis), tracer.labels(prefix + name, axis))
 
 
-def devices_of(modules: Iterable[nn.Module]) -> set[torch.device]:
-    """Where the parameters of some modules are, each of them alone."""
-    return {own.device for module in modules for own in module._parameters.values() if own is not None}
-
-
 def _declare_units(tracer: Tracer, prefix: str, module: nn.Module, declared: Iterable[str]) -> None:
     """Couple tensors that have an entry for each of a module's units with each other and with the units."""
     along = getattr(module, "units_along", lambda name: ("weight", getattr(module, "unit_axis", 0)))
@@ -195,6 +211,7 @@ def quiet(network: nn.Module) -> Iterator[None]:
     places = [(module, dict(module._buffers)) for module in modules if module._buffers]
     fast = torch.backends.mha.get_fastpath_enabled()
     devices = sorted({device.index or 0 for device in devices_of(modules) if device.type == "cuda"})
+    of_python, of_numpy = random.getstate(), np.random.get_state()
     # The fast path of attention is one opaque operation; the slow one can be followed.
     torch.backends.mha.set_fastpath_enabled(False)
     try:
@@ -202,6 +219,8 @@ def quiet(network: nn.Module) -> Iterator[None]:
             yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
+        random.setstate(of_python)
+        np.random.set_state(of_numpy)
         for module, training in modes:
             if module.training != training:
                 module.training = training

@@ -144,7 +144,8 @@ def read(
     if source is not None and columns is not None and out_axis in mark.planes:
         start = int(columns.labels[0]) if len(columns.labels) else 0
         own_in = tracer.owner(start)[1]
-        own_out = tracer.owner(int(mark.planes[out_axis].labels[0]))[1]
+        rows = mark.planes[out_axis].labels
+        own_out = tracer.owner(int(rows[0]))[1] if len(rows) else 1 - own_in
         positions = columns.labels - tracer.starts[source][own_in]
     plain = source is not None and not weight.is_complex()
     foldable = plain and (bias_mark is None or bias_mark.scaled_by == mark.scaled_by)
@@ -183,6 +184,8 @@ def made(
         return None, None
     if bias_plane is not None:
         tracer.coupling.unite(rows.labels, bias_plane.labels)
+    if not len(rows.labels):  # a layer of no unit, as some heads of a class are
+        return None, None
     maker = tracer.produce(rows.labels)
     return Plane(rows.labels, silent_rows(weight, out_axis, bias, rows.labels)), maker
 

@@ -37,6 +37,10 @@ def view(tracer: Tracer, call: Call) -> None:
     source: Tensor = call.args[0]
     mark = tracer.mark(source)
     out: Tensor = call.out
+    if out.dtype != source.dtype:
+        tracer.freeze(mark, "read as numbers of another type, bit by bit")
+        tracer.tag(out, Mark(signal=mark.signal))
+        return
     found: dict[int, list[Plane]] = {}
     # Longest first: an axis of one position that is merged into another is what cannot be cut, not the other.
     for axis, plane in sorted(mark.planes.items(), key=lambda item: -len(item[1].labels)):
