@@ -6,7 +6,7 @@ where. In `running`, a file an attempt; gone when the attempt has come to an end
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,9 +47,11 @@ class RunningFolder:
             path.unlink(missing_ok=True)
 
     def clear(self) -> None:
-        """Take away what a driver that was killed left; nobody asks for it any more."""
+        """Take away what a driver that was killed left, or its workers; nobody asks for it any more."""
         for path in self.path("").glob("*"):
             path.unlink(missing_ok=True)
+        with suppress(OSError):  # a worker that is still ending has put its file there
+            self.path("").rmdir()
 
     def take(self, what: str) -> LeftBehind:
         """What an attempt left whose worker died; its file goes."""

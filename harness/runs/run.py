@@ -207,6 +207,7 @@ def _run_into(
                     executor.run(dealer, watcher.recorded, deadline)
                 finally:
                     watcher.end()
+                    directory.running.clear()
             _refuse_strangers(dealer, directory)
             _tell_unreadable(dealer)
         return RunResult(directory, plan, dealer.done)

@@ -98,7 +98,7 @@ def test_a_trial_of_a_gpu_is_trained_on_the_cpu_where_there_is_none(
 
 def test_forged_parameters_are_refused(copied: Run) -> None:
     forged = _forge(copied, params={"lambda": 0.5})
-    with pytest.raises(ExtractionError, match=r"now give the id \w{16}: the record or .* was changed"):
+    with pytest.raises(ExtractionError, match=r"its record is of another trial .* its params differ"):
         copied.extract(forged.trial_id)
 
 

@@ -89,7 +89,8 @@ def attach_gates(
         holders.check(place.module, layer, place.kind)
         _check_initial(layer, place.units, initial)
         chosen[layer] = place
-    if example is not None:
+    # A network without values (on torch's meta device) computes nothing that could be compared.
+    if example is not None and not any(own.is_meta for own in network.parameters()):
         _try(network, chosen, rule, example)
     for layer, place in chosen.items():
         put(place.module, place.kind, place.name, _start(place.module, place.units, layer, initial), rule)

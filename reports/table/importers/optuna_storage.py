@@ -57,7 +57,7 @@ def import_optuna(
     """
     found = _read(storage, studies)
     trials: list[ForeignTrial] = []
-    waiting = untested = 0
+    waiting = 0
     replicates: dict[str, int] = {}
     attributes: set[str] = set()
     for study in found:
@@ -68,7 +68,6 @@ def import_optuna(
         for trial in study.trials:
             attributes |= set(trial.user_attrs)
             waiting += trial.state.name == "WAITING"
-            untested += trial.state.name == "COMPLETE" and score(trial.user_attrs, options.test) is None
         trials += list(_trials(study, facts, options))
     if trials and not any(trial.test is not None for trial in trials):
         raise missing_score(storage, options.test, sorted(attributes))
@@ -78,11 +77,6 @@ def import_optuna(
         notes.append(
             "Optuna does not store the sampler; trials are taken as adaptive. If all came from RandomSampler "
             "without a pruner, say so (sampling iid)."
-        )
-    if untested:
-        notes.append(
-            f"{untested} complete trials have no test score ({options.test}) and count as crashed. A report "
-            "needs one of every trial, not of the best alone."
         )
     if waiting:
         notes.append(f"{waiting} waiting trials had not started and are left out.")

@@ -150,10 +150,11 @@ def test_odd_attributes_and_damaged_fields_of_an_optuna_storage(tmp_path: Path) 
         made.execute(
             "insert into trial_user_attributes (trial_id, key, value_json) values (1, 'index', '[1]')"
         )
+    assert list(import_trials("optuna", url, OPTIONS).table["index"]) == list(range(6))
+    with sqlite3.connect(tmp_path / "runs.db") as made:
         made.execute("delete from trial_user_attributes where trial_id = 1 and key = 'test_accuracy'")
-    imported = import_trials("optuna", url, OPTIONS)
-    assert list(imported.table["index"]) == list(range(6))
-    assert any("1 complete trials have no test score" in note for note in imported.notes)
+    with pytest.raises(TableError, match="is complete and has no value named 'test_accuracy'"):
+        import_trials("optuna", url, OPTIONS)
     with sqlite3.connect(tmp_path / "runs.db") as made:
         made.execute("update trial_user_attributes set value_json = '{'")
     with pytest.raises(TableError, match="cannot be read as an Optuna storage"):
