@@ -42,9 +42,10 @@ def power_lines(plan: Plan) -> tuple[str, ...]:
     among = f"{trials} trials an arm, among {len(pairs)} comparison{'s' if len(pairs) > 1 else ''}"
     if claim.pilot is None:
         shares = sorted(found(pool.pilot(seed)) for pool in POOLS)
+        ends = dict.fromkeys((chance(shares[0]), chance(shares[-1])))
         names = "; ".join(pool.name for pool in POOLS)
         return (
-            f"{asked} is found with probability {chance(shares[0])} to {chance(shares[-1])} by {among}, "
+            f"{asked} is found with probability {' to '.join(ends)} by {among}, "
             f"counted in trials. That is a guess, from {len(POOLS)} pools of trials ({names}); claim.pilot "
             "names a table or a run with trials of the baseline to plan by.",
         )
